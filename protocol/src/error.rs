@@ -1,0 +1,69 @@
+//! The catalogue of errors. `docs/errors.md` explains each; the status of each is the
+//! relay's matter (`server/src/http/error.rs`).
+
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, for programs. Stable: a code never changes its meaning or its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The request is not what the call takes.
+    BadRequest,
+    /// The relay's token is missing or wrong.
+    Unauthorized,
+    /// A browser page of another origin, or a host name that is not the relay's.
+    Forbidden,
+    /// Nobody is registered under this id or name.
+    UnknownAgent,
+    /// There is no such path, or nothing is kept under this key.
+    NotFound,
+    /// The path exists, but not with this method.
+    MethodNotAllowed,
+    /// Several agents bear this name.
+    AmbiguousAgent,
+    /// A body, frame, file or field is over its bound.
+    TooLarge,
+    /// The body is not JSON and says so.
+    UnsupportedMediaType,
+    /// The recipient's inbox holds all it may.
+    InboxFull,
+    /// The relay as a whole holds all it may.
+    RelayFull,
+    /// The relay is starting or ending, or one of its parts did not answer.
+    Unavailable,
+    /// A code of a newer relay.
+    #[serde(other)]
+    Other,
+}
+
+/// An agent among several that bear one name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The id to use instead.
+    pub agent_id: String,
+    /// `online` or `stale`.
+    pub status: String,
+    /// Where it runs.
+    #[serde(default)]
+    pub machine: String,
+}
+
+/// The body of every reply that is not a success.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What happened, and what to do: one or two sentences.
+    #[serde(default)]
+    pub error: String,
+    /// Absent in the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<ErrorCode>,
+    /// With `unknown_agent`: ids and names that look alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub did_you_mean: Option<Vec<String>>,
+    /// With `ambiguous_agent`: who bears the name; at most 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<Vec<Candidate>>,
+    /// How many there are in all, where `candidates` was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates_count: Option<usize>,
+}

@@ -1,0 +1,297 @@
+//! Delegating, answering, broadcasting and polling.
+//!
+//! A body is any JSON value, and is passed on as the sender wrote it ([`RawValue`]): numbers
+//! keep their digits, keys their order.
+
+use crate::name::{AgentId, MessageId, Word};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// How soon a delegation wants to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Before everything.
+    Urgent,
+    /// Before what is normal.
+    High,
+    /// The default, and where an unknown word orders.
+    Normal,
+    /// After everything.
+    Low,
+}
+
+impl Priority {
+    /// All of them, first to last.
+    pub const ALL: [Priority; 4] = [
+        Priority::Urgent,
+        Priority::High,
+        Priority::Normal,
+        Priority::Low,
+    ];
+
+    /// Where a message with this word stands in the inbox; an unknown word stands as normal.
+    pub fn of(word: &str) -> Priority {
+        Priority::ALL
+            .into_iter()
+            .find(|p| p.as_str() == word)
+            .unwrap_or(Priority::Normal)
+    }
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::Urgent => "urgent",
+            Priority::High => "high",
+            Priority::Normal => "normal",
+            Priority::Low => "low",
+        }
+    }
+}
+
+/// `POST /delegate`, and a socket's `delegate` frame.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Delegate<'a> {
+    /// The sender; need not be registered.
+    pub from_agent: AgentId,
+    /// An id or a name.
+    pub to_agent: Word,
+    /// What is to be done: any JSON value but `null`.
+    #[serde(borrow)]
+    pub task: &'a RawValue,
+    /// What helps to do it; `{}` unless given.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<&'a RawValue>,
+    /// One of [`Priority`], or any other word, which is passed on as sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+}
+
+/// The reply to a delegate: what is true when it is written, and no more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Delegated {
+    /// `delegated`.
+    pub status: String,
+    /// `websocket` when it was handed to an open socket, else `queued`.
+    pub delivery: String,
+    /// The handle to answer by.
+    pub message_id: String,
+    /// The id that the addressee's name stood for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_agent: Option<String>,
+    /// How the recipient was when the message was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<Recipient>,
+}
+
+/// How a recipient was when a message for it was taken.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Recipient {
+    /// `online` or `stale`.
+    pub status: String,
+    /// Whole seconds since it was last heard.
+    pub last_seen_seconds: u64,
+}
+
+/// `POST /respond`, and a socket's `respond` frame.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Respond<'a> {
+    /// Who answers.
+    pub from_agent: AgentId,
+    /// Who asked: an id or a name.
+    pub to_agent: Word,
+    /// The task's.
+    pub message_id: MessageId,
+    /// Any JSON value; `null` where there is none.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<&'a RawValue>,
+    /// `completed` unless given; an unknown word is passed on as sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+}
+
+/// The reply to a respond.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Responded {
+    /// `response_sent`.
+    pub status: String,
+    /// `websocket` or `queued`.
+    pub delivery: String,
+    /// The id that the addressee's name stood for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_agent: Option<String>,
+}
+
+/// `POST /broadcast`, and a socket's `broadcast` frame.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Broadcast<'a> {
+    /// The sender; need not be registered.
+    pub from_agent: AgentId,
+    /// Any JSON value but `null`.
+    #[serde(borrow)]
+    pub content: &'a RawValue,
+    /// `general` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<Word>,
+    /// At most [`TAGS_MAX`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<Word>>,
+}
+
+/// Tags of one broadcast, and capabilities of one agent.
+pub const TAGS_MAX: usize = 100;
+
+/// The reply to a broadcast.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BroadcastSent {
+    /// `broadcast_sent`.
+    pub status: String,
+    /// The broadcast's own.
+    pub message_id: String,
+    /// Agents it went to: every registered one but the sender.
+    pub recipients: u64,
+}
+
+/// What the relay writes into an inbox. [`Message`] is what a client reads of it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type")]
+pub enum Outgoing<'a> {
+    /// A task for one agent.
+    #[serde(rename = "task_delegation")]
+    TaskDelegation {
+        /// The handle to answer by.
+        message_id: &'a str,
+        /// The sender.
+        from_agent: &'a AgentId,
+        /// The recipient's id.
+        to_agent: &'a AgentId,
+        /// As sent.
+        task: &'a RawValue,
+        /// As sent, else `{}`.
+        context: &'a RawValue,
+        /// As sent, else `normal`.
+        priority: &'a str,
+        /// RFC 3339, UTC: when the relay took it.
+        timestamp: &'a str,
+    },
+    /// An answer to a task.
+    #[serde(rename = "task_response")]
+    TaskResponse {
+        /// The task's.
+        message_id: &'a MessageId,
+        /// The answer's own.
+        response_id: &'a str,
+        /// Who answers.
+        from_agent: &'a AgentId,
+        /// Who asked.
+        to_agent: &'a AgentId,
+        /// As sent, else `null`.
+        result: &'a RawValue,
+        /// As sent, else `completed`.
+        status: &'a str,
+        /// RFC 3339, UTC: when the relay took it.
+        timestamp: &'a str,
+    },
+    /// A finding for everybody.
+    #[serde(rename = "knowledge_broadcast")]
+    KnowledgeBroadcast {
+        /// The broadcast's own.
+        message_id: &'a str,
+        /// The sender.
+        from_agent: &'a AgentId,
+        /// As sent.
+        content: &'a RawValue,
+        /// As sent, else `general`.
+        topic: &'a str,
+        /// As sent, else empty.
+        tags: &'a [Word],
+        /// RFC 3339, UTC: when the relay took it.
+        timestamp: &'a str,
+    },
+    /// A shared file has a new version.
+    #[serde(rename = "file_updated")]
+    FileUpdated {
+        /// Which file.
+        file_key: &'a str,
+        /// Its new version.
+        version: u64,
+        /// Who wrote it.
+        last_editor: &'a AgentId,
+        /// RFC 3339, UTC.
+        timestamp: &'a str,
+    },
+}
+
+/// A message as a client reads it: any type, also one that this version does not know.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Message(pub serde_json::Map<String, Value>);
+
+impl Message {
+    /// `task_delegation`, `task_response`, `knowledge_broadcast`, `file_updated`, ...
+    pub fn kind(&self) -> &str {
+        self.text("type")
+    }
+
+    /// A field that is a string; empty where it is absent or something else.
+    pub fn text(&self, field: &str) -> &str {
+        self.0
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+}
+
+/// The reply to `GET /poll/{agent_id}`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Polled {
+    /// What waited, most urgent first, each as the relay wrote it; see [`Message`].
+    #[serde(default)]
+    pub messages: Vec<Box<RawValue>>,
+    /// How many stand in `messages`.
+    #[serde(default)]
+    pub count: usize,
+    /// The relay's epoch; absent in the original.
+    #[serde(default)]
+    pub epoch: Option<String>,
+    /// `unknown_agent` where nobody has registered under this id.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Broadcasts and file notices that gave way since the last poll.
+    #[serde(default)]
+    pub missed: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_priority_orders_as_normal() {
+        assert_eq!(Priority::of("urgent"), Priority::Urgent);
+        assert_eq!(Priority::of("URGENT"), Priority::Normal);
+        assert_eq!(Priority::of("asap"), Priority::Normal);
+        assert!(Priority::Urgent < Priority::High && Priority::Normal < Priority::Low);
+    }
+
+    #[test]
+    fn a_client_reads_what_the_relay_writes() {
+        let id = AgentId::parse("a1").unwrap();
+        let tags = [Word::parse("x").unwrap()];
+        let raw = serde_json::value::to_raw_value(&serde_json::json!({"n": 1})).unwrap();
+        let written = serde_json::to_string(&Outgoing::KnowledgeBroadcast {
+            message_id: "m1",
+            from_agent: &id,
+            content: &raw,
+            topic: "general",
+            tags: &tags,
+            timestamp: "2026-01-01T00:00:00+00:00",
+        })
+        .unwrap();
+        let read: Message = serde_json::from_str(&written).unwrap();
+        assert_eq!(read.kind(), "knowledge_broadcast");
+        assert_eq!(read.text("from_agent"), "a1");
+        assert_eq!(read.0["content"]["n"], 1);
+        assert_eq!(read.text("content"), "", "not a string");
+    }
+}
