@@ -1,0 +1,375 @@
+//! Every command and option, with its help: what the arrangement of arguments, the help and
+//! the completions know. `args.rs` holds the same as types; a test keeps the two equal.
+
+/// An option, of a command or of all.
+pub(crate) struct Opt {
+    /// With its two hyphens.
+    pub(crate) name: &'static str,
+    /// What stands for its value in help; empty for a switch.
+    pub(crate) value: &'static str,
+    /// The only values it takes; empty where there are others.
+    pub(crate) choices: &'static [&'static str],
+    pub(crate) help: &'static str,
+}
+
+impl Opt {
+    /// Whether it is followed by a value.
+    pub(crate) const fn takes_value(&self) -> bool {
+        !self.value.is_empty()
+    }
+}
+
+const fn opt(name: &'static str, value: &'static str, help: &'static str) -> Opt {
+    let choices = &[];
+    Opt { name, value, choices, help }
+}
+
+const fn choice(
+    name: &'static str,
+    choices: &'static [&'static str],
+    value: &'static str,
+    help: &'static str,
+) -> Opt {
+    Opt { name, value, choices, help }
+}
+
+/// A command.
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
+    /// What stands after the name in its usage line.
+    pub(crate) usage: &'static str,
+    pub(crate) summary: &'static str,
+    /// Whether it takes one argument that is no option.
+    pub(crate) positional: bool,
+    pub(crate) options: &'static [Opt],
+    /// Paragraphs below the options; may be empty.
+    pub(crate) notes: &'static str,
+    /// Command lines without the program's name.
+    pub(crate) examples: &'static [&'static str],
+}
+
+/// The options of all commands.
+pub(crate) const GLOBALS: &[Opt] = &[
+    opt("--relay", "URL", "the relay, e.g. http://host:9077; else CLAWLINK_RELAY,\nelse the one registered at, else http://localhost:9077"),
+    opt("--token", "T", "the relay's token; else CLAWLINK_TOKEN,\nelse the content of the file CLAWLINK_TOKEN_FILE"),
+    opt("--as", "NAME", "use the identity kept under this name (CLAWLINK_AGENT),\nso that several sessions can share a machine"),
+    opt("--json", "", "print JSON, one value a line"),
+    opt("--timeout", "S", "seconds for connecting, with retries, and for a reply (10)"),
+];
+
+const STDIN_NOTE: &str = "Text given as an argument passes through your shell, which runs `backticks` and $(...)\n\
+    in it. Standard input (-) or a file is exact.";
+
+const TASK: Opt = opt("--task", "T|-", "what is to be done; - reads standard input");
+const CONTEXT: Opt = opt("--context", "JSON|-", "what helps to do it, as JSON");
+const STATUS: &[&str] = &["completed", "in_progress", "failed"];
+const PRIORITY: &[&str] = &["low", "normal", "high", "urgent"];
+
+/// The commands, in the order of the overview.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        name: "register",
+        usage: "--name N [options]",
+        summary: "join the relay; keeps its id on a second call",
+        positional: false,
+        options: &[
+            opt("--name", "N", "how others see and address this agent"),
+            opt("--caps", "A,B", "capabilities, separated by commas"),
+            opt("--description", "D", "one sentence about this agent"),
+            opt("--ttl", "S", "seconds of silence until it counts as stale (30 to 86400)"),
+        ],
+        notes: "",
+        examples: &[
+            "register --name researcher --caps search,summaries",
+            "--relay http://10.0.0.5:9077 register --name builder --ttl 3600",
+            "--as second register --name reviewer",
+        ],
+    },
+    Command {
+        name: "discover",
+        usage: "[--cap C]",
+        summary: "list the agents that are online",
+        positional: false,
+        options: &[opt("--cap", "C", "only those with this capability")],
+        notes: "",
+        examples: &["discover", "discover --cap search --json"],
+    },
+    Command {
+        name: "heartbeat",
+        usage: "",
+        summary: "stay online; registers again where the relay forgot the agent",
+        positional: false,
+        options: &[],
+        notes: "A poll counts as a heartbeat too.",
+        examples: &["heartbeat"],
+    },
+    Command {
+        name: "deregister",
+        usage: "",
+        summary: "leave the relay and forget the identity",
+        positional: false,
+        options: &[],
+        notes: "",
+        examples: &["deregister", "--as second deregister"],
+    },
+    Command {
+        name: "delegate",
+        usage: "--to A (--task T | --task - | --task-file F) [options]",
+        summary: "give a task to another agent",
+        positional: false,
+        options: &[
+            opt("--to", "A", "the agent: its id or its name"),
+            TASK,
+            opt("--task-file", "F", "read the task from a file"),
+            CONTEXT,
+            opt("--context-file", "F", "read the context from a file"),
+            choice("--priority", PRIORITY, "P", "low, normal, high or urgent (normal)"),
+        ],
+        notes: STDIN_NOTE,
+        examples: &[
+            "delegate --to builder --task 'Run the tests on main'",
+            "delegate --to builder --task-file task.md --priority high",
+            "delegate --to builder --task - --context '{\"branch\":\"fix-7\"}' <<'END'",
+        ],
+    },
+    Command {
+        name: "poll",
+        usage: "[--quiet] [--full]",
+        summary: "take and print the messages that wait",
+        positional: false,
+        options: &[
+            opt("--quiet", "", "print nothing when there is no mail"),
+            opt("--full", "", "print long bodies whole"),
+        ],
+        notes: "Takes the messages off the relay. A long body is printed short; `clawlink show ID`\n\
+            prints the whole of it, also later. With --json nothing is shortened.",
+        examples: &["poll", "poll --quiet --json"],
+    },
+    Command {
+        name: "show",
+        usage: "ID",
+        summary: "print the whole of a message that poll printed short",
+        positional: true,
+        options: &[],
+        notes: "The last 200 are kept in messages/ of ~/.clawlink.",
+        examples: &["show k3v9x2ab"],
+    },
+    Command {
+        name: "respond",
+        usage: "--to A --msg-id I (--result R | --result - | --result-file F) [--status S]",
+        summary: "answer a task",
+        positional: false,
+        options: &[
+            opt("--to", "A", "who gave the task"),
+            opt("--msg-id", "I", "the task's id"),
+            opt("--result", "R|-", "the answer; - reads standard input"),
+            opt("--result-file", "F", "read the answer from a file"),
+            choice("--status", STATUS, "S", "completed, in_progress or failed (completed)"),
+        ],
+        notes: STDIN_NOTE,
+        examples: &[
+            "respond --to researcher --msg-id k3v9x2ab --result 'All 212 tests pass'",
+            "respond --to researcher --msg-id k3v9x2ab --status failed --result - < log.txt",
+        ],
+    },
+    Command {
+        name: "broadcast",
+        usage: "(--content C | --content - | --content-file F) [options]",
+        summary: "tell every other agent something",
+        positional: false,
+        options: &[
+            opt("--content", "C|-", "what to tell; - reads standard input"),
+            opt("--content-file", "F", "read it from a file"),
+            opt("--topic", "T", "what it is about (general)"),
+            opt("--tags", "A,B", "tags, separated by commas"),
+        ],
+        notes: STDIN_NOTE,
+        examples: &[
+            "broadcast --topic build --content 'main is green again'",
+            "broadcast --tags api,v2 --content - < findings.md",
+        ],
+    },
+    Command {
+        name: "file-put",
+        usage: "--key K --file F|- [--type T]",
+        summary: "store a text file for all agents",
+        positional: false,
+        options: &[
+            opt("--key", "K", "the name to store it under; may contain /"),
+            opt("--file", "F|-", "the file, UTF-8; - reads standard input"),
+            opt("--type", "T", "what kind of text it is (text)"),
+        ],
+        notes: "",
+        examples: &[
+            "file-put --key plan.md --file plan.md",
+            "git diff | clawlink file-put --key patches/7.diff --file - --type diff",
+        ],
+    },
+    Command {
+        name: "file-get",
+        usage: "--key K [--output F|-]",
+        summary: "print a shared file, or write it to a file",
+        positional: false,
+        options: &[
+            opt("--key", "K", "the name it is stored under"),
+            opt("--output", "F|-", "where to write it; - is standard output (the default)"),
+        ],
+        notes: "On a terminal, control characters are shown escaped; a pipe or file gets them as they are.",
+        examples: &["file-get --key plan.md", "file-get --key patches/7.diff --output 7.diff"],
+    },
+    Command {
+        name: "file-list",
+        usage: "",
+        summary: "list the shared files",
+        positional: false,
+        options: &[],
+        notes: "",
+        examples: &["file-list"],
+    },
+    Command {
+        name: "scan",
+        usage: "[--for S]",
+        summary: "look for relays in the local network (mDNS)",
+        positional: false,
+        options: &[opt("--for", "S", "seconds to collect answers (3)")],
+        notes: "mDNS finds nothing in WSL2 and in most containers; --relay URL always works.",
+        examples: &["scan", "scan --for 10 --json"],
+    },
+    Command {
+        name: "info",
+        usage: "",
+        summary: "show the relay, and who this agent is there",
+        positional: false,
+        options: &[],
+        notes: "",
+        examples: &["info", "--relay http://10.0.0.5:9077 info"],
+    },
+    Command {
+        name: "completions",
+        usage: "SHELL",
+        summary: "print completions for bash, zsh or fish",
+        positional: true,
+        options: &[],
+        notes: "",
+        examples: &[
+            "completions bash > ~/.local/share/bash-completion/completions/clawlink",
+            "completions fish > ~/.config/fish/completions/clawlink.fish",
+        ],
+    },
+];
+
+/// The headings of the overview, each with the first command below it.
+pub(crate) const GROUPS: &[(&str, &str)] = &[
+    ("register", "Who is there"),
+    ("delegate", "Messages"),
+    ("file-put", "Shared files"),
+    ("scan", "The relay"),
+];
+
+/// Words that people type for a command of ours.
+const MEANT: &[(&str, &str)] = &[
+    ("join", "register"),
+    ("login", "register"),
+    ("agents", "discover"),
+    ("list", "discover"),
+    ("ls", "discover"),
+    ("who", "discover"),
+    ("send", "delegate"),
+    ("task", "delegate"),
+    ("message", "delegate"),
+    ("ask", "delegate"),
+    ("inbox", "poll"),
+    ("receive", "poll"),
+    ("messages", "poll"),
+    ("read", "poll"),
+    ("reply", "respond"),
+    ("answer", "respond"),
+    ("announce", "broadcast"),
+    ("publish", "broadcast"),
+    ("put", "file-put"),
+    ("upload", "file-put"),
+    ("get", "file-get"),
+    ("download", "file-get"),
+    ("files", "file-list"),
+    ("status", "info"),
+    ("whoami", "info"),
+    ("ping", "info"),
+    ("leave", "deregister"),
+    ("unregister", "deregister"),
+    ("completion", "completions"),
+];
+
+/// The command of that name.
+pub(crate) fn command(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|c| c.name == name)
+}
+
+/// The option of that name.
+pub(crate) fn option(options: &'static [Opt], name: &str) -> Option<&'static Opt> {
+    options.iter().find(|o| o.name == name)
+}
+
+/// The command that was probably meant.
+pub(crate) fn meant_command(word: &str) -> Option<&'static str> {
+    let word = word.to_ascii_lowercase();
+    let known = MEANT.iter().find(|(said, _)| *said == word);
+    known
+        .map(|(_, meant)| *meant)
+        .or_else(|| nearest(&word, COMMANDS.iter().map(|c| c.name)))
+}
+
+/// The option that was probably meant.
+pub(crate) fn meant_option(command: Option<&'static Command>, word: &str) -> Option<&'static str> {
+    let own = command.map_or(&[][..], |c| c.options);
+    nearest(word, own.iter().chain(GLOBALS).map(|o| o.name))
+}
+
+/// The candidate that is fewer than about a third of its letters away.
+fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    candidates
+        .map(|candidate| (distance(word.as_bytes(), candidate.as_bytes()), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's distance. Words far longer than any of ours are not compared.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    if a.len() > 32 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_command_finds_the_one_that_was_meant() {
+        assert_eq!(meant_command("delegat"), Some("delegate"));
+        assert_eq!(meant_command("fileput"), Some("file-put"));
+        assert_eq!(meant_command("Pol"), Some("poll"));
+        assert_eq!(meant_command("send"), Some("delegate"));
+        assert_eq!(meant_command("xyzzy"), None);
+        assert_eq!(meant_command(&"x".repeat(1000)), None);
+        assert!(MEANT.iter().all(|(_, meant)| command(meant).is_some()));
+    }
+
+    #[test]
+    fn a_mistyped_option_finds_the_one_that_was_meant() {
+        assert_eq!(meant_option(command("delegate"), "--taks"), Some("--task"));
+        assert_eq!(meant_option(command("poll"), "--jsno"), Some("--json"));
+        assert_eq!(meant_option(None, "--frobnicate"), None);
+    }
+}

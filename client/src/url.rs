@@ -1,0 +1,166 @@
+//! The relay's URL: parsed by ourselves, so that nothing else ever reaches a request line.
+
+/// Why a text is no relay URL. Reads as a sentence; the second part is what to do.
+pub(crate) type UrlError = (&'static str, &'static str);
+
+const EXAMPLE: &str = "a relay's URL looks like http://localhost:9077";
+
+/// The URL in its one form: `http://host` or `http://host:port`, the host in lower case, no
+/// slash at the end. As everywhere, no port means port 80.
+pub(crate) fn normalise(text: &str) -> Result<String, UrlError> {
+    let text = text.trim();
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(("the relay URL does not begin with http://", EXAMPLE));
+    };
+    if scheme.eq_ignore_ascii_case("https") {
+        return Err((
+            "this build has no TLS, so it cannot use an https:// URL",
+            "use http:// on a network you trust, or a tunnel: ssh -L 9077:localhost:9077 HOST",
+        ));
+    }
+    if !scheme.eq_ignore_ascii_case("http") {
+        return Err(("the relay URL does not begin with http://", EXAMPLE));
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#']) {
+        return Err(("the relay URL has a path or a query after its host", EXAMPLE));
+    }
+    if authority.contains('@') {
+        return Err((
+            "the relay URL holds a user name or password",
+            "a token goes into CLAWLINK_TOKEN or --token",
+        ));
+    }
+    if authority.starts_with('[') || authority.matches(':').count() > 1 {
+        return Err((
+            "this client cannot take an IPv6 address in a URL",
+            "use a host name that stands for it; an entry in /etc/hosts is enough",
+        ));
+    }
+    let (host, port) = match authority.split_once(':') {
+        Some((host, digits)) => (host, port(digits)?),
+        None => (authority, 80),
+    };
+    if !is_host(host) {
+        return Err(("the relay URL has no valid host name", EXAMPLE));
+    }
+    let host = host.to_ascii_lowercase();
+    Ok(match port {
+        80 => ["http://", &host].concat(),
+        _ => format!("http://{host}:{port}"),
+    })
+}
+
+fn port(digits: &str) -> Result<u16, UrlError> {
+    let bad = ("the relay URL has no valid port", EXAMPLE);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(bad);
+    }
+    match digits.parse() {
+        Ok(0) | Err(_) => Err(bad),
+        Ok(port) => Ok(port),
+    }
+}
+
+/// Letters, digits, dots, hyphens and the underscores of containers' names.
+fn is_host(host: &str) -> bool {
+    (1..=253).contains(&host.len())
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+/// The host and port of a normalised URL.
+pub(crate) fn host_and_port(url: &str) -> (&str, &str) {
+    let authority = url.strip_prefix("http://").unwrap_or(url);
+    authority.split_once(':').unwrap_or((authority, "80"))
+}
+
+/// Whether the URL can only mean this machine.
+pub(crate) fn is_local(url: &str) -> bool {
+    let (host, _) = host_and_port(url);
+    host == "localhost" || host.starts_with("127.")
+}
+
+/// A path segment, or with `/` kept a whole key, in which only unreserved characters stand
+/// as they are.
+pub(crate) fn encode(text: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push(char::from(HEX[usize::from(byte >> 4)]));
+            encoded.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_one_form() {
+        for (given, normal) in [
+            ("http://localhost:9077", "http://localhost:9077"),
+            (" HTTP://LocalHost:9077/ ", "http://localhost:9077"),
+            ("http://relay", "http://relay"),
+            ("http://relay:80/", "http://relay"),
+            ("http://10.0.0.1:09077", "http://10.0.0.1:9077"),
+            ("http://my_relay.local:1", "http://my_relay.local:1"),
+        ] {
+            assert_eq!(normalise(given).unwrap(), normal, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_could_change_a_request_is_refused() {
+        for bad in [
+            "",
+            "localhost:9077",
+            "ftp://x",
+            "http://",
+            "http:///",
+            "http://:9077",
+            "http://a b",
+            "http://a\r\nX: y",
+            "http://a:1\r\n",
+            "http://a:0",
+            "http://a:65536",
+            "http://a:",
+            "http://a:+1",
+            "http://a/path",
+            "http://a?x=1",
+            "http://a#f",
+            "http://user:pw@a",
+            "http://\u{fc}.example",
+        ] {
+            assert!(normalise(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_this_build_cannot_do_is_said_by_name() {
+        assert!(normalise("https://relay").unwrap_err().0.contains("TLS"));
+        assert!(normalise("http://[::1]:9077").unwrap_err().0.contains("IPv6"));
+        assert!(normalise("http://::1").unwrap_err().0.contains("IPv6"));
+    }
+
+    #[test]
+    fn a_file_key_is_encoded_but_for_its_slashes() {
+        assert_eq!(encode("src/a b\u{e9}?#%.rs"), "src/a%20b%C3%A9%3F%23%25.rs");
+        assert_eq!(encode("\r\n"), "%0D%0A");
+    }
+
+    #[test]
+    fn only_this_machine_is_local() {
+        assert!(is_local("http://localhost:9077"));
+        assert!(is_local("http://127.0.0.9"));
+        assert!(!is_local("http://relay:9077"));
+        assert_eq!(host_and_port("http://relay"), ("relay", "80"));
+    }
+}

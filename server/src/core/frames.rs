@@ -1,0 +1,257 @@
+//! Watches the bytes that a WebSocket client sends, before the codec buffers them.
+//!
+//! The codec checks a frame's length only when the whole frame is there, so that a peer could
+//! make the relay hold as much as it cares to announce. Here the header alone is read: a frame
+//! or a fragmented message over the limit, and whatever RFC 6455 forbids, is found at its first
+//! bytes, and nothing of it goes on to the codec.
+
+/// Why a stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    /// A message over the limit: close code 1009.
+    TooBig,
+    /// What RFC 6455 forbids: close code 1002.
+    Protocol,
+}
+
+#[derive(Debug)]
+enum State {
+    Header { bytes: [u8; 14], have: usize },
+    Payload { left: u64 },
+}
+
+const HEADER: State = State::Header {
+    bytes: [0; 14],
+    have: 0,
+};
+
+/// Reads the frame headers of one connection.
+#[derive(Debug)]
+pub struct FrameGuard {
+    limit: u64,
+    state: State,
+    /// Bytes so far of a message whose last fragment has not come.
+    message: Option<u64>,
+    ended: bool,
+}
+
+impl FrameGuard {
+    /// `limit` bounds a message, in one frame or in many, in bytes.
+    pub fn new(limit: usize) -> Self {
+        FrameGuard {
+            limit: limit as u64,
+            state: HEADER,
+            message: None,
+            ended: false,
+        }
+    }
+
+    /// Looks at the next bytes. Gives how many of them may go on to the codec, and the violation
+    /// that ends the stream there, if there is one; after that nothing goes on any more.
+    pub fn pass(&mut self, chunk: &[u8]) -> (usize, Option<Violation>) {
+        if self.ended {
+            return (0, None);
+        }
+        let mut at = 0;
+        while at < chunk.len() {
+            match &mut self.state {
+                State::Payload { left } => {
+                    let step = (*left).min((chunk.len() - at) as u64);
+                    *left -= step;
+                    at += step as usize;
+                    if *left == 0 {
+                        self.state = HEADER;
+                    }
+                }
+                State::Header { bytes, have } => {
+                    bytes[*have] = chunk[at];
+                    *have += 1;
+                    let (header, have) = (*bytes, *have);
+                    match self.header(&header[..have]) {
+                        Ok(None) => at += 1,
+                        Ok(Some(0)) => (at, self.state) = (at + 1, HEADER),
+                        Ok(Some(left)) => (at, self.state) = (at + 1, State::Payload { left }),
+                        Err(violation) => {
+                            self.ended = true;
+                            // What stood of this header before is cut off where it began.
+                            return ((at + 1).saturating_sub(have), Some(violation));
+                        }
+                    }
+                }
+            }
+        }
+        (at, None)
+    }
+
+    /// The payload length of a header that is complete; `None` while it is not.
+    fn header(&mut self, bytes: &[u8]) -> Result<Option<u64>, Violation> {
+        let &[first, second, ref rest @ ..] = bytes else {
+            return Ok(None);
+        };
+        let (fin, opcode) = (first & 0x80 != 0, first & 0x0F);
+        let control = opcode & 0x8 != 0;
+        let short = second & 0x7F;
+        let reserved = first & 0x70 != 0 || !matches!(opcode, 0..=2 | 8..=10);
+        let unmasked = second & 0x80 == 0;
+        if reserved || unmasked || control && (!fin || short > 125) {
+            return Err(Violation::Protocol);
+        }
+        let extended = match short {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        if rest.len() < extended {
+            return Ok(None);
+        }
+        let length = match extended {
+            0 => u64::from(short),
+            _ => rest[..extended]
+                .iter()
+                .fold(0, |n, &b| n << 8 | u64::from(b)),
+        };
+        // The length is judged before the mask has come: there is nothing to wait for.
+        if rest.len() == extended {
+            self.judge(fin, opcode, control, length)?;
+        }
+        Ok((rest.len() == extended + 4).then_some(length))
+    }
+
+    fn judge(
+        &mut self,
+        fin: bool,
+        opcode: u8,
+        control: bool,
+        length: u64,
+    ) -> Result<(), Violation> {
+        if control {
+            return Ok(());
+        }
+        let so_far = match (opcode, self.message) {
+            (0, Some(so_far)) => so_far,
+            (1 | 2, None) => 0,
+            _ => return Err(Violation::Protocol),
+        };
+        let total = so_far.saturating_add(length);
+        if total > self.limit {
+            return Err(Violation::TooBig);
+        }
+        self.message = (!fin).then_some(total);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![first];
+        match payload.len() {
+            n @ 0..=125 => out.push(0x80 | n as u8),
+            n @ 126..=65_535 => {
+                out.push(0x80 | 126);
+                out.extend((n as u16).to_be_bytes());
+            }
+            n => {
+                out.push(0x80 | 127);
+                out.extend((n as u64).to_be_bytes());
+            }
+        }
+        out.extend([1, 2, 3, 4]);
+        out.extend(payload);
+        out
+    }
+
+    fn pass_all(limit: usize, bytes: &[u8]) -> (usize, Option<Violation>) {
+        FrameGuard::new(limit).pass(bytes)
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_found_at_its_header() {
+        let mut header = vec![0x81, 0x80 | 127];
+        header.extend((1u64 << 30).to_be_bytes());
+        assert_eq!(pass_all(1 << 20, &header), (0, Some(Violation::TooBig)));
+        assert_eq!(pass_all(100, &frame(0x81, &[0; 100])), (106, None));
+        assert_eq!(
+            pass_all(100, &frame(0x81, &[0; 101])),
+            (0, Some(Violation::TooBig))
+        );
+    }
+
+    #[test]
+    fn fragments_count_together_and_a_ping_between_them_does_not() {
+        let mut stream = frame(0x01, &[0; 60]);
+        stream.extend(frame(0x89, &[0; 50]));
+        let good = stream.len();
+        stream.extend(frame(0x00, &[0; 41]));
+        assert_eq!(pass_all(100, &stream), (good, Some(Violation::TooBig)));
+
+        let mut stream = frame(0x01, &[0; 60]);
+        stream.extend(frame(0x80, &[0; 40]));
+        stream.extend(frame(0x81, &[0; 100]));
+        assert_eq!(pass_all(100, &stream), (stream.len(), None));
+    }
+
+    #[test]
+    fn what_the_standard_forbids_is_a_protocol_error() {
+        let unmasked = vec![0x81, 0x01, b'x'];
+        let mut twice = frame(0x01, b"a");
+        twice.extend(frame(0x01, b"b"));
+        for (what, bytes, good) in [
+            ("unmasked", unmasked, 0),
+            ("reserved bit", frame(0xC1, b"x"), 0),
+            ("reserved opcode", frame(0x83, b"x"), 0),
+            ("long ping", frame(0x89, &[0; 126]), 0),
+            ("fragmented ping", frame(0x09, b"x"), 0),
+            ("continuation of nothing", frame(0x80, b"x"), 0),
+            ("message inside a message", twice, 7),
+        ] {
+            assert_eq!(
+                pass_all(1000, &bytes),
+                (good, Some(Violation::Protocol)),
+                "{what}"
+            );
+        }
+    }
+
+    #[test]
+    fn after_a_violation_nothing_passes() {
+        let mut guard = FrameGuard::new(10);
+        assert!(guard.pass(&[0x81, 0x01]).1.is_some());
+        assert_eq!(guard.pass(&frame(0x81, b"ok")), (0, None));
+    }
+
+    proptest! {
+        #[test]
+        fn how_the_bytes_are_cut_changes_nothing(
+            payloads in prop::collection::vec((0usize..200, any::<bool>()), 1..6),
+            cuts in prop::collection::vec(1usize..40, 1..60),
+        ) {
+            let mut stream = Vec::new();
+            for (len, ping) in payloads {
+                stream.extend(frame(if ping { 0x89 } else { 0x81 }, &vec![0xAA; len]));
+            }
+            let whole = pass_all(150, &stream);
+            let (mut guard, mut at, mut passed, mut verdict) = (FrameGuard::new(150), 0, 0, None);
+            for cut in cuts.into_iter().cycle() {
+                if at == stream.len() { break }
+                let end = (at + cut).min(stream.len());
+                let (good, violation) = guard.pass(&stream[at..end]);
+                passed += good;
+                verdict = verdict.or(violation);
+                at = end;
+            }
+            prop_assert_eq!(verdict, whole.1);
+            // A header cut in two may have passed in part; the codec does nothing with a part.
+            prop_assert!(passed >= whole.0 && passed - whole.0 < 14, "{} {}", passed, whole.0);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let (good, _) = pass_all(100, &bytes);
+            prop_assert!(good <= bytes.len());
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Pure logic: no actor, no clock, no I/O. Time comes in as an argument, as [`Millis`] on the
+//! relay's own monotonic clock, so that every rule can be tested without waiting.
+
+pub mod frames;
+pub mod inbox;
+pub mod json;
+pub mod knowledge;
+pub mod message;
+pub mod presence;
+pub mod shelf;
+pub mod similar;
+pub mod window;
+
+/// Milliseconds on the relay's monotonic clock, counted from its start.
+pub type Millis = u64;
