@@ -2,19 +2,21 @@
 
 use crate::agents::AgentRecord;
 use crate::error::ErrorCode;
+use crate::messages::{Broadcast, Delegate, Respond};
+use crate::name::{AgentId, MessageId, Word};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The part of a client's frame that says what it is. The rest is the body of the HTTP call of
 /// the same name, without `from_agent`, which the relay sets itself.
-#[derive(Debug, Clone, Deserialize)]
-pub struct FrameHead {
+#[derive(Debug, Deserialize)]
+pub struct FrameHead<'a> {
     /// `heartbeat`, `delegate`, `respond` or `broadcast`.
     #[serde(rename = "type")]
     pub kind: String,
     /// With it the frame is always answered, and the answer carries it. Any JSON value.
-    #[serde(default, rename = "ref")]
-    pub reference: Option<Value>,
+    #[serde(borrow, default, rename = "ref")]
+    pub reference: Option<&'a RawValue>,
 }
 
 /// What the relay writes onto a socket besides messages.
@@ -35,4 +37,112 @@ pub enum SocketEvent<'a> {
         /// From the catalogue.
         code: ErrorCode,
     },
+}
+
+/// A socket's `delegate` frame.
+#[derive(Debug, Deserialize)]
+pub struct DelegateFrame<'a> {
+    /// Kept: the sender's only handle.
+    pub message_id: Option<MessageId>,
+    /// An id or a name.
+    pub to_agent: Word,
+    /// As in [`Delegate`].
+    #[serde(borrow)]
+    pub task: &'a RawValue,
+    /// As in [`Delegate`].
+    #[serde(borrow, default)]
+    pub context: Option<&'a RawValue>,
+    /// As in [`Delegate`].
+    pub priority: Option<String>,
+}
+
+impl<'a> DelegateFrame<'a> {
+    /// The call it makes, and the id it brings.
+    pub fn from_agent(self, from_agent: AgentId) -> (Delegate<'a>, Option<MessageId>) {
+        let DelegateFrame {
+            message_id,
+            to_agent,
+            task,
+            context,
+            priority,
+        } = self;
+        (
+            Delegate {
+                from_agent,
+                to_agent,
+                task,
+                context,
+                priority,
+            },
+            message_id,
+        )
+    }
+}
+
+/// A socket's `respond` frame.
+#[derive(Debug, Deserialize)]
+pub struct RespondFrame<'a> {
+    /// As in [`Respond`].
+    pub to_agent: Word,
+    /// As in [`Respond`].
+    pub message_id: MessageId,
+    /// As in [`Respond`].
+    #[serde(borrow, default)]
+    pub result: Option<&'a RawValue>,
+    /// As in [`Respond`].
+    pub status: Option<String>,
+}
+
+impl<'a> RespondFrame<'a> {
+    /// The call it makes.
+    pub fn from_agent(self, from_agent: AgentId) -> Respond<'a> {
+        let RespondFrame {
+            to_agent,
+            message_id,
+            result,
+            status,
+        } = self;
+        Respond {
+            from_agent,
+            to_agent,
+            message_id,
+            result,
+            status,
+        }
+    }
+}
+
+/// A socket's `broadcast` frame.
+#[derive(Debug, Deserialize)]
+pub struct BroadcastFrame<'a> {
+    /// Kept: the sender's only handle.
+    pub message_id: Option<MessageId>,
+    /// As in [`Broadcast`].
+    #[serde(borrow)]
+    pub content: &'a RawValue,
+    /// As in [`Broadcast`].
+    pub topic: Option<Word>,
+    /// As in [`Broadcast`].
+    pub tags: Option<Vec<Word>>,
+}
+
+impl<'a> BroadcastFrame<'a> {
+    /// The call it makes, and the id it brings.
+    pub fn from_agent(self, from_agent: AgentId) -> (Broadcast<'a>, Option<MessageId>) {
+        let BroadcastFrame {
+            message_id,
+            content,
+            topic,
+            tags,
+        } = self;
+        (
+            Broadcast {
+                from_agent,
+                content,
+                topic,
+                tags,
+            },
+            message_id,
+        )
+    }
 }

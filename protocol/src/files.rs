@@ -60,14 +60,14 @@ pub struct FileList {
     pub next_cursor: Option<String>,
 }
 
-/// The reply to `GET /files/{file_key}`.
+/// The reply to `GET /files/{file_key}`. The relay writes the content as it holds it, a client
+/// reads any JSON value.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct FileRead {
+pub struct FileRead<Content = Value> {
     /// Where it is kept.
     pub file_key: String,
     /// As it was written; a string, as a rule.
-    #[serde(default)]
-    pub content: Value,
+    pub content: Content,
     /// As given when it was written.
     #[serde(default)]
     pub file_type: String,

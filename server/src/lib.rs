@@ -1,2 +1,248 @@
-//! The relay.
+//! The ClawLink relay.
+//!
+//! `main` makes a [`config::Config`] of the arguments and runs a [`Server`]. Below it
+//! [`http`] parses and replies, [`actors`] own what there is, and [`mod@core`] holds the rules, free
+//! of actors, clocks and I/O. Arrows point down only.
+
+pub mod actors;
+pub mod config;
 pub mod core;
+pub mod http;
+pub mod mdns;
+
+use crate::core::ids::Ids;
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, HttpServer, web};
+use actors::agent::handle::Common;
+use actors::arbiters::Arbiters;
+use actors::clock::Clock;
+use actors::directory::Directory;
+use actors::herald::Herald;
+use actors::library::Library;
+use actors::lifeline::Lifeline;
+use actors::registry::{Registry, Settings};
+use actors::relay::Relay;
+use config::{Config, StartupError};
+use http::browser::Allowed;
+use http::guard::{Gate, guard};
+use http::{Shared, State};
+use socket2::{SockRef, TcpKeepalive};
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+use tracing::{debug, info};
+
+/// How long a connection may take for its first request's head.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How long requests may go on after the relay was told to end. Whole seconds.
+const GRACE: Duration = Duration::from_secs(8);
+/// Silence on a connection before TCP asks whether the peer is there, and between two questions.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(15), 3);
+
+/// The relay, ready to listen.
+pub struct Server {
+    config: Config,
+    machine: String,
+    state: Shared,
+    arbiters: Arc<Arbiters>,
+    lifeline: Lifeline,
+}
+
+/// Why a relay has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to.
+    Asked,
+    /// A hub actor is gone: the process must be started again.
+    HubGone(&'static str),
+    /// The HTTP server has ended by itself.
+    ServerFailed(String),
+}
+
+impl Server {
+    /// Starts the actors. Needs a running actix system.
+    pub fn new(config: Config) -> Result<Server, StartupError> {
+        let mut random = [0u64; 3];
+        for word in &mut random {
+            *word = getrandom::u64()
+                .map_err(|error| StartupError::System(std::io::Error::other(error.to_string())))?;
+        }
+        let ids = Arc::new(Ids::new([random[0], random[1]]));
+        let epoch = Ids::new([random[2], random[0]]).next();
+        let machine = gethostname::gethostname().to_string_lossy().into_owned();
+        let clock = Clock::start();
+        let online = Arc::new(AtomicUsize::new(0));
+        let lifeline = Lifeline::default();
+        let directory = Arc::new(Directory::default());
+        let arbiters = Arc::new(Arbiters::default());
+        let herald = Herald::start(directory.clone(), config.log, lifeline.clone());
+        let library = Library::start(config.shelf, herald.clone(), lifeline.clone());
+        let settings = Settings {
+            common: Common {
+                clock,
+                inbox: config.inbox,
+                reap_after: config.reap_after,
+                online: online.clone(),
+            },
+            stale_after: config.stale_after,
+            agents_limit: config.agents_limit,
+        };
+        let registry = Registry::start(
+            settings,
+            directory.clone(),
+            arbiters.clone(),
+            herald.clone(),
+            ids.clone(),
+            lifeline.clone(),
+        );
+        let allowed = Allowed::new(
+            &machine,
+            config.allow_host.clone(),
+            config.allow_origin.clone(),
+        );
+        let gate = Gate {
+            allowed,
+            token: config.token.clone(),
+        };
+        let relay = Relay {
+            clock,
+            epoch,
+            directory,
+            registry,
+            herald,
+            library,
+            ids,
+            online,
+        };
+        let state = web::Data::new(State {
+            relay,
+            gate,
+            limits: config.limits,
+        });
+        Ok(Server {
+            config,
+            machine,
+            state,
+            arbiters,
+            lifeline,
+        })
+    }
+
+    /// Binds the port and serves until [`Running::shutdown`].
+    pub fn listen(self) -> Result<Running, StartupError> {
+        let Server {
+            config,
+            machine,
+            state,
+            arbiters,
+            lifeline,
+        } = self;
+        let (host, port) = (config.host, config.port);
+        let failed = |error| StartupError::Bind(host, port, error);
+        let dead_peer_after = config.dead_peer_after;
+        let shared = state.clone();
+        let server = HttpServer::new(move || {
+            arbiters.join(actix::Arbiter::current());
+            App::new()
+                .app_data(shared.clone())
+                .wrap(from_fn(guard))
+                .configure(http::routes)
+        })
+        .on_connect(move |connection, _| prepare(connection, dead_peer_after))
+        .client_request_timeout(HEAD_DEADLINE)
+        .h1_allow_half_closed(false)
+        .max_connections(config.connections_limit)
+        .shutdown_timeout(GRACE.as_secs())
+        .disable_signals()
+        .bind((host, port))
+        .map_err(failed)?;
+        let address = server
+            .addrs()
+            .first()
+            .copied()
+            .unwrap_or(SocketAddr::new(host, port));
+        let server = server.run();
+        let handle = server.handle();
+        let announcement = config
+            .mdns
+            .then(|| {
+                mdns::Announcement::start(host, address.port(), &machine, config.token.is_some())
+            })
+            .flatten();
+        let server = actix_web::rt::spawn(server);
+        Ok(Running {
+            address,
+            machine,
+            handle,
+            server,
+            announcement,
+            state,
+            lifeline,
+        })
+    }
+}
+
+/// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor
+/// a socket's actor would notice.
+fn prepare(connection: &dyn Any, dead_peer_after: Duration) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
+        return;
+    };
+    let socket = SockRef::from(stream);
+    let (idle, interval, probes) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new()
+        .with_time(idle)
+        .with_interval(interval)
+        .with_retries(probes);
+    let set = socket
+        .set_tcp_keepalive(&keepalive)
+        .and_then(|()| socket.set_tcp_nodelay(true));
+    #[cfg(target_os = "linux")]
+    let set = set.and_then(|()| socket.set_tcp_user_timeout(Some(dead_peer_after)));
+    #[cfg(not(target_os = "linux"))]
+    let _ = dead_peer_after;
+    if let Err(error) = set {
+        debug!(%error, "a connection was closed before it began");
+    }
+}
+
+/// A relay that listens.
+pub struct Running {
+    /// Where.
+    pub address: SocketAddr,
+    /// This machine's name.
+    pub machine: String,
+    handle: ServerHandle,
+    server: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
+    announcement: Option<mdns::Announcement>,
+    state: Shared,
+    lifeline: Lifeline,
+}
+
+impl Running {
+    /// Waits until `ask` is done, or until the relay cannot go on; then ends it: no new
+    /// connections, sockets closed with 1001, requests under way answered.
+    pub async fn until(mut self, ask: impl Future<Output = ()>) -> End {
+        let end = tokio::select! {
+            () = ask => End::Asked,
+            hub = self.lifeline.cut() => End::HubGone(hub),
+            ended = &mut self.server => End::ServerFailed(match ended {
+                Ok(Ok(())) => "it was stopped".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            }),
+        };
+        info!("ending");
+        self.lifeline.end();
+        self.state.relay.herald.dismiss_all().await;
+        self.handle.stop(end == End::Asked).await;
+        if let Some(announcement) = self.announcement {
+            announcement.stop();
+        }
+        end
+    }
+}

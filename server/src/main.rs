@@ -1,1 +1,39 @@
-fn main() {}
+//! `clawlink-server`: arguments, then the relay, then its end.
+
+mod cli;
+
+use clawlink_server::config::Config;
+use clawlink_server::{End, Server};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match cli::arguments() {
+        Ok(args) => args,
+        Err(exit) => return exit,
+    };
+    if let Err(error) = cli::start_log(&args.log, &args.log_format) {
+        return cli::fail(2, &error);
+    }
+    let config = match Config::new(&args, std::env::var("CLAWLINK_TOKEN").ok()) {
+        Ok(config) => config,
+        Err(error) => return cli::fail(2, &error),
+    };
+    actix_web::rt::System::new().block_on(async {
+        let running = match Server::new(config.clone()).and_then(Server::listen) {
+            Ok(running) => running,
+            Err(error) => return cli::fail(1, &error),
+        };
+        let signals = match cli::signals() {
+            Ok(signals) => signals,
+            Err(error) => return cli::fail(1, &error),
+        };
+        cli::greet(&config, &running);
+        match running.until(signals).await {
+            End::Asked => ExitCode::SUCCESS,
+            End::HubGone(hub) => {
+                cli::fail(70, &format!("{hub} has stopped; the relay cannot go on"))
+            }
+            End::ServerFailed(why) => cli::fail(70, &format!("the HTTP server has stopped: {why}")),
+        }
+    })
+}

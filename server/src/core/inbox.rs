@@ -31,9 +31,14 @@ impl Limits {
     }
 }
 
-/// The inbox holds as much mail as it may.
+/// Why a message was not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub enum NotAdmitted {
+    /// The inbox holds as much mail as it may.
+    Full,
+    /// Its agent is gone.
+    Closed,
+}
 
 /// The door of an inbox: counts the mail inside, numbers what comes, and holds it until the
 /// inbox's owner takes it in. Kept apart from [`Inbox`], so that a sender needs only this.
@@ -44,6 +49,7 @@ pub struct Arrivals {
     bytes: usize,
     next: Seq,
     outside: Vec<(Seq, Arc<Envelope>)>,
+    closed: bool,
 }
 
 impl Arrivals {
@@ -55,16 +61,20 @@ impl Arrivals {
             bytes: 0,
             next: 0,
             outside: Vec::new(),
+            closed: false,
         }
     }
 
-    /// Takes a message, or says that the inbox is full. One message always fits into an empty
+    /// Takes a message, or says why not. One message always fits into an empty
     /// inbox, however long it is.
-    pub fn admit(&mut self, envelope: Arc<Envelope>) -> Result<Seq, Full> {
+    pub fn admit(&mut self, envelope: Arc<Envelope>) -> Result<Seq, NotAdmitted> {
+        if self.closed {
+            return Err(NotAdmitted::Closed);
+        }
         if envelope.is_mail() {
             let bytes = self.bytes + envelope.size();
             if self.places >= self.limits.places || (self.places > 0 && bytes > self.limits.bytes) {
-                return Err(Full);
+                return Err(NotAdmitted::Full);
             }
             self.places += 1;
             self.bytes = bytes;
@@ -78,6 +88,11 @@ impl Arrivals {
     /// Gives up what came since the last call, in the order in which it came.
     pub fn take(&mut self) -> Vec<(Seq, Arc<Envelope>)> {
         std::mem::take(&mut self.outside)
+    }
+
+    /// Nothing is admitted from here on.
+    pub fn close(&mut self) {
+        self.closed = true;
     }
 
     /// How many wait outside.

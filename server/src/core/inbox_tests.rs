@@ -34,7 +34,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn envelope(kind: Kind, priority: Priority, size: usize) -> Arc<Envelope> {
     Arc::new(Envelope {
-        body: vec![b'x'; size].into(),
+        body: "x".repeat(size).into(),
         kind,
         priority,
         accepted_at: String::new(),
@@ -265,7 +265,7 @@ fn mail_is_refused_at_the_limit_and_a_notice_is_not() {
     }
     assert_eq!(
         arrivals.admit(envelope(Kind::Mail, Priority::Urgent, 1)),
-        Err(Full)
+        Err(NotAdmitted::Full)
     );
     assert!(
         arrivals
@@ -285,7 +285,7 @@ fn a_message_in_hand_still_takes_its_place() {
     assert_eq!(
         pair.arrivals
             .admit(envelope(Kind::Mail, Priority::Normal, 1)),
-        Err(Full)
+        Err(NotAdmitted::Full)
     );
     let confirmed = pair.inbox.confirm(taken[0].0).unwrap();
     pair.arrivals.release(&confirmed);
@@ -316,4 +316,15 @@ fn an_older_notice_of_the_same_file_gives_way_before_the_oldest() {
         .collect();
     assert_eq!(kept, [0, 2, 3]);
     assert_eq!(pair.inbox.take_missed(), 1);
+}
+
+#[test]
+fn a_closed_door_admits_nothing() {
+    let mut arrivals = Arrivals::new(LIMITS);
+    arrivals.close();
+    for kind in [Kind::Mail, Kind::Broadcast] {
+        let message = envelope(kind, Priority::Normal, 1);
+        assert_eq!(arrivals.admit(message), Err(NotAdmitted::Closed));
+    }
+    assert_eq!(arrivals.outside(), 0);
 }

@@ -57,7 +57,7 @@ mod tests {
 
     fn broadcast(size: usize) -> Arc<Envelope> {
         Arc::new(Envelope {
-            body: vec![b'x'; size].into(),
+            body: "x".repeat(size).into(),
             kind: Kind::Broadcast,
             priority: Priority::Normal,
             accepted_at: String::new(),

@@ -1,7 +1,7 @@
 //! A message as the relay holds it: serialised once, when it is accepted, and shared from then
 //! on. A broadcast to 10,000 agents is one of these and 10,000 pointers.
 
-use bytes::Bytes;
+use bytestring::ByteString;
 use clawlink_protocol::messages::Priority;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Envelope {
     /// The whole JSON object, as a socket sends it.
-    pub body: Bytes,
+    pub body: ByteString,
     /// How it is counted.
     pub kind: Kind,
     /// Where it stands in the inbox.
@@ -42,8 +42,8 @@ impl Envelope {
 
     /// Writes it as a poll shows it: with `queued_at`.
     pub fn write_polled(&self, out: &mut Vec<u8>) {
-        let open = self.body.strip_suffix(b"}").unwrap_or(&self.body);
-        out.extend_from_slice(open);
+        let open = self.body.strip_suffix('}').unwrap_or(&self.body);
+        out.extend_from_slice(open.as_bytes());
         out.extend_from_slice(b",\"queued_at\":\"");
         out.extend_from_slice(self.accepted_at.as_bytes());
         out.extend_from_slice(b"\"}");

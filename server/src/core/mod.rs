@@ -2,6 +2,7 @@
 //! relay's own monotonic clock, so that every rule can be tested without waiting.
 
 pub mod frames;
+pub mod ids;
 pub mod inbox;
 pub mod json;
 pub mod knowledge;

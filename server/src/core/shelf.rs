@@ -1,7 +1,8 @@
 //! Shared files: contents, versions and the room for them.
 
-use bytes::Bytes;
 use clawlink_protocol::name::{AgentId, FileKey};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,12 +16,12 @@ pub struct ShelfLimits {
 }
 
 /// What a file holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Content {
     /// Text: the usual case.
     Text(Arc<str>),
     /// Any other JSON value, as it was written.
-    Json(Bytes),
+    Json(Box<RawValue>),
 }
 
 impl Content {
@@ -28,13 +29,22 @@ impl Content {
     pub fn size(&self) -> usize {
         match self {
             Content::Text(text) => text.len(),
-            Content::Json(json) => json.len(),
+            Content::Json(json) => json.get().len(),
+        }
+    }
+}
+
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Content::Text(text) => serializer.serialize_str(text),
+            Content::Json(json) => json.serialize(serializer),
         }
     }
 }
 
 /// A file in its current version.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct File {
     /// What it holds.
     pub content: Content,

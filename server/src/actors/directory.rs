@@ -1,0 +1,214 @@
+//! Who exists: ids and names to agents. Written by the registry alone, read by everyone, without
+//! an actor in between.
+
+use super::agent::handle::AgentHandle;
+use super::clock::Clock;
+use crate::core::similar;
+use clawlink_protocol::agents::AgentRecord;
+use clawlink_protocol::error::Candidate;
+use clawlink_protocol::name::{AgentId, Word};
+use parking_lot::RwLock;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// What an agent says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// Several agents may bear one.
+    pub name: Word,
+    /// What it is good at.
+    pub capabilities: Vec<Word>,
+    /// Where it runs.
+    pub machine: String,
+    /// For people and models.
+    pub description: String,
+    /// RFC 3339, UTC; kept when it registers again.
+    pub registered_at: String,
+}
+
+/// A registered agent.
+#[derive(Debug)]
+pub struct Entry {
+    /// The way to its actor.
+    pub agent: AgentHandle,
+    /// What it says of itself.
+    pub profile: Profile,
+}
+
+impl Entry {
+    /// The agent as the wire shows it.
+    pub fn record(&self, clock: &Clock) -> AgentRecord {
+        let profile = &self.profile;
+        AgentRecord {
+            agent_id: self.agent.id().to_string(),
+            name: profile.name.to_string(),
+            capabilities: profile
+                .capabilities
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            machine: profile.machine.clone(),
+            description: profile.description.clone(),
+            registered_at: profile.registered_at.clone(),
+            last_heartbeat: clock.unix(self.agent.last_heard()),
+            status: self.agent.presence().as_str().to_owned(),
+        }
+    }
+}
+
+/// Why a word names no agent.
+#[derive(Debug, PartialEq)]
+pub enum Unresolved {
+    /// Nobody bears it.
+    Unknown {
+        /// Ids and names that look alike.
+        did_you_mean: Vec<String>,
+    },
+    /// Several bear it, and none of them stands out.
+    Ambiguous {
+        /// At most [`CANDIDATES_MAX`] of them.
+        candidates: Vec<Candidate>,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+/// Candidates in one reply.
+pub const CANDIDATES_MAX: usize = 100;
+/// Names looked at for a suggestion: nobody walks a million agents for a typing error.
+const SUGGESTION_SCAN: usize = 512;
+
+#[derive(Debug, Default)]
+struct Tables {
+    by_id: HashMap<AgentId, Arc<Entry>>,
+    sorted: BTreeSet<AgentId>,
+    by_name: BTreeMap<Word, BTreeSet<AgentId>>,
+}
+
+/// The directory itself. No lock of it is held across an await.
+#[derive(Debug, Default)]
+pub struct Directory {
+    tables: RwLock<Tables>,
+}
+
+impl Directory {
+    /// The agent with this id.
+    pub fn get(&self, id: &str) -> Option<Arc<Entry>> {
+        self.tables.read().by_id.get(id).cloned()
+    }
+
+    /// How many are registered.
+    pub fn len(&self) -> usize {
+        self.tables.read().by_id.len()
+    }
+
+    /// Whether nobody is registered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Up to `limit` agents whose ids come after `after`, in the order of their ids.
+    pub fn page(&self, after: Option<&AgentId>, limit: usize) -> Vec<Arc<Entry>> {
+        let tables = self.tables.read();
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        tables
+            .sorted
+            .range::<AgentId, _>((start, Bound::Unbounded))
+            .take(limit)
+            .filter_map(|id| tables.by_id.get(id).cloned())
+            .collect()
+    }
+
+    /// The agent that an address means: an id wins over a name; among several bearers of a name
+    /// the only one that is online, else the only one.
+    pub fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Unresolved> {
+        let tables = self.tables.read();
+        if let Some(entry) = tables.by_id.get(address.as_str()) {
+            return Ok(entry.clone());
+        }
+        let Some(bearers) = tables.by_name.get(address) else {
+            return Err(Unresolved::Unknown {
+                did_you_mean: tables.similar(address.as_str()),
+            });
+        };
+        let mut online = bearers
+            .iter()
+            .filter_map(|id| tables.by_id.get(id))
+            .filter(|entry| entry.agent.presence().is_online());
+        match (online.next(), online.next()) {
+            (Some(only), None) => return Ok(only.clone()),
+            (None, _) if bearers.len() == 1 => {}
+            _ => return Err(tables.ambiguous(bearers)),
+        }
+        let only = bearers.first().and_then(|id| tables.by_id.get(id).cloned());
+        only.ok_or(Unresolved::Unknown {
+            did_you_mean: Vec::new(),
+        })
+    }
+
+    pub(super) fn insert(&self, entry: Arc<Entry>) {
+        let mut tables = self.tables.write();
+        let id = entry.agent.id().clone();
+        tables.unname(&id);
+        tables
+            .by_name
+            .entry(entry.profile.name.clone())
+            .or_default()
+            .insert(id.clone());
+        tables.sorted.insert(id.clone());
+        tables.by_id.insert(id, entry);
+    }
+
+    pub(super) fn remove(&self, id: &AgentId) -> Option<Arc<Entry>> {
+        let mut tables = self.tables.write();
+        tables.unname(id);
+        tables.sorted.remove(id);
+        tables.by_id.remove(id)
+    }
+}
+
+impl Tables {
+    fn unname(&mut self, id: &AgentId) {
+        let Some(name) = self.by_id.get(id).map(|entry| entry.profile.name.clone()) else {
+            return;
+        };
+        if let Some(bearers) = self.by_name.get_mut(&name) {
+            bearers.remove(id);
+            if bearers.is_empty() {
+                self.by_name.remove(&name);
+            }
+        }
+    }
+
+    /// Looks at everybody while they are few, else at those who sort beside the word.
+    fn similar(&self, wanted: &str) -> Vec<String> {
+        let half = SUGGESTION_SCAN / 2;
+        let names = self.by_name.keys().map(Word::as_str);
+        let ids = self.sorted.iter().map(AgentId::as_str);
+        if self.sorted.len() <= SUGGESTION_SCAN {
+            return similar::nearest(wanted, names.chain(ids));
+        }
+        let from = (Bound::Included(wanted), Bound::Unbounded);
+        let to = (Bound::Unbounded, Bound::Excluded(wanted));
+        let near_ids = self.sorted.range::<str, _>(from).take(half);
+        let near_ids = near_ids.chain(self.sorted.range::<str, _>(to).rev().take(half));
+        let near_names = self.by_name.range::<str, _>(from).take(half);
+        let near_names = near_names.chain(self.by_name.range::<str, _>(to).rev().take(half));
+        let near_names = near_names.map(|(name, _)| name.as_str());
+        similar::nearest(wanted, near_names.chain(near_ids.map(AgentId::as_str)))
+    }
+
+    fn ambiguous(&self, bearers: &BTreeSet<AgentId>) -> Unresolved {
+        let entries = bearers.iter().filter_map(|id| self.by_id.get(id));
+        let candidates = entries.take(CANDIDATES_MAX).map(|entry| Candidate {
+            agent_id: entry.agent.id().to_string(),
+            status: entry.agent.presence().as_str().to_owned(),
+            machine: entry.profile.machine.clone(),
+        });
+        Unresolved::Ambiguous {
+            candidates: candidates.collect(),
+            count: bearers.len(),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Tells everybody: broadcasts and the notices of changed files to all agents, who came and who
+//! left to all sockets. One actor, so that all inboxes see the same order.
+
+use super::clock::timestamp;
+use super::directory::Directory;
+use super::lifeline::Lifeline;
+use super::socket::{Announce, Dismiss};
+use crate::core::knowledge::{Log, LogLimits};
+use crate::core::message::{Envelope, Kind};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use bytestring::ByteString;
+use clawlink_protocol::agents::AgentRecord;
+use clawlink_protocol::events::SocketEvent;
+use clawlink_protocol::name::AgentId;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tracing::debug;
+
+/// Agents told in one step; between two steps the directory is free.
+const STEP: usize = 1_000;
+/// Notices that wait for the herald; beyond it they are dropped, as they may be.
+const CHANNEL: usize = 1_024;
+
+/// The actor.
+pub struct Herald {
+    directory: Arc<Directory>,
+    log: Log,
+    told: Arc<AtomicU64>,
+    sockets: HashMap<u64, Listener>,
+    next_listener: u64,
+    lifeline: Lifeline,
+}
+
+struct Listener {
+    agent: AgentId,
+    announce: Recipient<Announce>,
+    dismiss: Recipient<Dismiss>,
+}
+
+impl Herald {
+    /// Starts the herald.
+    pub fn start(directory: Arc<Directory>, log: LogLimits, lifeline: Lifeline) -> HeraldHandle {
+        let told = Arc::new(AtomicU64::new(0));
+        let herald = Herald {
+            directory,
+            log: Log::new(log),
+            told: told.clone(),
+            sockets: HashMap::new(),
+            next_listener: 0,
+            lifeline,
+        };
+        HeraldHandle {
+            address: Actor::start(herald),
+            told,
+        }
+    }
+
+    fn tell_all(&self, envelope: &Arc<Envelope>, but: &AgentId) -> u64 {
+        let (mut told, mut after) = (0, None);
+        loop {
+            let step = self.directory.page(after.as_ref(), STEP);
+            for entry in &step {
+                if entry.agent.id() != but {
+                    entry.agent.notify(envelope.clone());
+                    told += 1;
+                }
+            }
+            match step.last() {
+                Some(last) if step.len() == STEP => after = Some(last.agent.id().clone()),
+                _ => return told,
+            }
+        }
+    }
+}
+
+impl Actor for Herald {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(CHANNEL);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.lifeline.hub_stopped("the herald");
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "u64")]
+struct Tell {
+    envelope: Arc<Envelope>,
+    but: AgentId,
+}
+
+impl Handler<Tell> for Herald {
+    type Result = u64;
+    fn handle(&mut self, Tell { envelope, but }: Tell, _: &mut Self::Context) -> u64 {
+        if envelope.kind == Kind::Broadcast {
+            self.log.push(envelope.clone());
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+        self.tell_all(&envelope, &but)
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Joined {
+    agent: AgentId,
+    notice: ByteString,
+}
+
+impl Handler<Joined> for Herald {
+    type Result = ();
+    fn handle(&mut self, Joined { agent, notice }: Joined, _: &mut Self::Context) {
+        for listener in self
+            .sockets
+            .values()
+            .filter(|listener| listener.agent != agent)
+        {
+            if listener
+                .announce
+                .try_send(Announce(notice.clone()))
+                .is_err()
+            {
+                debug!(agent = %listener.agent, "a notice was dropped: its socket does not keep up");
+            }
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Listening")]
+struct Listen {
+    agent: AgentId,
+    announce: Recipient<Announce>,
+    dismiss: Recipient<Dismiss>,
+}
+
+impl Handler<Listen> for Herald {
+    type Result = actix::MessageResult<Listen>;
+    fn handle(&mut self, msg: Listen, ctx: &mut Self::Context) -> Self::Result {
+        let Listen {
+            agent,
+            announce,
+            dismiss,
+        } = msg;
+        let id = self.next_listener;
+        self.next_listener += 1;
+        if self.lifeline.is_ending() {
+            dismiss.do_send(Dismiss::GoingAway);
+        }
+        self.sockets.insert(
+            id,
+            Listener {
+                agent,
+                announce,
+                dismiss,
+            },
+        );
+        actix::MessageResult(Listening {
+            id,
+            herald: ctx.address(),
+        })
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Unlisten(u64);
+
+impl Handler<Unlisten> for Herald {
+    type Result = ();
+    fn handle(&mut self, Unlisten(id): Unlisten, _: &mut Self::Context) {
+        self.sockets.remove(&id);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct DismissAll;
+
+impl Handler<DismissAll> for Herald {
+    type Result = ();
+    fn handle(&mut self, _: DismissAll, _: &mut Self::Context) {
+        for listener in self.sockets.values() {
+            listener.dismiss.do_send(Dismiss::GoingAway);
+        }
+    }
+}
+
+/// A socket that hears notices. Dropped, it hears no more.
+#[derive(Debug)]
+pub struct Listening {
+    id: u64,
+    herald: Addr<Herald>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.herald.do_send(Unlisten(self.id));
+    }
+}
+
+/// The typed handle of the herald.
+#[derive(Debug, Clone)]
+pub struct HeraldHandle {
+    address: Addr<Herald>,
+    told: Arc<AtomicU64>,
+}
+
+impl HeraldHandle {
+    /// Gives a broadcast or a notice to every agent but one; says how many they are. `None` if
+    /// the herald is gone.
+    pub async fn tell(&self, envelope: Arc<Envelope>, but: AgentId) -> Option<u64> {
+        self.address.send(Tell { envelope, but }).await.ok()
+    }
+
+    /// Broadcasts since the start.
+    pub fn broadcasts(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// Tells all sockets but its own that an agent has come. Dropped when they cannot keep up.
+    pub fn joined(&self, agent: &AgentRecord) {
+        let event = SocketEvent::AgentJoined {
+            agent,
+            timestamp: &timestamp(),
+        };
+        let (Ok(id), Ok(notice)) = (
+            AgentId::parse(&agent.agent_id),
+            serde_json::to_string(&event),
+        ) else {
+            return;
+        };
+        let _ = self.address.try_send(Joined {
+            agent: id,
+            notice: notice.into(),
+        });
+    }
+
+    /// From now on this socket hears who comes and goes, and when the relay ends.
+    pub async fn listen(
+        &self,
+        agent: AgentId,
+        announce: Recipient<Announce>,
+        dismiss: Recipient<Dismiss>,
+    ) -> Option<Listening> {
+        self.address
+            .send(Listen {
+                agent,
+                announce,
+                dismiss,
+            })
+            .await
+            .ok()
+    }
+
+    /// The relay ends: every socket is told.
+    pub async fn dismiss_all(&self) {
+        let _ = self.address.send(DismissAll).await;
+    }
+}

@@ -1,0 +1,14 @@
+//! The actors: each owns one piece of [`crate::core`] and turns messages into calls on it.
+//!
+//! Callers use the typed handles and [`relay::Relay`]; no address leaves this module.
+
+pub mod agent;
+pub mod arbiters;
+pub mod clock;
+pub mod directory;
+pub mod herald;
+pub mod library;
+pub mod lifeline;
+pub mod registry;
+pub mod relay;
+pub mod socket;

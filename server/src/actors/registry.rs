@@ -1,0 +1,339 @@
+//! Who exists, who has left, and who must be started again. The only writer of the directory.
+
+use super::agent::handle::{AgentHandle, Common};
+use super::agent::{Agent, Belongings};
+use super::arbiters::Arbiters;
+use super::clock::timestamp;
+use super::directory::{Directory, Entry, Profile};
+use super::herald::HeraldHandle;
+use super::lifeline::Lifeline;
+use crate::core::Millis;
+use crate::core::ids::Ids;
+use crate::core::presence::{Presence, millis};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use clawlink_protocol::agents::Register;
+use clawlink_protocol::name::{AgentId, Word};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{error, info};
+
+/// How long the id of an agent that has left cannot become somebody's name.
+const DEPARTED_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Departed ids remembered; the oldest is forgotten first.
+const DEPARTED_MAX: usize = 100_000;
+/// Panics after which an agent is given up: a fault that its own mail triggers would go on.
+const PANICS_MAX: u32 = 100;
+
+/// What the registry works with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For every agent.
+    pub common: Common,
+    /// Time to live of an agent that asks for none.
+    pub stale_after: Duration,
+    /// Agents at most.
+    pub agents_limit: usize,
+}
+
+/// The actor.
+pub struct Registry {
+    settings: Settings,
+    directory: Arc<Directory>,
+    arbiters: Arc<Arbiters>,
+    herald: HeraldHandle,
+    ids: Arc<Ids>,
+    lifeline: Lifeline,
+    departed: HashMap<AgentId, Millis>,
+    departures: VecDeque<(Millis, AgentId)>,
+}
+
+/// Why nobody was registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotRegistered {
+    /// The name is the id of another agent, or was one within the last day.
+    NameIsAnId,
+    /// There are as many agents as there may be.
+    TooMany {
+        /// Agents.
+        limit: usize,
+    },
+    /// The registry is gone.
+    Unavailable,
+}
+
+impl Registry {
+    /// Starts the registry.
+    pub fn start(
+        settings: Settings,
+        directory: Arc<Directory>,
+        arbiters: Arc<Arbiters>,
+        herald: HeraldHandle,
+        ids: Arc<Ids>,
+        lifeline: Lifeline,
+    ) -> RegistryHandle {
+        let registry = Registry {
+            settings,
+            directory,
+            arbiters,
+            herald,
+            ids,
+            lifeline,
+            departed: HashMap::new(),
+            departures: VecDeque::new(),
+        };
+        RegistryHandle(Actor::start(registry))
+    }
+
+    fn start_agent(&self, agent: &AgentHandle, own: Belongings, ctx: &mut Context<Self>) {
+        let registry = ctx.address();
+        let stopped = registry.clone().recipient();
+        let actor = Agent::new(agent, own, stopped, registry.recipient());
+        let address = Agent::start_in_arbiter(&self.arbiters.next(), |_| actor);
+        agent.connect(address);
+    }
+
+    fn forget_departures(&mut self) {
+        let now = self.settings.common.clock.now();
+        while let Some((left_at, _)) = self.departures.front() {
+            let old = now >= left_at.saturating_add(millis(DEPARTED_FOR));
+            if !old && self.departures.len() <= DEPARTED_MAX {
+                return;
+            }
+            if let Some((left_at, id)) = self.departures.pop_front()
+                && self.departed.get(&id) == Some(&left_at)
+            {
+                self.departed.remove(&id);
+            }
+        }
+    }
+
+    fn name_is_an_id(&self, name: &str, own: &AgentId) -> bool {
+        name != own.as_str()
+            && (self.directory.get(name).is_some() || self.departed.contains_key(name))
+    }
+
+    fn new_id(&self) -> AgentId {
+        loop {
+            if let Ok(id) = AgentId::parse(&self.ids.next())
+                && self.directory.get(id.as_str()).is_none()
+            {
+                return id;
+            }
+        }
+    }
+
+    fn register(
+        &mut self,
+        msg: Join,
+        ctx: &mut Context<Self>,
+    ) -> Result<Arc<Entry>, NotRegistered> {
+        self.forget_departures();
+        let Join { register, peer } = msg;
+        let id = register.agent_id.unwrap_or_else(|| self.new_id());
+        let known = self.directory.get(id.as_str());
+        let name = match register.name {
+            Some(name) if self.name_is_an_id(name.as_str(), &id) => {
+                return Err(NotRegistered::NameIsAnId);
+            }
+            Some(name) => name,
+            None => default_name(&id),
+        };
+        let limit = self.settings.agents_limit;
+        if known.is_none() && self.directory.len() >= limit {
+            return Err(NotRegistered::TooMany { limit });
+        }
+        let profile = Profile {
+            name,
+            capabilities: register.capabilities.unwrap_or_default(),
+            machine: register.machine.unwrap_or(peer),
+            description: register.description.unwrap_or_default(),
+            registered_at: known
+                .as_ref()
+                .map_or_else(timestamp, |e| e.profile.registered_at.clone()),
+        };
+        let ttl = register
+            .ttl
+            .map_or(self.settings.stale_after, Duration::from_secs);
+        let was_online = known
+            .as_ref()
+            .is_some_and(|e| e.agent.presence().is_online());
+        let entry = match known {
+            Some(before) => {
+                let agent = before.agent.clone();
+                agent.set_ttl(ttl);
+                agent.heard();
+                Arc::new(Entry { agent, profile })
+            }
+            None => {
+                let agent = AgentHandle::new(id, ttl, self.settings.common.clone());
+                let own = Belongings::new(agent.door());
+                self.start_agent(&agent, own, ctx);
+                Arc::new(Entry { agent, profile })
+            }
+        };
+        self.directory.insert(entry.clone());
+        if !was_online {
+            self.herald
+                .joined(&entry.record(&self.settings.common.clock));
+        }
+        Ok(entry)
+    }
+
+    /// Takes an agent out of the directory; its actor ends after what it has begun.
+    fn remove(&mut self, id: &AgentId) -> bool {
+        let Some(entry) = self.directory.remove(id) else {
+            return false;
+        };
+        let now = self.settings.common.clock.now();
+        self.departed.insert(id.clone(), now);
+        self.departures.push_back((now, id.clone()));
+        self.forget_departures();
+        entry.agent.leave();
+        true
+    }
+}
+
+/// The name of an agent that gives itself none.
+fn default_name(id: &AgentId) -> Word {
+    let short: String = id.as_str().chars().take(4).collect();
+    // An id's characters are a name's too.
+    Word::parse(&format!("agent-{short}")).unwrap_or_else(|_| unreachable!("an id is a word"))
+}
+
+impl Actor for Registry {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.lifeline.hub_stopped("the registry");
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<Arc<Entry>, NotRegistered>")]
+struct Join {
+    register: Register,
+    peer: String,
+}
+
+impl Handler<Join> for Registry {
+    type Result = Result<Arc<Entry>, NotRegistered>;
+    fn handle(&mut self, msg: Join, ctx: &mut Self::Context) -> Self::Result {
+        self.register(msg, ctx)
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "bool")]
+struct Part(AgentId);
+
+impl Handler<Part> for Registry {
+    type Result = bool;
+    fn handle(&mut self, Part(id): Part, _: &mut Self::Context) -> bool {
+        self.remove(&id)
+    }
+}
+
+/// An agent has been unheard for so long that it is to be removed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reap(pub AgentId);
+
+impl Handler<Reap> for Registry {
+    type Result = ();
+    fn handle(&mut self, Reap(id): Reap, _: &mut Self::Context) {
+        let Some(entry) = self.directory.get(id.as_str()) else {
+            return;
+        };
+        // It may have been heard since it asked.
+        if entry.agent.presence() == Presence::Gone {
+            self.remove(&id);
+            info!(agent = %id, "reaped: unheard for too long");
+        } else {
+            entry.agent.door().nudge();
+        }
+    }
+}
+
+/// A run of an agent's actor has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AgentStopped {
+    /// Whose.
+    pub id: AgentId,
+    /// What it leaves.
+    pub own: Belongings,
+    /// Whether it was asked to end.
+    pub left: bool,
+    /// Its door, by which a successor is told from a namesake.
+    pub agent: AgentHandle,
+}
+
+impl Handler<AgentStopped> for Registry {
+    type Result = ();
+    fn handle(&mut self, msg: AgentStopped, ctx: &mut Self::Context) {
+        if self.lifeline.is_ending() {
+            return;
+        }
+        let AgentStopped {
+            id,
+            mut own,
+            left,
+            agent,
+        } = msg;
+        let registered = self.directory.get(id.as_str());
+        let still_here = registered.is_some_and(|entry| entry.agent.is(&agent));
+        own.panics += 1;
+        if still_here && own.panics <= PANICS_MAX {
+            error!(agent = %id, "an agent's actor panicked; started again with its inbox");
+            self.start_agent(&agent, own, ctx);
+            return;
+        }
+        if still_here {
+            error!(agent = %id, "an agent's actor panicked too often; removed");
+            self.remove(&id);
+        }
+        let unread = own.discard(agent.door());
+        if unread > 0 {
+            info!(agent = %id, unread, left, "an agent is gone and so is the mail that waited for it");
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ping;
+
+impl Handler<Ping> for Registry {
+    type Result = ();
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}
+
+/// The typed handle of the registry.
+#[derive(Debug, Clone)]
+pub struct RegistryHandle(Addr<Registry>);
+
+impl RegistryHandle {
+    /// Registers an agent, or changes what one says of itself. `peer` stands for a machine that
+    /// was not given.
+    pub async fn register(
+        &self,
+        register: Register,
+        peer: String,
+    ) -> Result<Arc<Entry>, NotRegistered> {
+        self.0
+            .send(Join { register, peer })
+            .await
+            .unwrap_or(Err(NotRegistered::Unavailable))
+    }
+
+    /// Removes an agent; says whether there was one.
+    pub async fn deregister(&self, id: AgentId) -> bool {
+        self.0.send(Part(id)).await.unwrap_or(false)
+    }
+
+    /// A round trip through the registry's channel.
+    pub async fn ping(&self) -> bool {
+        self.0.send(Ping).await.is_ok()
+    }
+}

@@ -1,0 +1,401 @@
+//! What HTTP and sockets call: the whole relay behind one face. Each call is made of a name
+//! looked up, a message serialised once, and one handle asked.
+
+use super::agent::handle::AgentHandle;
+use super::agent::{Batch, handle::Gone};
+use super::clock::{Clock, timestamp};
+use super::directory::{Directory, Entry, Unresolved};
+use super::herald::HeraldHandle;
+use super::library::{LibraryHandle, NotSaved, Put};
+use super::registry::{NotRegistered, RegistryHandle};
+use crate::core::ids::Ids;
+use crate::core::inbox::NotAdmitted;
+use crate::core::json;
+use crate::core::message::{Envelope, Kind};
+use crate::core::shelf::{Content, ShelfError};
+use clawlink_protocol::agents::{AgentRecord, Register, TTL_RANGE};
+use clawlink_protocol::error::{ErrorBody, ErrorCode};
+use clawlink_protocol::files::PutFile;
+use clawlink_protocol::messages::{
+    Broadcast, BroadcastSent, Delegate, Delegated, Outgoing, Priority, Recipient, Respond,
+    Responded, TAGS_MAX,
+};
+use clawlink_protocol::name::{AgentId, MessageId, Word};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of what an agent says of its machine.
+pub const MACHINE_MAX: usize = 256;
+/// Bytes of what an agent says of itself.
+pub const DESCRIPTION_MAX: usize = 4096;
+
+/// The relay.
+pub struct Relay {
+    /// Its clock.
+    pub clock: Clock,
+    /// A random word, new at each start.
+    pub epoch: String,
+    /// Who exists.
+    pub directory: Arc<Directory>,
+    /// Who comes and goes.
+    pub registry: RegistryHandle,
+    /// Broadcasts and notices.
+    pub herald: HeraldHandle,
+    /// Files.
+    pub library: LibraryHandle,
+    /// Ids of messages.
+    pub ids: Arc<Ids>,
+    /// How many agents are online.
+    pub online: Arc<AtomicUsize>,
+}
+
+/// Why a call was refused: the body of its reply.
+#[derive(Debug)]
+pub struct Refused(pub Box<ErrorBody>);
+
+impl Refused {
+    /// A refusal of this code, in a sentence.
+    pub fn new(code: ErrorCode, error: impl Into<String>) -> Self {
+        Refused(Box::new(ErrorBody {
+            error: error.into(),
+            code: Some(code),
+            ..ErrorBody::default()
+        }))
+    }
+
+    /// The request is not what the call takes.
+    pub fn bad_request(error: impl Into<String>) -> Self {
+        Refused::new(ErrorCode::BadRequest, error)
+    }
+
+    fn unknown(address: &str, did_you_mean: Vec<String>) -> Self {
+        let hint = match did_you_mean.first() {
+            Some(near) => format!("did you mean \"{near}\"? "),
+            None => String::new(),
+        };
+        let mut refused = Refused::new(
+            ErrorCode::UnknownAgent,
+            format!(
+                "no agent \"{address}\" is registered; {hint}GET /discover lists who is online"
+            ),
+        );
+        refused.0.did_you_mean = Some(did_you_mean);
+        refused
+    }
+
+    fn unresolved(address: &str, why: Unresolved) -> Self {
+        match why {
+            Unresolved::Unknown { did_you_mean } => Refused::unknown(address, did_you_mean),
+            Unresolved::Ambiguous { candidates, count } => {
+                let mut refused = Refused::new(
+                    ErrorCode::AmbiguousAgent,
+                    format!("{count} agents bear the name \"{address}\"; address one by its id"),
+                );
+                refused.0.candidates = Some(candidates);
+                refused.0.candidates_count = Some(count);
+                refused
+            }
+        }
+    }
+
+    fn unavailable(what: &str) -> Self {
+        Refused::new(
+            ErrorCode::Unavailable,
+            format!("{what} did not answer; try again"),
+        )
+    }
+}
+
+/// A body that must be there and be readable.
+fn given<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
+    match raw.get() {
+        "null" => Err(Refused::bad_request(format!("{field} is required"))),
+        "\"\"" => Err(Refused::bad_request(format!("{field} is empty"))),
+        _ => sound(field, raw),
+    }
+}
+
+fn sound<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
+    match json::check(raw.get()) {
+        Ok(()) => Ok(raw),
+        Err(error) => Err(Refused::bad_request(format!("{field}: {error}"))),
+    }
+}
+
+fn at_most(field: &str, got: usize, max: usize, unit: &str) -> Result<(), Refused> {
+    if got <= max {
+        return Ok(());
+    }
+    Err(Refused::bad_request(format!(
+        "{field} may have at most {max} {unit}, not {got}"
+    )))
+}
+
+fn envelope(
+    message: &Outgoing<'_>,
+    kind: Kind,
+    priority: Priority,
+    now: String,
+) -> Result<Arc<Envelope>, Refused> {
+    let body = serde_json::to_string(message).map_err(|e| Refused::bad_request(e.to_string()))?;
+    Ok(Arc::new(Envelope {
+        body: body.into(),
+        kind,
+        priority,
+        accepted_at: now,
+    }))
+}
+
+const NO_CONTEXT: &str = "{}";
+const NO_RESULT: &str = "null";
+
+fn constant(json: &'static str) -> &'static RawValue {
+    serde_json::from_str(json).unwrap_or(RawValue::NULL)
+}
+
+impl Relay {
+    /// Registers an agent, or changes what one says of itself.
+    pub async fn register(&self, call: Register, peer: String) -> Result<AgentRecord, Refused> {
+        at_most(
+            "machine",
+            call.machine.as_ref().map_or(0, String::len),
+            MACHINE_MAX,
+            "bytes",
+        )?;
+        at_most(
+            "description",
+            call.description.as_ref().map_or(0, String::len),
+            DESCRIPTION_MAX,
+            "bytes",
+        )?;
+        at_most(
+            "capabilities",
+            call.capabilities.as_ref().map_or(0, Vec::len),
+            TAGS_MAX,
+            "entries",
+        )?;
+        if let Some(ttl) = call.ttl.filter(|ttl| !TTL_RANGE.contains(ttl)) {
+            let (from, to) = (TTL_RANGE.start(), TTL_RANGE.end());
+            return Err(Refused::bad_request(format!(
+                "ttl must be {from} to {to} seconds, not {ttl}"
+            )));
+        }
+        let name = call
+            .name
+            .as_ref()
+            .map(|name| name.as_str().to_owned())
+            .unwrap_or_default();
+        match self.registry.register(call, peer).await {
+            Ok(entry) => Ok(entry.record(&self.clock)),
+            Err(NotRegistered::NameIsAnId) => Err(Refused::bad_request(format!(
+                "the name \"{name}\" is the id of another agent, or was within a day; take another name"
+            ))),
+            Err(NotRegistered::TooMany { limit }) => Err(Refused::new(
+                ErrorCode::RelayFull,
+                format!("this relay holds its limit of {limit} agents (--agents-limit)"),
+            )),
+            Err(NotRegistered::Unavailable) => Err(Refused::unavailable("the registry")),
+        }
+    }
+
+    /// Removes an agent.
+    pub async fn deregister(&self, id: AgentId) -> Result<(), Refused> {
+        let address = id.to_string();
+        if self.registry.deregister(id).await {
+            return Ok(());
+        }
+        Err(Refused::unknown(&address, Vec::new()))
+    }
+
+    /// The agent was heard; says whether there is one.
+    pub fn heartbeat(&self, id: &AgentId) -> bool {
+        self.directory
+            .get(id.as_str())
+            .map(|entry| entry.agent.heard())
+            .is_some()
+    }
+
+    /// Agents online now.
+    pub fn online(&self) -> usize {
+        self.online.load(Ordering::Relaxed)
+    }
+
+    /// What waits for an agent; `None` where nobody has registered under this id.
+    pub async fn poll(&self, id: &AgentId) -> Result<Option<Batch>, Refused> {
+        let Some(entry) = self.directory.get(id.as_str()) else {
+            return Ok(None);
+        };
+        match entry.agent.poll().await {
+            Ok(batch) => Ok(Some(batch)),
+            Err(Gone) if self.directory.get(id.as_str()).is_none() => Ok(None),
+            Err(Gone) => Err(Refused::unavailable("the agent's inbox")),
+        }
+    }
+
+    /// The agent with this id, registered with default fields if there is none.
+    pub async fn agent(&self, id: &AgentId, peer: String) -> Result<AgentHandle, Refused> {
+        if let Some(entry) = self.directory.get(id.as_str()) {
+            return Ok(entry.agent.clone());
+        }
+        let register = Register {
+            agent_id: Some(id.clone()),
+            ..Register::default()
+        };
+        self.register(register, peer).await?;
+        let entry = self.directory.get(id.as_str());
+        entry
+            .map(|entry| entry.agent.clone())
+            .ok_or_else(|| Refused::unavailable("the registry"))
+    }
+
+    fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Refused> {
+        self.directory
+            .resolve(address)
+            .map_err(|why| Refused::unresolved(address.as_str(), why))
+    }
+
+    async fn post(&self, to: &Entry, envelope: Arc<Envelope>) -> Result<&'static str, Refused> {
+        match to.agent.deliver(envelope).await {
+            Ok(delivery) => Ok(delivery.as_str()),
+            Err(NotAdmitted::Full) => Err(Refused::new(
+                ErrorCode::InboxFull,
+                format!(
+                    "the inbox of \"{}\" is full; try again when it has polled",
+                    to.agent.id()
+                ),
+            )),
+            Err(NotAdmitted::Closed) => Err(Refused::unknown(to.agent.id().as_str(), Vec::new())),
+        }
+    }
+
+    /// Sends a task. `message_id` is one that the sender has given it itself.
+    pub async fn delegate(
+        &self,
+        call: &Delegate<'_>,
+        message_id: Option<MessageId>,
+    ) -> Result<Delegated, Refused> {
+        let task = given("task", call.task)?;
+        let context = match call.context {
+            Some(context) => sound("context", context)?,
+            None => constant(NO_CONTEXT),
+        };
+        let to = self.resolve(&call.to_agent)?;
+        let recipient = Recipient {
+            status: to.agent.presence().as_str().to_owned(),
+            last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
+        };
+        let message_id = message_id.map_or_else(|| self.ids.next(), |id| id.to_string());
+        let priority = call
+            .priority
+            .as_deref()
+            .unwrap_or(Priority::Normal.as_str());
+        let now = timestamp();
+        let message = Outgoing::TaskDelegation {
+            message_id: &message_id,
+            from_agent: &call.from_agent,
+            to_agent: to.agent.id(),
+            task,
+            context,
+            priority,
+            timestamp: &now,
+        };
+        let envelope = envelope(&message, Kind::Mail, Priority::of(priority), now.clone())?;
+        let delivery = self.post(&to, envelope).await?;
+        Ok(Delegated {
+            status: "delegated".to_owned(),
+            delivery: delivery.to_owned(),
+            message_id,
+            to_agent: Some(to.agent.id().to_string()),
+            recipient: Some(recipient),
+        })
+    }
+
+    /// Sends an answer.
+    pub async fn respond(&self, call: &Respond<'_>) -> Result<Responded, Refused> {
+        let result = match call.result {
+            Some(result) => sound("result", result)?,
+            None => constant(NO_RESULT),
+        };
+        let to = self.resolve(&call.to_agent)?;
+        let now = timestamp();
+        let message = Outgoing::TaskResponse {
+            message_id: &call.message_id,
+            response_id: &self.ids.next(),
+            from_agent: &call.from_agent,
+            to_agent: to.agent.id(),
+            result,
+            status: call.status.as_deref().unwrap_or("completed"),
+            timestamp: &now,
+        };
+        let envelope = envelope(&message, Kind::Mail, Priority::Normal, now.clone())?;
+        let delivery = self.post(&to, envelope).await?;
+        Ok(Responded {
+            status: "response_sent".to_owned(),
+            delivery: delivery.to_owned(),
+            to_agent: Some(to.agent.id().to_string()),
+        })
+    }
+
+    /// Sends a finding to every other agent.
+    pub async fn broadcast(
+        &self,
+        call: &Broadcast<'_>,
+        message_id: Option<MessageId>,
+    ) -> Result<BroadcastSent, Refused> {
+        let content = given("content", call.content)?;
+        let tags = call.tags.as_deref().unwrap_or_default();
+        at_most("tags", tags.len(), TAGS_MAX, "entries")?;
+        let message_id = message_id.map_or_else(|| self.ids.next(), |id| id.to_string());
+        let now = timestamp();
+        let message = Outgoing::KnowledgeBroadcast {
+            message_id: &message_id,
+            from_agent: &call.from_agent,
+            content,
+            topic: call.topic.as_ref().map_or("general", Word::as_str),
+            tags,
+            timestamp: &now,
+        };
+        let envelope = envelope(&message, Kind::Broadcast, Priority::Normal, now.clone())?;
+        let told = self.herald.tell(envelope, call.from_agent.clone()).await;
+        let recipients = told.ok_or_else(|| Refused::unavailable("the herald"))?;
+        Ok(BroadcastSent {
+            status: "broadcast_sent".to_owned(),
+            message_id,
+            recipients,
+        })
+    }
+
+    /// Writes a file; gives its new version.
+    pub async fn put_file(&self, call: PutFile<'_>) -> Result<u64, Refused> {
+        let raw = call.content.get();
+        let content = if raw == "null" {
+            return Err(Refused::bad_request("content is required"));
+        } else if raw.starts_with('"') {
+            let text: String = serde_json::from_str(raw)
+                .map_err(|error| Refused::bad_request(format!("content: {error}")))?;
+            Content::Text(text.into())
+        } else {
+            Content::Json(sound("content", call.content)?.to_owned())
+        };
+        let put = Put {
+            key: call.file_key,
+            content,
+            file_type: call
+                .file_type
+                .map_or_else(|| "text".to_owned(), |word| word.to_string()),
+            editor: call.agent_id,
+        };
+        self.library.put(put).await.map_err(|why| match why {
+            NotSaved::Refused(ShelfError::FileTooLarge { limit }) => Refused::new(
+                ErrorCode::TooLarge,
+                format!("a file may have at most {limit} bytes (--file-limit)"),
+            ),
+            NotSaved::Refused(ShelfError::ShelfFull { limit }) => Refused::new(
+                ErrorCode::RelayFull,
+                format!("all files together may have at most {limit} bytes (--files-limit)"),
+            ),
+            NotSaved::Unavailable => Refused::unavailable("the library"),
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! The command line of the relay: its arguments, its log, its first and last words.
+
+use argh::FromArgs;
+use clawlink_server::Running;
+use clawlink_server::config::{Args, Config, StartupError, authority};
+use std::fmt::Display;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::error;
+use tracing_subscriber::EnvFilter;
+
+/// The arguments; the exit code where there is nothing to run.
+pub(crate) fn arguments() -> Result<Args, ExitCode> {
+    let given: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
+    if given.iter().any(|arg| arg == "--version" || arg == "-V") {
+        say(&format!("clawlink-server {}\n", env!("CARGO_PKG_VERSION")));
+        return Err(ExitCode::SUCCESS);
+    }
+    let split = split_equals(&given);
+    let split: Vec<&str> = split.iter().map(String::as_str).collect();
+    Args::from_args(&["clawlink-server"], &split).map_err(|exit| match exit.status {
+        Ok(()) => {
+            say(&format!("{}\n", exit.output.trim_end()));
+            ExitCode::SUCCESS
+        }
+        Err(()) => fail(
+            2,
+            &format!(
+                "{}\nclawlink-server --help lists the options",
+                exit.output.trim()
+            ),
+        ),
+    })
+}
+
+/// `--opt=value` as `--opt value`, which is all that the parser knows; `-h` as `--help`.
+fn split_equals(given: &[String]) -> Vec<String> {
+    let mut out = Vec::with_capacity(given.len());
+    for arg in given {
+        match arg.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => {
+                out.push(name.to_owned());
+                out.push(value.to_owned());
+            }
+            _ if arg == "-h" => out.push("--help".to_owned()),
+            _ => out.push(arg.clone()),
+        }
+    }
+    out
+}
+
+/// Says what went wrong and gives the exit code.
+pub(crate) fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    let text = error.to_string().replace('\n', "\n  ");
+    let _ = writeln!(std::io::stderr(), "clawlink-server: {text}");
+    ExitCode::from(code)
+}
+
+fn say(text: &str) {
+    // A closed pipe is the reader's choice.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Logs to standard error. A panic is one line there too.
+pub(crate) fn start_log(level: &str, format: &str) -> Result<(), String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    if !LEVELS.contains(&level) {
+        return Err(format!(
+            "--log takes one of {}, not \"{level}\"",
+            LEVELS.join(", ")
+        ));
+    }
+    // What the libraries below have to say at these levels is about their own insides.
+    let filter = format!("error,clawlink_server={level}");
+    let log = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(EnvFilter::new(filter));
+    match format {
+        "text" => log.with_ansi(false).with_target(false).init(),
+        "json" => log.json().with_target(false).init(),
+        other => return Err(format!("--log-format takes text or json, not \"{other}\"")),
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        error!(place, text, "a panic");
+    }));
+    Ok(())
+}
+
+/// Done at the first SIGTERM or SIGINT.
+pub(crate) fn signals() -> Result<impl Future<Output = ()>, StartupError> {
+    let mut term = signal(SignalKind::terminate()).map_err(StartupError::System)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(StartupError::System)?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
+}
+
+/// The first words: where the relay listens, and what to type next, here and elsewhere.
+pub(crate) fn greet(config: &Config, running: &Running) {
+    let port = running.address.port();
+    let token = if config.token.is_some() {
+        " --token TOKEN"
+    } else {
+        ""
+    };
+    let here = match config.host {
+        host if host.is_unspecified() || host == IpAddr::V4(Ipv4Addr::LOCALHOST) => {
+            format!("http://localhost:{port}")
+        }
+        host => format!("http://{}", authority(host, port)),
+    };
+    let elsewhere = match config.host.is_loopback() {
+        true => "not reachable: this relay listens on this machine only\n\
+                 \u{20}                 clawlink-server --host 0.0.0.0 --token-file FILE opens it"
+            .to_owned(),
+        false => {
+            let host = reachable(config.host).map(|host| authority(host, port));
+            let host = host.unwrap_or_else(|| format!("{}:{port}", running.machine));
+            format!("clawlink --relay http://{host}{token} register --name NAME")
+        }
+    };
+    say(&format!(
+        "clawlink-server {} listens on http://{}{}\n\
+         join from here:   clawlink --relay {here}{token} register --name NAME\n\
+         join from afar:   {elsewhere}\n",
+        env!("CARGO_PKG_VERSION"),
+        running.address,
+        if config.token.is_some() {
+            ", with a token"
+        } else {
+            ""
+        },
+    ));
+}
+
+/// The address under which other machines find this one.
+fn reachable(host: IpAddr) -> Option<IpAddr> {
+    if !host.is_unspecified() {
+        return Some(host);
+    }
+    // Connecting a datagram socket sends nothing; it asks the routing table. The addresses are of
+    // the blocks kept for documentation.
+    let (own, other): (IpAddr, IpAddr) = match host {
+        IpAddr::V4(_) => (
+            Ipv4Addr::UNSPECIFIED.into(),
+            Ipv4Addr::new(192, 0, 2, 1).into(),
+        ),
+        IpAddr::V6(_) => (
+            Ipv6Addr::UNSPECIFIED.into(),
+            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        ),
+    };
+    let socket = UdpSocket::bind((own, 0)).ok()?;
+    socket.connect((other, 9)).ok()?;
+    socket
+        .local_addr()
+        .ok()
+        .map(|address| address.ip())
+        .filter(|address| !address.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_may_carry_its_value_behind_an_equals_sign() {
+        let given = ["--port=0", "--host", "a=b", "-h", "--token=x=y"].map(str::to_owned);
+        assert_eq!(
+            split_equals(&given),
+            ["--port", "0", "--host", "a=b", "--help", "--token", "x=y"]
+        );
+    }
+}

@@ -1,0 +1,385 @@
+//! From arguments to a [`Config`]: defaults, validation, and what can go wrong before the relay
+//! listens.
+
+use crate::core::inbox;
+use crate::core::knowledge::LogLimits;
+use crate::core::shelf::ShelfLimits;
+use argh::FromArgs;
+use clawlink_protocol::DEFAULT_PORT;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The ClawLink relay: joins coding agents on one machine or on many. Keeps everything in memory
+/// and writes nothing to disk.
+#[derive(FromArgs, Debug, Clone)]
+#[argh(
+    example = "On this machine only:\n  clawlink-server",
+    example = "For a network, with a token that agents must send:\n  clawlink-server --host 0.0.0.0 --token-file /etc/clawlink/token",
+    example = "Behind a reverse proxy that serves relay.example:\n  clawlink-server --allow-host relay.example"
+)]
+pub struct Args {
+    /// address to listen on (default 127.0.0.1)
+    #[argh(option, default = "Ipv4Addr::LOCALHOST.to_string()")]
+    pub host: String,
+    /// port to listen on; 0 takes a free one (default 9077)
+    #[argh(option, default = "DEFAULT_PORT")]
+    pub port: u16,
+    /// token that every call must send; CLAWLINK_TOKEN does the same unseen by `ps`
+    #[argh(option)]
+    pub token: Option<String>,
+    /// file whose first line is the token
+    #[argh(option)]
+    pub token_file: Option<PathBuf>,
+    /// listen beyond this machine without a token
+    #[argh(switch)]
+    pub insecure: bool,
+    /// do not announce the relay by mDNS
+    #[argh(switch)]
+    pub no_mdns: bool,
+    /// seconds of silence after which an agent is stale (default 120)
+    #[argh(option, default = "120")]
+    pub stale_after: u64,
+    /// seconds of silence after which an agent is removed (default 86400)
+    #[argh(option, default = "86400")]
+    pub reap_after: u64,
+    /// a name by which clients call this relay, beside its addresses; may be repeated
+    #[argh(option)]
+    pub allow_host: Vec<String>,
+    /// an origin whose web pages may ask this relay; may be repeated
+    #[argh(option)]
+    pub allow_origin: Vec<String>,
+    /// bytes of a request's body and of a socket's message (default 1048576)
+    #[argh(option, default = "1024 * 1024")]
+    pub body_limit: usize,
+    /// bytes of one shared file (default 8388608)
+    #[argh(option, default = "8 * 1024 * 1024")]
+    pub file_limit: usize,
+    /// bytes of all shared files (default 268435456)
+    #[argh(option, default = "256 * 1024 * 1024")]
+    pub files_limit: usize,
+    /// delegations and responses in one inbox; half as many broadcasts (default 1000)
+    #[argh(option, default = "1000")]
+    pub inbox_limit: usize,
+    /// bytes of delegations and responses in one inbox (default 8388608)
+    #[argh(option, default = "8 * 1024 * 1024")]
+    pub inbox_bytes: usize,
+    /// agents (default 1000000)
+    #[argh(option, default = "1_000_000")]
+    pub agents_limit: usize,
+    /// broadcasts in the log (default 1000)
+    #[argh(option, default = "1_000")]
+    pub broadcasts_limit: usize,
+    /// bytes of broadcasts in the log (default 16777216)
+    #[argh(option, default = "16 * 1024 * 1024")]
+    pub broadcasts_bytes: usize,
+    /// connections at one time (default 20000)
+    #[argh(option, default = "20_000")]
+    pub connections_limit: usize,
+    /// seconds after which a peer that acknowledges nothing is given up (default 75)
+    #[argh(option, default = "75")]
+    pub dead_peer_after: u64,
+    /// what is logged: error, warn, info, debug or trace (default info)
+    #[argh(option, default = "String::from(\"info\")")]
+    pub log: String,
+    /// text or json (default text)
+    #[argh(option, default = "String::from(\"text\")")]
+    pub log_format: String,
+}
+
+/// The bounds of requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a body.
+    pub body: usize,
+    /// Bytes of a file, decoded.
+    pub file: usize,
+}
+
+/// A relay's configuration, validated.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub host: IpAddr,
+    /// 0 takes a free one.
+    pub port: u16,
+    /// Asked of every call.
+    pub token: Option<String>,
+    /// Whether to announce the relay.
+    pub mdns: bool,
+    /// Time to live of an agent that asks for none.
+    pub stale_after: Duration,
+    /// Silence after which an agent is removed.
+    pub reap_after: Duration,
+    /// Names of the relay beside its addresses.
+    pub allow_host: Vec<String>,
+    /// Origins whose pages may ask.
+    pub allow_origin: Vec<String>,
+    /// Bounds of requests.
+    pub limits: Limits,
+    /// Bounds of one inbox.
+    pub inbox: inbox::Limits,
+    /// Bounds of the files.
+    pub shelf: ShelfLimits,
+    /// Bounds of the log of broadcasts.
+    pub log: LogLimits,
+    /// Agents at most.
+    pub agents_limit: usize,
+    /// Connections at most.
+    pub connections_limit: usize,
+    /// `TCP_USER_TIMEOUT` of each connection.
+    pub dead_peer_after: Duration,
+}
+
+/// Why a relay does not start.
+#[derive(Debug)]
+pub enum StartupError {
+    /// An option is out of its range.
+    BadOption(String),
+    /// The address is not of this machine, or cannot be found.
+    BadHost(String),
+    /// The token file cannot be read, or holds no usable token.
+    BadToken(String),
+    /// Beyond loopback without a token.
+    Open(IpAddr),
+    /// The port is taken, or may not be bound.
+    Bind(IpAddr, u16, std::io::Error),
+    /// The operating system gives no random numbers, no signals.
+    System(std::io::Error),
+}
+
+impl fmt::Display for StartupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartupError::BadOption(what) => {
+                write!(f, "{what}\nclawlink-server --help lists the options")
+            }
+            StartupError::BadHost(host) => {
+                write!(
+                    f,
+                    "--host {host}: no such address here\ntry --host 127.0.0.1, or 0.0.0.0 for all interfaces"
+                )
+            }
+            StartupError::BadToken(why) => write!(f, "{why}"),
+            StartupError::Open(host) => write!(
+                f,
+                "refusing to listen on {host} without a token: whoever reaches the port could give your agents orders\n\
+                 set one:        head -c 24 /dev/urandom | base64 > relay.token && chmod 600 relay.token\n\
+                 \u{20}               clawlink-server --host {host} --token-file relay.token\n\
+                 or say so:      clawlink-server --host {host} --insecure"
+            ),
+            StartupError::Bind(host, port, error)
+                if error.kind() == std::io::ErrorKind::AddrInUse =>
+            {
+                write!(
+                    f,
+                    "{}: another program listens there, perhaps a relay\n\
+                 ask it:         clawlink --relay http://localhost:{port} info\n\
+                 or take another: clawlink-server --port 0",
+                    authority(*host, *port)
+                )
+            }
+            StartupError::Bind(host, port, error) => write!(
+                f,
+                "cannot listen on {}: {error}\ntry another --host or --port",
+                authority(*host, *port)
+            ),
+            StartupError::System(error) => write!(f, "the operating system does not help: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartupError {}
+
+/// An address and a port as they stand in a URL.
+pub fn authority(host: IpAddr, port: u16) -> String {
+    std::net::SocketAddr::new(host, port).to_string()
+}
+
+/// The shortest time that an option of seconds may give.
+const SECONDS_MIN: u64 = 1;
+/// The longest: a year.
+const SECONDS_MAX: u64 = 365 * 24 * 3600;
+/// The smallest bound of bytes that leaves room for a message at all.
+const BYTES_MIN: usize = 1024;
+
+impl Config {
+    /// Validates arguments. `env_token` is what `CLAWLINK_TOKEN` holds.
+    pub fn new(args: &Args, env_token: Option<String>) -> Result<Config, StartupError> {
+        let host = host(&args.host)?;
+        let token = token(args, env_token)?;
+        if !host.is_loopback() && token.is_none() && !args.insecure {
+            return Err(StartupError::Open(host));
+        }
+        for (name, value) in [
+            ("--body-limit", args.body_limit),
+            ("--file-limit", args.file_limit),
+            ("--files-limit", args.files_limit),
+            ("--inbox-bytes", args.inbox_bytes),
+            ("--broadcasts-bytes", args.broadcasts_bytes),
+        ] {
+            at_least(name, value, BYTES_MIN, "bytes")?;
+        }
+        at_least("--inbox-limit", args.inbox_limit, 2, "messages")?;
+        at_least("--agents-limit", args.agents_limit, 1, "agent")?;
+        at_least(
+            "--connections-limit",
+            args.connections_limit,
+            1,
+            "connection",
+        )?;
+        Ok(Config {
+            host,
+            port: args.port,
+            token,
+            mdns: !args.no_mdns && !host.is_loopback(),
+            stale_after: seconds("--stale-after", args.stale_after)?,
+            reap_after: seconds("--reap-after", args.reap_after)?,
+            allow_host: args.allow_host.clone(),
+            allow_origin: args.allow_origin.clone(),
+            limits: Limits {
+                body: args.body_limit,
+                file: args.file_limit,
+            },
+            inbox: inbox::Limits {
+                places: args.inbox_limit,
+                bytes: args.inbox_bytes,
+            },
+            shelf: ShelfLimits {
+                file: args.file_limit,
+                total: args.files_limit,
+            },
+            log: LogLimits {
+                count: args.broadcasts_limit,
+                bytes: args.broadcasts_bytes,
+            },
+            agents_limit: args.agents_limit,
+            connections_limit: args.connections_limit,
+            dead_peer_after: seconds("--dead-peer-after", args.dead_peer_after)?,
+        })
+    }
+}
+
+fn seconds(name: &str, value: u64) -> Result<Duration, StartupError> {
+    if (SECONDS_MIN..=SECONDS_MAX).contains(&value) {
+        return Ok(Duration::from_secs(value));
+    }
+    Err(StartupError::BadOption(format!(
+        "{name} takes {SECONDS_MIN} to {SECONDS_MAX} seconds, not {value}"
+    )))
+}
+
+fn at_least(name: &str, value: usize, least: usize, unit: &str) -> Result<(), StartupError> {
+    if value >= least {
+        return Ok(());
+    }
+    Err(StartupError::BadOption(format!(
+        "{name} takes at least {least} {unit}, not {value}"
+    )))
+}
+
+fn host(text: &str) -> Result<IpAddr, StartupError> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|t| t.strip_suffix(']'))
+        .unwrap_or(text);
+    if let Ok(address) = bare.parse() {
+        return Ok(address);
+    }
+    let found = (bare, 0)
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut all| all.next());
+    found
+        .map(|address| address.ip())
+        .ok_or_else(|| StartupError::BadHost(text.to_owned()))
+}
+
+fn token(args: &Args, env_token: Option<String>) -> Result<Option<String>, StartupError> {
+    let token = match (&args.token, &args.token_file) {
+        (Some(_), Some(_)) => {
+            return Err(StartupError::BadOption(
+                "--token and --token-file are two answers to one question".into(),
+            ));
+        }
+        (Some(token), None) => Some(token.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                StartupError::BadToken(format!(
+                    "--token-file {}: {error}\nthe file must hold the token on its first line",
+                    path.display()
+                ))
+            })?;
+            Some(text.lines().next().unwrap_or_default().trim().to_owned())
+        }
+        (None, None) => env_token.filter(|token| !token.is_empty()),
+    };
+    match token {
+        Some(token) if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) => {
+            Err(StartupError::BadToken(
+                "the token must be one or more visible ASCII characters, as it travels in a header"
+                    .into(),
+            ))
+        }
+        token => Ok(token),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(args: &[&str], env: Option<&str>) -> Result<Config, StartupError> {
+        let args = Args::from_args(&["clawlink-server"], args).unwrap();
+        Config::new(&args, env.map(str::to_owned))
+    }
+
+    #[test]
+    fn the_defaults_are_loopback_without_a_token_and_without_mdns() {
+        let config = config(&[], None).unwrap();
+        assert!(config.host.is_loopback() && config.token.is_none() && !config.mdns);
+        assert_eq!(config.port, 9077);
+    }
+
+    #[test]
+    fn beyond_loopback_a_token_is_needed_or_the_risk_named() {
+        assert!(matches!(
+            config(&["--host", "0.0.0.0"], None),
+            Err(StartupError::Open(_))
+        ));
+        assert!(matches!(
+            config(&["--host", "::"], None),
+            Err(StartupError::Open(_))
+        ));
+        assert!(
+            config(&["--host", "0.0.0.0", "--insecure"], None)
+                .unwrap()
+                .mdns
+        );
+        assert!(config(&["--host", "0.0.0.0", "--token", "t"], None).is_ok());
+        assert!(config(&["--host", "0.0.0.0"], Some("t")).is_ok());
+        assert!(config(&["--host", "::1"], None).is_ok());
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_refused_by_name() {
+        for (args, named) in [
+            (vec!["--stale-after", "0"], "--stale-after"),
+            (vec!["--reap-after", "99999999999"], "--reap-after"),
+            (vec!["--body-limit", "10"], "--body-limit"),
+            (vec!["--inbox-limit", "1"], "--inbox-limit"),
+            (vec!["--token", "a", "--token-file", "b"], "--token-file"),
+            (
+                vec!["--token-file", "/nonexistent/token"],
+                "/nonexistent/token",
+            ),
+            (vec!["--token", "a\nb"], "token"),
+            (vec!["--token", ""], "token"),
+            (vec!["--host", "no such host"], "no such host"),
+        ] {
+            let error = config(&args, None).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

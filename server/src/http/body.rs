@@ -1,0 +1,140 @@
+//! Reads a request's body: bounded, with deadlines, whatever its content type claims to be, as
+//! long as it is not one that a web page can send without asking.
+
+use super::error::ApiError;
+use super::{Shared, State};
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::{FromRequest, HttpRequest};
+use bytes::{Bytes, BytesMut};
+use clawlink_protocol::error::ErrorCode;
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// Silence within a body.
+pub const BODY_GAP: Duration = Duration::from_secs(10);
+/// A whole body.
+pub const BODY_TOTAL: Duration = Duration::from_secs(60);
+/// A file's content grows by at most so much when it is written as JSON (`\u0000`).
+const JSON_GROWTH: usize = 6;
+/// Room for the other fields of a file's request.
+const FILE_FIELDS: usize = 64 * 1024;
+/// What a form or an image of a foreign page can send.
+const PAGE_TYPES: [&str; 3] = [
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "text/plain",
+];
+
+/// A body that is there in full.
+pub struct Body(Bytes);
+
+impl Body {
+    /// Reads it as a call. An empty body is an empty object.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ApiError> {
+        parse(if self.0.is_empty() { b"{}" } else { &self.0 })
+    }
+}
+
+/// Reads a call; an error says which field is wrong.
+pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| not_understood::<T>(bytes, &error))
+}
+
+/// Says which field is wrong, when it is a field. Reads the body anew: the way that goes well
+/// does not pay for it.
+fn not_understood<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> ApiError {
+    if error.classify() != serde_json::error::Category::Data {
+        return ApiError::bad_request(format!("the body is not JSON: {error}"));
+    }
+    let error = error.to_string();
+    let reason = error.split(" at line ").next().unwrap_or_default();
+    let again = &mut serde_json::Deserializer::from_slice(bytes);
+    let field = serde_path_to_error::deserialize::<_, T>(again)
+        .err()
+        .map(|e| e.path().to_string());
+    match field.filter(|field| field != ".") {
+        Some(field) => ApiError::bad_request(format!("{field}: {reason}")),
+        None => ApiError::bad_request(reason),
+    }
+}
+
+impl FromRequest for Body {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Body, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let payload = payload.take();
+        let checked = acceptable(request);
+        Box::pin(async move { read(payload, checked?).await.map(Body) })
+    }
+}
+
+/// The bound of this request's body.
+fn acceptable(request: &HttpRequest) -> Result<usize, ApiError> {
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let kind = header(CONTENT_TYPE).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if PAGE_TYPES
+        .iter()
+        .any(|page| kind.eq_ignore_ascii_case(page))
+    {
+        return Err(ApiError::new(
+            ErrorCode::UnsupportedMediaType,
+            format!(
+                "a body of type {kind} is not taken; send JSON with Content-Type: application/json"
+            ),
+        ));
+    }
+    let state: Option<&Shared> = request.app_data();
+    let limit = state.map_or(0, |state| limit_of(request.path(), state));
+    let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(too_large(limit));
+    }
+    Ok(limit)
+}
+
+fn limit_of(path: &str, state: &State) -> usize {
+    let limits = &state.limits;
+    match path {
+        "/files" => limits
+            .file
+            .saturating_mul(JSON_GROWTH)
+            .saturating_add(FILE_FIELDS),
+        _ => limits.body,
+    }
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::new(
+        ErrorCode::TooLarge,
+        format!("the body may have at most {limit} bytes (--body-limit)"),
+    )
+}
+
+async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+    let late = |_| ApiError::bad_request("the body did not come in time");
+    let end = Instant::now() + BODY_TOTAL;
+    let mut whole = BytesMut::new();
+    loop {
+        let next = timeout(BODY_GAP, payload.next());
+        let Some(chunk) = timeout_at(end, next).await.map_err(late)?.map_err(late)? else {
+            return Ok(whole.freeze());
+        };
+        let chunk =
+            chunk.map_err(|error| ApiError::bad_request(format!("the body broke off: {error}")))?;
+        if whole.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+}

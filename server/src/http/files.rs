@@ -1,0 +1,76 @@
+//! Shared files.
+
+use super::Shared;
+use super::body::Body;
+use super::error::ApiError;
+use super::guard::speaks_for;
+use super::page::{Page, cursor};
+use crate::core::shelf::File;
+use actix_web::web::{Json, Path};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use clawlink_protocol::error::ErrorCode;
+use clawlink_protocol::files::{FileEntry, FileList, FileRead, FileSaved, PutFile};
+use clawlink_protocol::name::FileKey;
+
+/// `POST /files`
+pub async fn put(
+    state: Shared,
+    request: HttpRequest,
+    body: Body,
+) -> Result<impl Responder, ApiError> {
+    let call: PutFile<'_> = body.parse()?;
+    speaks_for(&request, &call.agent_id);
+    let version = state.relay.put_file(call).await?;
+    Ok(Json(FileSaved {
+        status: "saved".to_owned(),
+        version,
+    }))
+}
+
+/// `GET /files/{file_key}`
+pub async fn get(state: Shared, key: Path<String>) -> Result<HttpResponse, ApiError> {
+    let text = key.into_inner();
+    let key =
+        FileKey::parse(&text).map_err(|why| ApiError::bad_request(format!("file_key {why}")))?;
+    let Some(file) = state.relay.library.get(key).await else {
+        let error = format!("no file is kept under \"{text}\"; GET /files lists the keys");
+        return Err(ApiError::new(ErrorCode::NotFound, error));
+    };
+    Ok(HttpResponse::Ok().json(FileRead {
+        file_key: text,
+        content: &file.content,
+        file_type: file.file_type.clone(),
+        last_editor: file.last_editor.to_string(),
+        version: file.version,
+        updated_at: file.updated_at.clone(),
+    }))
+}
+
+/// `GET /files`
+pub async fn list(state: Shared, request: HttpRequest) -> Result<impl Responder, ApiError> {
+    let page = Page::of(request.query_string(), |key| FileKey::parse(key).ok())?;
+    let mut kept = state.relay.library.list(page.after, page.limit + 1).await;
+    let more = kept.len() > page.limit;
+    kept.truncate(page.limit);
+    let next_cursor = kept
+        .last()
+        .filter(|_| more)
+        .map(|(key, _)| cursor(key.as_str()));
+    let files: Vec<FileEntry> = kept.iter().map(|(key, file)| entry(key, file)).collect();
+    let count = files.len();
+    Ok(Json(FileList {
+        files,
+        count,
+        next_cursor,
+    }))
+}
+
+fn entry(key: &FileKey, file: &File) -> FileEntry {
+    FileEntry {
+        file_key: key.to_string(),
+        file_type: file.file_type.clone(),
+        last_editor: file.last_editor.to_string(),
+        version: file.version,
+        updated_at: file.updated_at.clone(),
+    }
+}

@@ -1,0 +1,190 @@
+//! Stands before every call: who may ask, and one line in the log for how it went.
+
+use super::Shared;
+use super::browser::{Allowed, Facts, Foreign};
+use super::error::ApiError;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, HOST, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY,
+};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
+use clawlink_protocol::error::ErrorCode;
+use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq;
+use tracing::{debug, info, warn};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Who may ask.
+pub struct Gate {
+    /// Hosts and origins.
+    pub allowed: Allowed,
+    /// The relay's token, if it has one.
+    pub token: Option<String>,
+}
+
+/// Which agent a request speaks for; a handler leaves it for the log.
+struct SpeaksFor(String);
+
+/// Notes for the log which agent a request speaks for.
+pub fn speaks_for(request: &HttpRequest, agent: impl ToString) {
+    request
+        .extensions_mut()
+        .insert(SpeaksFor(agent.to_string()));
+}
+
+impl Gate {
+    fn admit(&self, request: &ServiceRequest) -> Result<(), ApiError> {
+        let token = self.token_state(request);
+        let facts = facts(request, token == Token::Right)?;
+        self.allowed.judge(facts).map_err(foreign)?;
+        match token {
+            Token::NotNeeded | Token::Right => Ok(()),
+            _ if request.path() == "/health" => Ok(()),
+            Token::Missing => Err(ApiError::new(
+                ErrorCode::Unauthorized,
+                "this relay needs its token: send Authorization: Bearer TOKEN",
+            )),
+            Token::Wrong => Err(ApiError::new(
+                ErrorCode::Unauthorized,
+                "the token is wrong: ask whoever started the relay",
+            )),
+        }
+    }
+
+    fn token_state(&self, request: &ServiceRequest) -> Token {
+        let Some(wanted) = &self.token else {
+            return Token::NotNeeded;
+        };
+        let right = |given: &str| bool::from(given.as_bytes().ct_eq(wanted.as_bytes()));
+        let header = request
+            .headers()
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let bearer = header.and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then(|| token.trim().to_owned())
+        });
+        // Only the upgrade may carry it in the query: a WebSocket client may have no other place.
+        let upgrade = request.headers().contains_key(SEC_WEBSOCKET_KEY);
+        let in_query = || {
+            upgrade
+                .then(|| query_token(request.query_string()))
+                .flatten()
+        };
+        match bearer.or_else(in_query) {
+            Some(given) if right(&given) => Token::Right,
+            Some(_) => Token::Wrong,
+            None if header.is_some() => Token::Wrong,
+            None => Token::Missing,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    NotNeeded,
+    Right,
+    Wrong,
+    Missing,
+}
+
+fn query_token(query: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Given {
+        token: Option<String>,
+    }
+    actix_web::web::Query::<Given>::from_query(query)
+        .ok()?
+        .into_inner()
+        .token
+}
+
+fn facts(request: &ServiceRequest, token: bool) -> Result<Facts<'_>, ApiError> {
+    let text = |name: HeaderName| {
+        request
+            .headers()
+            .get(name)
+            .map(|v| v.to_str().unwrap_or("?"))
+    };
+    if request.headers().get_all(HOST).count() > 1 {
+        return Err(ApiError::bad_request("there is more than one Host header"));
+    }
+    let target = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str());
+    Ok(Facts {
+        host: target.or_else(|| text(HOST)),
+        origin: text(ORIGIN),
+        fetch_site: text(SEC_FETCH_SITE),
+        token,
+    })
+}
+
+fn foreign(why: Foreign) -> ApiError {
+    let error = match why {
+        Foreign::Host(host) => format!(
+            "\"{host}\" is not a name of this relay; use its address, or start it with --allow-host"
+        ),
+        Foreign::Origin(origin) => {
+            format!("a web page of \"{origin}\" may not ask this relay; --allow-origin lets it")
+        }
+        Foreign::Site => "a web page of another site may not ask this relay".to_owned(),
+    };
+    ApiError::new(ErrorCode::Forbidden, error)
+}
+
+/// The middleware.
+pub async fn guard<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let began = Instant::now();
+    let admitted = match request.app_data::<Shared>() {
+        Some(state) => state.gate.admit(&request),
+        None => Ok(()),
+    };
+    let mut response = match admitted {
+        Ok(()) => next.call(request).await?.map_into_left_body(),
+        Err(refused) => request
+            .into_response(refused.error_response())
+            .map_into_right_body(),
+    };
+    let headers = response.headers_mut();
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    log(&response, began.elapsed());
+    Ok(response)
+}
+
+/// Method, route pattern, status, duration, agent. Never a path, query, header or body: they may
+/// hold a token, and they hold other people's text.
+fn log<B>(response: &ServiceResponse<B>, took: Duration) {
+    let request = response.request();
+    let status = response.status();
+    if !status.is_client_error()
+        && !status.is_server_error()
+        && !tracing::enabled!(tracing::Level::DEBUG)
+    {
+        return;
+    }
+    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
+    let method = request.method().as_str();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let extensions = request.extensions();
+    let agent = extensions
+        .get::<SpeaksFor>()
+        .map_or("-", |agent| agent.0.as_str());
+    let status = status.as_u16();
+    match status {
+        500.. => warn!(method, route, status, micros, agent, "failed"),
+        400.. => info!(method, route, status, micros, agent, "refused"),
+        _ => debug!(method, route, status, micros, agent, "served"),
+    }
+}

@@ -1,0 +1,130 @@
+//! Lists that come in pages. A cursor names the last entry of the page before, so that it neither
+//! repeats nor skips what did not change, and lives as long as the relay does.
+
+use super::error::ApiError;
+use actix_web::web::Query;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Write;
+
+/// Entries of a page unless asked otherwise.
+pub const PAGE: usize = 100;
+/// Entries of a page at most.
+pub const PAGE_MAX: usize = 1_000;
+/// Entries of a list that was asked for without parameters.
+pub const COMPLETE: usize = 10_000;
+
+/// The parameters that every list takes.
+#[derive(Debug, Default, Deserialize)]
+pub struct PageQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// The page that is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page<K> {
+    /// The last key of the page before.
+    pub after: Option<K>,
+    /// Entries.
+    pub limit: usize,
+}
+
+impl<K> Page<K> {
+    /// Reads the parameters of a request. `parse` makes a key of the text that a cursor holds.
+    pub fn of(query: &str, parse: impl Fn(&str) -> Option<K>) -> Result<Self, ApiError> {
+        let PageQuery { limit, cursor } = parameters(query)?;
+        let after = match &cursor {
+            Some(cursor) => Some(uncursor(cursor).and_then(|key| parse(&key)).ok_or_else(
+                || ApiError::bad_request("the cursor is not one of this list's; start without"),
+            )?),
+            None => None,
+        };
+        let limit = match limit {
+            Some(limit) => limit
+                .parse()
+                .ok()
+                .filter(|limit| (1..=PAGE_MAX).contains(limit))
+                .ok_or_else(|| ApiError::bad_request(format!("limit must be 1 to {PAGE_MAX}")))?,
+            None if cursor.is_some() => PAGE,
+            None => COMPLETE,
+        };
+        Ok(Page { after, limit })
+    }
+}
+
+/// Reads a query string; unknown parameters are ignored.
+pub fn parameters<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    Query::from_query(query)
+        .map(Query::into_inner)
+        .map_err(|error| ApiError::bad_request(format!("the query is not understood: {error}")))
+}
+
+/// The cursor that goes on after this key: opaque, and of characters that need no escaping.
+pub fn cursor(key: &str) -> String {
+    key.bytes()
+        .fold(String::with_capacity(key.len() * 2), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
+}
+
+fn uncursor(cursor: &str) -> Option<String> {
+    if !cursor.is_ascii() {
+        return None;
+    }
+    let pairs = cursor
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).ok());
+    let bytes: Option<Vec<u8>> = pairs
+        .map(|pair| u8::from_str_radix(pair.filter(|p| p.len() == 2)?, 16).ok())
+        .collect();
+    String::from_utf8(bytes?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(query: &str) -> Result<Page<String>, ApiError> {
+        Page::of(query, |key| Some(key.to_owned()))
+    }
+
+    #[test]
+    fn a_cursor_comes_back_as_its_key() {
+        for key in ["a", "src/mäin.rs", ""] {
+            let query = format!("cursor={}&other=1", cursor(key));
+            assert_eq!(
+                page(&query).unwrap(),
+                Page {
+                    after: Some(key.to_owned()),
+                    limit: PAGE
+                }
+            );
+        }
+        assert_eq!(
+            page("").unwrap(),
+            Page {
+                after: None,
+                limit: COMPLETE
+            }
+        );
+    }
+
+    #[test]
+    fn a_bad_cursor_or_limit_is_an_error() {
+        for query in [
+            "cursor=xyz",
+            "cursor=6",
+            "cursor=ff",
+            "cursor=%2b1",
+            "limit=0",
+            "limit=1001",
+            "limit=-1",
+            "limit=a",
+        ] {
+            assert!(page(query).is_err(), "{query}");
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! WebSocket. The only file that names `actix-web-actors`, which its authors no longer develop:
+//! whoever replaces it finds everything here.
+//!
+//! Four things it does not do by itself stand here and in [`crate::core::frames`]: it buffers
+//! what a peer announces, spins on a protocol error that is not followed by an end, leaves
+//! fragments apart, and freezes with a peer that stops reading (`TCP_USER_TIMEOUT` ends that
+//! one, and the window of the agent bounds what it may hold till then).
+
+use super::agents::peer;
+use super::error::ApiError;
+use super::guard::speaks_for;
+use super::messages::agent_id;
+use super::{Shared, body};
+use crate::actors::agent::handle::{AgentHandle, Session};
+use crate::actors::herald::Listening;
+use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
+use crate::core::frames::{FrameGuard, Violation};
+use crate::core::window::{Mark, WINDOW_COUNT};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
+};
+use actix_http::ws::Item;
+use actix_web::error::PayloadError;
+use actix_web::web::{Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use actix_web_actors::ws::{
+    self, CloseCode, CloseReason, Message, ProtocolError, WebsocketContext,
+};
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+use clawlink_protocol::error::ErrorCode;
+use clawlink_protocol::events::{
+    BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
+};
+use clawlink_protocol::name::AgentId;
+use futures_util::Stream;
+use serde_json::value::RawValue;
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Pings of a socket that is idle.
+const PING_EVERY: Duration = Duration::from_secs(15);
+/// Notices that wait for a socket; beyond it they are dropped.
+const CHANNEL: usize = 64;
+/// A second socket of the same agent has come.
+const REPLACED: u16 = 4001;
+
+/// `GET /ws/{agent_id}`
+pub async fn upgrade(
+    state: Shared,
+    request: HttpRequest,
+    payload: Payload,
+    id: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = agent_id(&id)?;
+    speaks_for(&request, &id);
+    // Judged before anybody is registered for it.
+    ws::handshake(&request).map_err(|error| {
+        ApiError::bad_request(format!("this path speaks WebSocket only: {error}"))
+    })?;
+    let agent = state.relay.agent(&id, peer(&request)).await?;
+    let limit = state.limits.body;
+    let verdict = Rc::new(Cell::new(None));
+    let socket = Socket {
+        state,
+        id,
+        agent,
+        seat: None,
+        listening: None,
+        verdict: verdict.clone(),
+        limit,
+        fragments: None,
+        sent: 0,
+        pings: VecDeque::new(),
+    };
+    let guarded = Guarded {
+        payload,
+        guard: FrameGuard::new(limit),
+        verdict,
+    };
+    ws::WsResponseBuilder::new(socket, &request, guarded)
+        .frame_size(limit)
+        .start()
+        .map_err(|error| ApiError::bad_request(error.to_string()))
+}
+
+/// The bytes of a client, as far as they obey.
+struct Guarded {
+    payload: Payload,
+    guard: FrameGuard,
+    verdict: Rc<Cell<Option<Violation>>>,
+}
+
+impl Stream for Guarded {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.verdict.get().is_some() {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(next) = Pin::new(&mut self.payload).poll_next(context) else {
+            return Poll::Pending;
+        };
+        Poll::Ready(next.map(|chunk| {
+            let chunk = chunk?;
+            let (good, violation) = self.guard.pass(&chunk);
+            self.verdict.set(violation);
+            Ok(chunk.slice(..good))
+        }))
+    }
+}
+
+/// One open socket.
+struct Socket {
+    state: Shared,
+    id: AgentId,
+    agent: AgentHandle,
+    /// Dropped with the socket, it gives back what was not confirmed.
+    seat: Option<Session>,
+    listening: Option<Listening>,
+    verdict: Rc<Cell<Option<Violation>>>,
+    limit: usize,
+    /// A message whose last fragment has not come, and whether it is text.
+    fragments: Option<(bool, BytesMut)>,
+    /// Where the stream stands.
+    sent: Mark,
+    /// Pings without an answer, and what stood before each.
+    pings: VecDeque<Mark>,
+}
+
+type SocketContext = WebsocketContext<Socket>;
+
+impl Actor for Socket {
+    type Context = SocketContext;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(CHANNEL);
+        let address = ctx.address();
+        let handle = SocketHandle {
+            deliver: address.clone().recipient(),
+            announce: address.clone().recipient(),
+            dismiss: address.recipient(),
+        };
+        let (agent, id) = (self.agent.clone(), self.id.clone());
+        let herald = self.state.relay.herald.clone();
+        let sit_down = async move {
+            let listening = herald
+                .listen(id, handle.announce.clone(), handle.dismiss.clone())
+                .await;
+            (agent.attach(handle).await, listening)
+        };
+        ctx.wait(
+            sit_down
+                .into_actor(self)
+                .map(|(seat, listening), socket, ctx| {
+                    socket.listening = listening;
+                    match seat {
+                        Ok(seat) => socket.seat = Some(seat),
+                        Err(_) => socket.end(CloseCode::Away, ctx),
+                    }
+                }),
+        );
+        ctx.run_interval(PING_EVERY, |socket, ctx| {
+            if socket.pings.is_empty() {
+                socket.ping(ctx);
+            }
+        });
+    }
+}
+
+impl Socket {
+    /// The one goodbye.
+    fn end(&mut self, code: CloseCode, ctx: &mut SocketContext) {
+        ctx.close(Some(CloseReason::from(code)));
+        ctx.stop();
+    }
+
+    fn ping(&mut self, ctx: &mut SocketContext) {
+        self.pings.push_back(self.sent);
+        ctx.ping(&self.sent.to_be_bytes());
+    }
+
+    /// A ping was answered: everything before it was read.
+    fn ponged(&mut self, payload: &[u8], ctx: &mut SocketContext) {
+        let Ok(mark) = <[u8; 8]>::try_from(payload).map(Mark::from_be_bytes) else {
+            return;
+        };
+        if !self.pings.contains(&mark) {
+            return;
+        }
+        self.pings.retain(|&other| other > mark);
+        if let Some(seat) = &self.seat {
+            seat.confirm(mark);
+        }
+        if self.pings.is_empty() && self.sent > mark {
+            self.ping(ctx);
+        }
+    }
+
+    /// The peer says goodbye: it has read what came before. Confirmed first, then given up.
+    fn farewell(&mut self, reason: Option<CloseReason>, ctx: &mut SocketContext) {
+        let (seat, sent) = (self.seat.take(), self.sent);
+        let confirm = async move {
+            if let Some(seat) = seat {
+                seat.finish(sent).await;
+            }
+        };
+        ctx.wait(confirm.into_actor(self).map(|(), _, ctx| {
+            ctx.close(reason);
+            ctx.stop();
+        }));
+    }
+
+    fn fragment(&mut self, item: Item, ctx: &mut SocketContext) {
+        match item {
+            Item::FirstText(part) => self.fragments = Some((true, BytesMut::from(&part[..]))),
+            Item::FirstBinary(part) => self.fragments = Some((false, BytesMut::from(&part[..]))),
+            Item::Continue(part) => self.append(&part, ctx),
+            Item::Last(part) => {
+                self.append(&part, ctx);
+                let Some((text, whole)) = self.fragments.take() else {
+                    return;
+                };
+                match ByteString::try_from(whole.freeze()) {
+                    Ok(whole) if text => self.frame(whole, ctx),
+                    Err(_) if text => self.end(CloseCode::Invalid, ctx),
+                    _ => self.not_text(ctx),
+                }
+            }
+        }
+    }
+
+    /// The guard bounds the sum already; this bounds it should the guard ever not.
+    fn append(&mut self, part: &[u8], ctx: &mut SocketContext) {
+        let Some((_, whole)) = &mut self.fragments else {
+            return;
+        };
+        if whole.len() + part.len() > self.limit {
+            self.fragments = None;
+            return self.end(CloseCode::Size, ctx);
+        }
+        whole.extend_from_slice(part);
+    }
+
+    fn not_text(&self, ctx: &mut SocketContext) {
+        let error = ApiError::bad_request("a binary frame is not understood; send JSON as text");
+        answer(None, Err(error), ctx);
+    }
+
+    /// Frames are worked off one after the other, so that what one sender sends keeps its order.
+    fn frame(&mut self, text: ByteString, ctx: &mut SocketContext) {
+        self.agent.heard();
+        let (state, id) = (self.state.clone(), self.id.clone());
+        let work = async move {
+            let head = serde_json::from_str::<FrameHead<'_>>(&text);
+            let reference = head
+                .as_ref()
+                .ok()
+                .and_then(|head| head.reference)
+                .map(ToOwned::to_owned);
+            let outcome = match head {
+                Ok(head) => call(&state, id, head.kind.as_str(), &text).await,
+                Err(error) => Err(ApiError::bad_request(format!(
+                    "the frame is not understood: {error}"
+                ))),
+            };
+            (reference, outcome)
+        };
+        ctx.wait(work.into_actor(self).map(|(reference, outcome), _, ctx| {
+            answer(reference.as_deref(), outcome, ctx);
+        }));
+    }
+}
+
+/// Does what a frame asks for, and gives what the HTTP call would have replied.
+async fn call(state: &Shared, id: AgentId, kind: &str, text: &str) -> Result<String, ApiError> {
+    let relay = &state.relay;
+    let reply = match kind {
+        "heartbeat" => Ok(r#"{"status":"ok"}"#.to_owned()),
+        "delegate" => {
+            let (call, message_id) =
+                body::parse::<DelegateFrame<'_>>(text.as_bytes())?.from_agent(id);
+            serde_json::to_string(&relay.delegate(&call, message_id).await?)
+        }
+        "respond" => {
+            let call = body::parse::<RespondFrame<'_>>(text.as_bytes())?.from_agent(id);
+            serde_json::to_string(&relay.respond(&call).await?)
+        }
+        "broadcast" => {
+            let (call, message_id) =
+                body::parse::<BroadcastFrame<'_>>(text.as_bytes())?.from_agent(id);
+            serde_json::to_string(&relay.broadcast(&call, message_id).await?)
+        }
+        other => {
+            let error =
+                format!("type \"{other}\" is not one of heartbeat, delegate, respond, broadcast");
+            return Err(ApiError::bad_request(error));
+        }
+    };
+    reply.map_err(|error| ApiError::new(ErrorCode::Other, error.to_string()))
+}
+
+/// With a `ref` every frame is answered, without one only a failure.
+fn answer(
+    reference: Option<&RawValue>,
+    outcome: Result<String, ApiError>,
+    ctx: &mut SocketContext,
+) {
+    let reply = match (reference, &outcome) {
+        (None, Ok(_)) => return,
+        (None, Err(error)) => {
+            let event = SocketEvent::Error {
+                error: &error.body().error,
+                code: error.code(),
+            };
+            serde_json::to_string(&event).unwrap_or_default()
+        }
+        (Some(reference), outcome) => {
+            let (fields, status) = match outcome {
+                Ok(reply) => (reply.clone(), ""),
+                Err(error) => (
+                    serde_json::to_string(error.body()).unwrap_or_default(),
+                    r#""status":"error","#,
+                ),
+            };
+            let fields = fields.strip_prefix('{').unwrap_or("}");
+            format!(r#"{{"type":"reply","ref":{reference},{status}{fields}"#)
+        }
+    };
+    ctx.text(reply);
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for Socket {
+    fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        match message {
+            Ok(Message::Text(text)) => self.frame(text, ctx),
+            Ok(Message::Continuation(item)) => self.fragment(item, ctx),
+            Ok(Message::Binary(_)) => self.not_text(ctx),
+            Ok(Message::Ping(payload)) => ctx.pong(&payload),
+            Ok(Message::Pong(payload)) => self.ponged(&payload, ctx),
+            Ok(Message::Close(reason)) => self.farewell(reason, ctx),
+            Ok(Message::Nop) => {}
+            // The codec gives text that is not UTF-8, and a connection that broke, as Io.
+            Err(ProtocolError::Io(_)) => self.end(CloseCode::Invalid, ctx),
+            Err(_) => self.end(CloseCode::Protocol, ctx),
+        }
+    }
+
+    /// The bytes have ended: because the peer has gone, or because the guard ended them.
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        match self.verdict.get() {
+            Some(Violation::TooBig) => self.end(CloseCode::Size, ctx),
+            Some(Violation::Protocol) => self.end(CloseCode::Protocol, ctx),
+            None => ctx.stop(),
+        }
+    }
+}
+
+impl Handler<Deliver> for Socket {
+    type Result = ();
+
+    /// The ping goes out when the writer is idle, or when half a window has gone out since the
+    /// last one.
+    fn handle(&mut self, Deliver { messages, mark }: Deliver, ctx: &mut Self::Context) {
+        for message in messages {
+            ctx.text(message.body.clone());
+        }
+        self.sent = mark;
+        let half = (WINDOW_COUNT / 2) as Mark;
+        if self.pings.back().is_none_or(|&last| mark - last >= half) {
+            self.ping(ctx);
+        }
+    }
+}
+
+impl Handler<Announce> for Socket {
+    type Result = ();
+    fn handle(&mut self, Announce(notice): Announce, ctx: &mut Self::Context) {
+        ctx.text(notice);
+    }
+}
+
+impl Handler<Dismiss> for Socket {
+    type Result = ();
+    fn handle(&mut self, why: Dismiss, ctx: &mut Self::Context) {
+        self.end(
+            match why {
+                Dismiss::GoingAway => CloseCode::Away,
+                Dismiss::Replaced => CloseCode::Other(REPLACED),
+                Dismiss::Removed => CloseCode::Normal,
+            },
+            ctx,
+        );
+    }
+}
