@@ -324,17 +324,3 @@ impl Handler<Leave> for Agent {
         ctx.stop();
     }
 }
-
-/// Makes the actor panic, as a fault in it would.
-#[cfg(test)]
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Panic;
-
-#[cfg(test)]
-impl Handler<Panic> for Agent {
-    type Result = ();
-    fn handle(&mut self, _: Panic, _: &mut Self::Context) {
-        panic!("injected by a test");
-    }
-}

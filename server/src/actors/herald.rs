@@ -261,4 +261,9 @@ impl HeraldHandle {
     pub async fn dismiss_all(&self) {
         let _ = self.address.send(DismissAll).await;
     }
+
+    #[cfg(test)]
+    pub(in crate::actors) fn address(&self) -> Addr<Herald> {
+        self.address.clone()
+    }
 }

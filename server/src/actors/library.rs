@@ -178,4 +178,9 @@ impl LibraryHandle {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    #[cfg(test)]
+    pub(in crate::actors) fn address(&self) -> Addr<Library> {
+        self.address.clone()
+    }
 }

@@ -12,3 +12,6 @@ pub mod lifeline;
 pub mod registry;
 pub mod relay;
 pub mod socket;
+
+#[cfg(test)]
+mod tests;

@@ -336,4 +336,9 @@ impl RegistryHandle {
     pub async fn ping(&self) -> bool {
         self.0.send(Ping).await.is_ok()
     }
+
+    #[cfg(test)]
+    pub(in crate::actors) fn address(&self) -> Addr<Registry> {
+        self.0.clone()
+    }
 }

@@ -70,7 +70,7 @@ pub fn cursor(key: &str) -> String {
 }
 
 fn uncursor(cursor: &str) -> Option<String> {
-    if !cursor.is_ascii() {
+    if !cursor.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     let pairs = cursor

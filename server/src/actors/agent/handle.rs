@@ -367,8 +367,7 @@ impl AgentHandle {
     }
 
     #[cfg(test)]
-    pub(crate) async fn inject_panic(&self) {
-        let address = self.0.address.read().clone().unwrap();
-        assert!(address.send(super::Panic).await.is_err());
+    pub(in crate::actors) fn address(&self) -> Addr<Agent> {
+        self.0.address.read().clone().unwrap()
     }
 }

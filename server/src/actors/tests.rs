@@ -1,0 +1,202 @@
+//! The actors together, under a paused clock: hours pass in milliseconds, and nothing happens in
+//! between that was not due.
+
+mod names;
+mod panics;
+mod presence;
+mod sockets;
+
+use super::relay::Relay;
+use super::socket::{Announce, Deliver, Dismiss, SocketHandle};
+use crate::Server;
+use crate::config::{Args, Config};
+use actix::{Actor, Context, Handler};
+use argh::FromArgs;
+use clawlink_protocol::agents::Register;
+use clawlink_protocol::messages::{Broadcast, Delegate};
+use clawlink_protocol::name::{AgentId, Word};
+use parking_lot::Mutex;
+use serde_json::value::to_raw_value;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs a test on a relay without HTTP, whose time passes only when nothing else can happen.
+fn on_relay<F: Future<Output = ()>>(args: &[&str], test: impl FnOnce(World) -> F) {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().unwrap()
+    };
+    actix::System::with_tokio_rt(runtime).block_on(async {
+        let args = Args::from_args(&["clawlink-server"], args).unwrap();
+        let server = Server::new(Config::new(&args, None).unwrap()).unwrap();
+        test(World { server }).await;
+    });
+}
+
+struct World {
+    server: Server,
+}
+
+fn id(text: &str) -> AgentId {
+    AgentId::parse(text).unwrap()
+}
+
+fn word(text: &str) -> Word {
+    Word::parse(text).unwrap()
+}
+
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Lets everything happen that can happen without time passing, and a moment more.
+async fn quiet() {
+    pass(Duration::from_millis(5)).await;
+}
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+impl World {
+    fn relay(&self) -> &Relay {
+        &self.server.state.relay
+    }
+
+    async fn register(&self, agent_id: &str) {
+        self.register_as(agent_id, None, None).await.unwrap();
+    }
+
+    async fn register_as(
+        &self,
+        agent_id: &str,
+        name: Option<&str>,
+        ttl: Option<u64>,
+    ) -> Result<(), String> {
+        let call = Register {
+            agent_id: Some(id(agent_id)),
+            name: name.map(word),
+            ttl,
+            ..Register::default()
+        };
+        let done = self.relay().register(call, "test".into()).await;
+        done.map(|_| ()).map_err(|refused| refused.0.error)
+    }
+
+    async fn delegate(&self, to: &str, task: &str) -> Result<String, String> {
+        let task = to_raw_value(task).unwrap();
+        let call = Delegate {
+            from_agent: id("sender"),
+            to_agent: word(to),
+            task: &task,
+            context: None,
+            priority: None,
+        };
+        match self.relay().delegate(&call, None).await {
+            Ok(reply) => Ok(reply.delivery),
+            Err(refused) => Err(refused.0.error),
+        }
+    }
+
+    async fn broadcast(&self, content: &str) -> u64 {
+        let content = to_raw_value(content).unwrap();
+        let call = Broadcast {
+            from_agent: id("sender"),
+            content: &content,
+            topic: None,
+            tags: None,
+        };
+        self.relay()
+            .broadcast(&call, None)
+            .await
+            .unwrap()
+            .recipients
+    }
+
+    /// The tasks and contents of what a poll takes; `None` for an unknown agent.
+    async fn poll(&self, agent: &str) -> Option<Vec<String>> {
+        let batch = self.relay().poll(&id(agent)).await.unwrap()?;
+        Some(
+            batch
+                .messages
+                .iter()
+                .map(|message| body_of(&message.body))
+                .collect(),
+        )
+    }
+
+    /// Its status, looked at without being heard.
+    fn status(&self, agent: &str) -> Option<&'static str> {
+        self.relay()
+            .directory
+            .get(agent)
+            .map(|entry| entry.agent.presence().as_str())
+    }
+
+    /// Opens a socket that writes down what it gets.
+    async fn socket(&self, agent: &str) -> (FakeSocket, super::agent::handle::Session) {
+        let fake = FakeSocket::default();
+        let address = fake.clone().start();
+        let handle = SocketHandle {
+            deliver: address.clone().recipient(),
+            announce: address.clone().recipient(),
+            dismiss: address.recipient(),
+        };
+        let entry = self.relay().directory.get(agent).unwrap();
+        (fake, entry.agent.attach(handle).await.unwrap())
+    }
+}
+
+fn body_of(message: &str) -> String {
+    let message: serde_json::Value = serde_json::from_str(message).unwrap();
+    let body = message
+        .get("task")
+        .or(message.get("content"))
+        .unwrap_or(&message["file_key"]);
+    body.as_str().unwrap_or_default().to_owned()
+}
+
+/// Stands for a socket: a peer that answers a ping only when the test says so.
+#[derive(Clone, Default)]
+struct FakeSocket {
+    got: Arc<Mutex<Vec<String>>>,
+    mark: Arc<Mutex<u64>>,
+    dismissed: Arc<Mutex<Option<Dismiss>>>,
+}
+
+impl FakeSocket {
+    fn got(&self) -> Vec<String> {
+        self.got.lock().clone()
+    }
+
+    fn mark(&self) -> u64 {
+        *self.mark.lock()
+    }
+}
+
+impl Actor for FakeSocket {
+    type Context = Context<Self>;
+}
+
+impl Handler<Deliver> for FakeSocket {
+    type Result = ();
+    fn handle(&mut self, msg: Deliver, _: &mut Self::Context) {
+        self.got
+            .lock()
+            .extend(msg.messages.iter().map(|message| body_of(&message.body)));
+        *self.mark.lock() = msg.mark;
+    }
+}
+
+impl Handler<Announce> for FakeSocket {
+    type Result = ();
+    fn handle(&mut self, _: Announce, _: &mut Self::Context) {}
+}
+
+impl Handler<Dismiss> for FakeSocket {
+    type Result = ();
+    fn handle(&mut self, why: Dismiss, _: &mut Self::Context) {
+        *self.dismissed.lock() = Some(why);
+    }
+}
