@@ -21,7 +21,7 @@ pub(crate) struct Top {
     pub(crate) json: bool,
     /// seconds
     #[argh(option)]
-    pub(crate) timeout: Option<String>,
+    pub(crate) timeout: Option<u64>,
     #[argh(subcommand)]
     pub(crate) command: Command,
 }
@@ -48,15 +48,277 @@ pub(crate) enum Command {
     Completions(Completions),
 }
 
-macro_rules! command {
-    ($(#[$doc:meta])* $name:literal $type:ident { $($(#[$argh:meta])* $field:ident: $kind:ty,)* }) => {
-        $(#[$doc])*
-        #[derive(FromArgs)]
-        #[cfg_attr(test, derive(argh::ArgsInfo))]
-        #[argh(subcommand, name = $name)]
-        pub(crate) struct $type {
-            $($(#[$argh])* pub(crate) $field: $kind,)*
-        }
-    };
+/// Joins the relay.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "register")]
+pub(crate) struct Register {
+    /// name
+    #[argh(option)]
+    pub(crate) name: String,
+    /// capabilities
+    #[argh(option)]
+    pub(crate) caps: Option<String>,
+    /// about the agent
+    #[argh(option)]
+    pub(crate) description: Option<String>,
+    /// seconds
+    #[argh(option)]
+    pub(crate) ttl: Option<u64>,
 }
 
+/// Lists agents.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "discover")]
+pub(crate) struct Discover {
+    /// a capability
+    #[argh(option)]
+    pub(crate) cap: Option<String>,
+}
+
+/// Stays online.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "heartbeat")]
+pub(crate) struct Heartbeat {}
+
+/// Leaves the relay.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "deregister")]
+pub(crate) struct Deregister {}
+
+/// Gives a task to an agent.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "delegate")]
+pub(crate) struct Delegate {
+    /// the agent
+    #[argh(option)]
+    pub(crate) to: String,
+    /// the task
+    #[argh(option)]
+    pub(crate) task: Option<String>,
+    /// a file
+    #[argh(option)]
+    pub(crate) task_file: Option<String>,
+    /// JSON
+    #[argh(option)]
+    pub(crate) context: Option<String>,
+    /// a file
+    #[argh(option)]
+    pub(crate) context_file: Option<String>,
+    /// a word
+    #[argh(option)]
+    pub(crate) priority: Option<String>,
+}
+
+/// Takes and prints messages.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "poll")]
+pub(crate) struct Poll {
+    /// nothing without mail
+    #[argh(switch)]
+    pub(crate) quiet: bool,
+    /// shorten nothing
+    #[argh(switch)]
+    pub(crate) full: bool,
+}
+
+/// Prints a kept message.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "show")]
+pub(crate) struct Show {
+    /// its id
+    #[argh(positional)]
+    pub(crate) id: String,
+}
+
+/// Answers a task.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "respond")]
+pub(crate) struct Respond {
+    /// who gave the task
+    #[argh(option)]
+    pub(crate) to: String,
+    /// the task
+    #[argh(option)]
+    pub(crate) msg_id: String,
+    /// the answer
+    #[argh(option)]
+    pub(crate) result: Option<String>,
+    /// a file
+    #[argh(option)]
+    pub(crate) result_file: Option<String>,
+    /// a word
+    #[argh(option)]
+    pub(crate) status: Option<String>,
+}
+
+/// Tells every agent something.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "broadcast")]
+pub(crate) struct Broadcast {
+    /// what to tell
+    #[argh(option)]
+    pub(crate) content: Option<String>,
+    /// a file
+    #[argh(option)]
+    pub(crate) content_file: Option<String>,
+    /// a word
+    #[argh(option)]
+    pub(crate) topic: Option<String>,
+    /// words
+    #[argh(option)]
+    pub(crate) tags: Option<String>,
+}
+
+/// Stores a shared file.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "file-put")]
+pub(crate) struct FilePut {
+    /// its key
+    #[argh(option)]
+    pub(crate) key: String,
+    /// where to read it
+    #[argh(option)]
+    pub(crate) file: String,
+    /// a word
+    #[argh(option, long = "type")]
+    pub(crate) kind: Option<String>,
+}
+
+/// Reads a shared file.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "file-get")]
+pub(crate) struct FileGet {
+    /// its key
+    #[argh(option)]
+    pub(crate) key: String,
+    /// where to write it
+    #[argh(option)]
+    pub(crate) output: Option<String>,
+}
+
+/// Lists shared files.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "file-list")]
+pub(crate) struct FileList {}
+
+/// Looks for relays.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "scan")]
+pub(crate) struct Scan {
+    /// seconds
+    #[argh(option, long = "for")]
+    pub(crate) duration: Option<u64>,
+}
+
+/// Shows the relay.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "info")]
+pub(crate) struct Info {}
+
+/// Prints completions.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "completions")]
+pub(crate) struct Completions {
+    /// the shell
+    #[argh(positional)]
+    pub(crate) shell: String,
+}
+
+/// Parses what `arrange` put in order.
+pub(crate) fn parse(line: &[String]) -> Result<Top, Misuse> {
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    Top::from_args(&["clawlink"], &line).map_err(|exit| Misuse {
+        what: sentence(&exit.output),
+        hint: String::new(),
+    })
+}
+
+/// `argh`'s words, which come in several lines, on one.
+fn sentence(output: &str) -> String {
+    let words: Vec<&str> = output.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.strip_prefix("Required options not provided:") {
+        Some(missing) => ["missing:", missing].concat(),
+        None => match line.strip_prefix("Required positional arguments not provided:") {
+            Some(missing) => ["missing:", missing].concat(),
+            None => line,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec;
+    use argh::ArgsInfo;
+
+    fn parsed(words: &[&str]) -> Result<Top, Misuse> {
+        let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+        parse(&words)
+    }
+
+    fn long_names(info: &argh::CommandInfoWithArgs) -> Vec<String> {
+        let mut names: Vec<String> = info
+            .flags
+            .iter()
+            .filter(|flag| !flag.hidden && flag.long != "--help")
+            .map(|flag| {
+                let switch = matches!(flag.kind, argh::FlagInfoKind::Switch);
+                format!("{}{}", flag.long, if switch { "" } else { " value" })
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn spec_names(options: &[spec::Opt]) -> Vec<String> {
+        let mut names: Vec<String> = options
+            .iter()
+            .map(|o| format!("{}{}", o.name, if o.takes_value() { " value" } else { "" }))
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_types_and_the_table_of_commands_say_the_same() {
+        let top = Top::get_args_info();
+        assert_eq!(long_names(&top), spec_names(spec::GLOBALS));
+        assert_eq!(top.commands.len(), spec::COMMANDS.len());
+        for (info, command) in top.commands.iter().zip(spec::COMMANDS) {
+            assert_eq!(info.name, command.name);
+            assert_eq!(
+                long_names(&info.command),
+                spec_names(command.options),
+                "{}",
+                info.name
+            );
+            assert_eq!(!info.command.positionals.is_empty(), command.positional);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_malformed_is_said_on_one_line() {
+        let misuse = parsed(&["delegate"]).err().unwrap();
+        assert_eq!(misuse.what, "missing: --to");
+        let misuse = parsed(&["show"]).err().unwrap();
+        assert_eq!(misuse.what, "missing: id");
+        let misuse = parsed(&["scan", "--for", "soon"]).err().unwrap();
+        assert!(misuse.what.contains("--for") && !misuse.what.contains('\n'));
+    }
+}

@@ -4,6 +4,7 @@
 //! `--version`, and takes whatever follows an option for its value. Here the arguments are
 //! checked against `spec.rs` and put into the order that it wants.
 
+use crate::meant;
 use crate::spec::{self, Command, Opt};
 
 /// What is to be done with a command line.
@@ -13,6 +14,8 @@ pub(crate) enum Arranged {
     Run(Vec<String>),
     /// Help on this command, or the overview.
     Help(Option<&'static str>),
+    /// Nothing was typed: the overview, as an error.
+    Nothing,
     /// Only the version was asked for.
     Version,
 }
@@ -36,7 +39,14 @@ struct Walk {
 
 /// Puts the arguments (without the program's name) in order.
 pub(crate) fn arrange(args: &[String]) -> Result<Arranged, Misuse> {
-    let flags = || args.iter().map(String::as_str).take_while(|arg| *arg != "--");
+    if args.is_empty() {
+        return Ok(Arranged::Nothing);
+    }
+    let flags = || {
+        args.iter()
+            .map(String::as_str)
+            .take_while(|arg| *arg != "--")
+    };
     let mut walk = Walk {
         help: flags().any(|arg| arg == "-h" || arg == "--help"),
         ..Walk::default()
@@ -58,7 +68,10 @@ pub(crate) fn arrange(args: &[String]) -> Result<Arranged, Misuse> {
     if walk.dashes > 1 {
         return Err(Misuse {
             what: "only one value can come from standard input".to_owned(),
-            hint: format!("use - once, and a file for the rest: clawlink {} --help", command.name),
+            hint: format!(
+                "use - once, and a file for the rest: clawlink {} --help",
+                command.name
+            ),
         });
     }
     let mut line = walk.globals;
@@ -113,7 +126,11 @@ impl Walk {
         Ok(())
     }
 
-    fn option(&mut self, arg: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Misuse> {
+    fn option<'a>(
+        &mut self,
+        arg: &'a str,
+        rest: &mut std::slice::Iter<'a, String>,
+    ) -> Result<(), Misuse> {
         let (name, attached) = match arg.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (arg, None),
@@ -123,7 +140,11 @@ impl Walk {
             return Err(unknown_option(self.command, name));
         };
         let value = value(option, attached, rest)?;
-        let target = if own.is_some() { &mut self.options } else { &mut self.globals };
+        let target = if own.is_some() {
+            &mut self.options
+        } else {
+            &mut self.globals
+        };
         target.push(name.to_owned());
         if let Some(value) = value {
             // `--output -` is standard output.
@@ -173,7 +194,7 @@ fn value<'a>(
 fn unknown_command(word: &str) -> Misuse {
     Misuse {
         what: format!("there is no command \"{word}\""),
-        hint: match spec::meant_command(word) {
+        hint: match meant::command(word) {
             Some(meant) => format!("did you mean \"{meant}\"? clawlink {meant} --help"),
             None => "clawlink --help lists the commands".to_owned(),
         },
@@ -183,19 +204,26 @@ fn unknown_command(word: &str) -> Misuse {
 fn unknown_option(command: Option<&'static Command>, name: &str) -> Misuse {
     if let Some(owner) = command
         .is_none()
-        .then(|| spec::COMMANDS.iter().find(|c| spec::option(c.options, name).is_some()))
+        .then(|| {
+            spec::COMMANDS
+                .iter()
+                .find(|c| spec::option(c.options, name).is_some())
+        })
         .flatten()
     {
         return Misuse {
             what: format!("{name} stands before the command it belongs to"),
-            hint: format!("put it after the command: clawlink {} {name} ...", owner.name),
+            hint: format!(
+                "put it after the command: clawlink {} {name} ...",
+                owner.name
+            ),
         };
     }
     let of = command.map_or("clawlink", |c| c.name);
     let help = command.map_or(String::new(), |c| [" ", c.name].concat());
     Misuse {
         what: format!("{of} has no option {name}"),
-        hint: match spec::meant_option(command, name) {
+        hint: match meant::option(command, name) {
             Some(meant) => format!("did you mean \"{meant}\"? clawlink{help} --help"),
             None => format!("clawlink{help} --help lists the options"),
         },
@@ -224,54 +252,110 @@ mod tests {
 
     #[test]
     fn global_options_stand_anywhere() {
-        let wanted = ["--json", "--as", "b", "delegate", "--to", "a", "--task", "x"];
-        assert_eq!(run(&["delegate", "--to", "a", "--json", "--task", "x", "--as", "b"])[..], wanted);
-        assert_eq!(run(&["--json", "--as=b", "delegate", "--to=a", "--task=x"])[..], wanted);
+        let wanted = [
+            "--json", "--as", "b", "delegate", "--to", "a", "--task", "x",
+        ];
+        assert_eq!(
+            run(&[
+                "delegate", "--to", "a", "--json", "--task", "x", "--as", "b"
+            ])[..],
+            wanted
+        );
+        assert_eq!(
+            run(&["--json", "--as=b", "delegate", "--to=a", "--task=x"])[..],
+            wanted
+        );
     }
 
     #[test]
     fn a_value_may_begin_with_a_hyphen_or_hold_an_equals_sign_after_an_equals_sign() {
-        let arranged = run(&["delegate", "--to", "a", "--task=-x=y", "--context={\"a\":1}"]);
+        let arranged = run(&[
+            "delegate",
+            "--to",
+            "a",
+            "--task=-x=y",
+            "--context={\"a\":1}",
+        ]);
         assert_eq!(arranged[3..], ["--task", "-x=y", "--context", "{\"a\":1}"]);
-        assert_eq!(run(&["delegate", "--task=", "--to=a"])[1..3], ["--task", ""]);
+        assert_eq!(
+            run(&["delegate", "--task=", "--to=a"])[1..3],
+            ["--task", ""]
+        );
     }
 
     #[test]
     fn an_option_never_swallows_the_next_one() {
-        assert!(misuse(&["delegate", "--task", "--priority", "high"]).what.contains("--task"));
+        assert!(
+            misuse(&["delegate", "--task", "--priority", "high"])
+                .what
+                .contains("--task")
+        );
         assert!(misuse(&["delegate", "--task"]).what.contains("--task"));
         assert!(misuse(&["poll", "--quiet=1"]).what.contains("no value"));
     }
 
     #[test]
     fn standard_input_is_read_once() {
-        assert_eq!(run(&["delegate", "--to", "a", "--task", "-"])[3..], ["--task", "-"]);
-        assert!(misuse(&["delegate", "--task=-", "--context", "-"]).what.contains("standard input"));
+        assert_eq!(
+            run(&["delegate", "--to", "a", "--task", "-"])[3..],
+            ["--task", "-"]
+        );
+        assert!(
+            misuse(&["delegate", "--task=-", "--context", "-"])
+                .what
+                .contains("standard input")
+        );
         run(&["file-get", "--key", "k", "--output", "-"]);
     }
 
     #[test]
     fn help_and_version_are_heard_anywhere() {
         assert_eq!(line(&["--help"]), Ok(Arranged::Help(None)));
-        assert_eq!(line(&["delegate", "--to", "-h"]), Ok(Arranged::Help(Some("delegate"))));
-        assert_eq!(line(&["-h", "poll", "--nonsense"]), Ok(Arranged::Help(Some("poll"))));
+        assert_eq!(
+            line(&["delegate", "--to", "-h"]),
+            Ok(Arranged::Help(Some("delegate")))
+        );
+        assert_eq!(
+            line(&["-h", "poll", "--nonsense"]),
+            Ok(Arranged::Help(Some("poll")))
+        );
         assert_eq!(line(&["help", "poll"]), Ok(Arranged::Help(Some("poll"))));
         assert_eq!(line(&["help"]), Ok(Arranged::Help(None)));
         assert_eq!(line(&["poll", "--version"]), Ok(Arranged::Version));
-        assert_eq!(line(&["--as", "poll", "info", "-h"]), Ok(Arranged::Help(Some("info"))));
+        assert_eq!(
+            line(&["--as", "poll", "info", "-h"]),
+            Ok(Arranged::Help(Some("info")))
+        );
         assert_eq!(run(&["show", "--", "-h"])[..], ["show", "--", "-h"]);
     }
 
     #[test]
     fn wrong_usage_names_what_was_probably_meant() {
-        assert!(misuse(&["delgate"]).hint.contains("did you mean \"delegate\"?"));
-        assert!(misuse(&["delegate", "--taks", "x"]).hint.contains("\"--task\""));
-        assert!(misuse(&["--task", "x", "delegate"]).hint.contains("after the command"));
+        assert!(
+            misuse(&["delgate"])
+                .hint
+                .contains("did you mean \"delegate\"?")
+        );
+        assert!(
+            misuse(&["delegate", "--taks", "x"])
+                .hint
+                .contains("\"--task\"")
+        );
+        assert!(
+            misuse(&["--task", "x", "delegate"])
+                .hint
+                .contains("after the command")
+        );
         assert!(misuse(&["poll", "extra"]).what.contains("extra"));
         assert!(misuse(&["show", "a", "b"]).what.contains("\"b\""));
-        assert!(misuse(&["delegate", "--priority", "asap"]).hint.contains("urgent"));
+        assert!(
+            misuse(&["delegate", "--priority", "asap"])
+                .hint
+                .contains("urgent")
+        );
         assert!(misuse(&["poll", "-q"]).what.contains("-q"));
-        assert_eq!(misuse(&[]).what, "no command given");
+        assert_eq!(misuse(&["--json"]).what, "no command given");
+        assert_eq!(line(&[]), Ok(Arranged::Nothing));
     }
 
     #[test]

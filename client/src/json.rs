@@ -60,7 +60,9 @@ impl Object {
     /// The objects of an array.
     pub(crate) fn objects(&self, field: &str) -> Vec<Object> {
         let list = self.list(field);
-        list.iter().filter_map(|raw| Object::parse(raw.get()).ok()).collect()
+        list.iter()
+            .filter_map(|raw| Object::parse(raw.get()).ok())
+            .collect()
     }
 
     /// A field that is an object; empty where it is absent or something else.

@@ -21,7 +21,12 @@ impl Opt {
 
 const fn opt(name: &'static str, value: &'static str, help: &'static str) -> Opt {
     let choices = &[];
-    Opt { name, value, choices, help }
+    Opt {
+        name,
+        value,
+        choices,
+        help,
+    }
 }
 
 const fn choice(
@@ -30,7 +35,12 @@ const fn choice(
     value: &'static str,
     help: &'static str,
 ) -> Opt {
-    Opt { name, value, choices, help }
+    Opt {
+        name,
+        value,
+        choices,
+        help,
+    }
 }
 
 /// A command.
@@ -50,17 +60,38 @@ pub(crate) struct Command {
 
 /// The options of all commands.
 pub(crate) const GLOBALS: &[Opt] = &[
-    opt("--relay", "URL", "the relay, e.g. http://host:9077; else CLAWLINK_RELAY,\nelse the one registered at, else http://localhost:9077"),
-    opt("--token", "T", "the relay's token; else CLAWLINK_TOKEN,\nelse the content of the file CLAWLINK_TOKEN_FILE"),
-    opt("--as", "NAME", "use the identity kept under this name (CLAWLINK_AGENT),\nso that several sessions can share a machine"),
+    opt(
+        "--relay",
+        "URL",
+        "the relay, e.g. http://host:9077; else CLAWLINK_RELAY,\nelse the one registered at, else http://localhost:9077",
+    ),
+    opt(
+        "--token",
+        "T",
+        "the relay's token; else CLAWLINK_TOKEN,\nelse the content of the file CLAWLINK_TOKEN_FILE",
+    ),
+    opt(
+        "--as",
+        "NAME",
+        "use the identity kept under this name (CLAWLINK_AGENT),\nso that several sessions can share a machine",
+    ),
     opt("--json", "", "print JSON, one value a line"),
-    opt("--timeout", "S", "seconds for connecting, with retries, and for a reply (10)"),
+    opt(
+        "--timeout",
+        "S",
+        "seconds for connecting, with retries, and for a reply (10)",
+    ),
 ];
 
-const STDIN_NOTE: &str = "Text given as an argument passes through your shell, which runs `backticks` and $(...)\n\
-    in it. Standard input (-) or a file is exact.";
+const STDIN_NOTE: &str = "\
+A text given as an argument passes through your shell, which runs `backticks`
+and $(...) in it. Standard input (-) or a file is exact.";
 
-const TASK: Opt = opt("--task", "T|-", "what is to be done; - reads standard input");
+const TASK: Opt = opt(
+    "--task",
+    "T|-",
+    "what is to be done; - reads standard input",
+);
 const CONTEXT: Opt = opt("--context", "JSON|-", "what helps to do it, as JSON");
 const STATUS: &[&str] = &["completed", "in_progress", "failed"];
 const PRIORITY: &[&str] = &["low", "normal", "high", "urgent"];
@@ -76,7 +107,11 @@ pub(crate) const COMMANDS: &[Command] = &[
             opt("--name", "N", "how others see and address this agent"),
             opt("--caps", "A,B", "capabilities, separated by commas"),
             opt("--description", "D", "one sentence about this agent"),
-            opt("--ttl", "S", "seconds of silence until it counts as stale (30 to 86400)"),
+            opt(
+                "--ttl",
+                "S",
+                "seconds of silence until it counts as stale (30 to 86400)",
+            ),
         ],
         notes: "",
         examples: &[
@@ -114,7 +149,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "delegate",
-        usage: "--to A (--task T | --task - | --task-file F) [options]",
+        usage: "--to A --task T|- [options]",
         summary: "give a task to another agent",
         positional: false,
         options: &[
@@ -123,13 +158,18 @@ pub(crate) const COMMANDS: &[Command] = &[
             opt("--task-file", "F", "read the task from a file"),
             CONTEXT,
             opt("--context-file", "F", "read the context from a file"),
-            choice("--priority", PRIORITY, "P", "low, normal, high or urgent (normal)"),
+            choice(
+                "--priority",
+                PRIORITY,
+                "P",
+                "low, normal, high or urgent (normal)",
+            ),
         ],
         notes: STDIN_NOTE,
         examples: &[
             "delegate --to builder --task 'Run the tests on main'",
             "delegate --to builder --task-file task.md --priority high",
-            "delegate --to builder --task - --context '{\"branch\":\"fix-7\"}' <<'END'",
+            "delegate --to builder --context '{\"branch\":\"fix-7\"}' --task - < task.md",
         ],
     },
     Command {
@@ -156,7 +196,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "respond",
-        usage: "--to A --msg-id I (--result R | --result - | --result-file F) [--status S]",
+        usage: "--to A --msg-id I --result R|- [options]",
         summary: "answer a task",
         positional: false,
         options: &[
@@ -164,7 +204,12 @@ pub(crate) const COMMANDS: &[Command] = &[
             opt("--msg-id", "I", "the task's id"),
             opt("--result", "R|-", "the answer; - reads standard input"),
             opt("--result-file", "F", "read the answer from a file"),
-            choice("--status", STATUS, "S", "completed, in_progress or failed (completed)"),
+            choice(
+                "--status",
+                STATUS,
+                "S",
+                "completed, in_progress or failed (completed)",
+            ),
         ],
         notes: STDIN_NOTE,
         examples: &[
@@ -174,7 +219,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "broadcast",
-        usage: "(--content C | --content - | --content-file F) [options]",
+        usage: "--content C|- [options]",
         summary: "tell every other agent something",
         positional: false,
         options: &[
@@ -212,10 +257,18 @@ pub(crate) const COMMANDS: &[Command] = &[
         positional: false,
         options: &[
             opt("--key", "K", "the name it is stored under"),
-            opt("--output", "F|-", "where to write it; - is standard output (the default)"),
+            opt(
+                "--output",
+                "F|-",
+                "where to write it; - is standard output (the default)",
+            ),
         ],
-        notes: "On a terminal, control characters are shown escaped; a pipe or file gets them as they are.",
-        examples: &["file-get --key plan.md", "file-get --key patches/7.diff --output 7.diff"],
+        notes: "On a terminal, control characters are shown escaped; a pipe or a file gets them\n\
+            as they are.",
+        examples: &[
+            "file-get --key plan.md",
+            "file-get --key patches/7.diff --output 7.diff",
+        ],
     },
     Command {
         name: "file-list",
@@ -266,39 +319,6 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("scan", "The relay"),
 ];
 
-/// Words that people type for a command of ours.
-const MEANT: &[(&str, &str)] = &[
-    ("join", "register"),
-    ("login", "register"),
-    ("agents", "discover"),
-    ("list", "discover"),
-    ("ls", "discover"),
-    ("who", "discover"),
-    ("send", "delegate"),
-    ("task", "delegate"),
-    ("message", "delegate"),
-    ("ask", "delegate"),
-    ("inbox", "poll"),
-    ("receive", "poll"),
-    ("messages", "poll"),
-    ("read", "poll"),
-    ("reply", "respond"),
-    ("answer", "respond"),
-    ("announce", "broadcast"),
-    ("publish", "broadcast"),
-    ("put", "file-put"),
-    ("upload", "file-put"),
-    ("get", "file-get"),
-    ("download", "file-get"),
-    ("files", "file-list"),
-    ("status", "info"),
-    ("whoami", "info"),
-    ("ping", "info"),
-    ("leave", "deregister"),
-    ("unregister", "deregister"),
-    ("completion", "completions"),
-];
-
 /// The command of that name.
 pub(crate) fn command(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|c| c.name == name)
@@ -307,69 +327,4 @@ pub(crate) fn command(name: &str) -> Option<&'static Command> {
 /// The option of that name.
 pub(crate) fn option(options: &'static [Opt], name: &str) -> Option<&'static Opt> {
     options.iter().find(|o| o.name == name)
-}
-
-/// The command that was probably meant.
-pub(crate) fn meant_command(word: &str) -> Option<&'static str> {
-    let word = word.to_ascii_lowercase();
-    let known = MEANT.iter().find(|(said, _)| *said == word);
-    known
-        .map(|(_, meant)| *meant)
-        .or_else(|| nearest(&word, COMMANDS.iter().map(|c| c.name)))
-}
-
-/// The option that was probably meant.
-pub(crate) fn meant_option(command: Option<&'static Command>, word: &str) -> Option<&'static str> {
-    let own = command.map_or(&[][..], |c| c.options);
-    nearest(word, own.iter().chain(GLOBALS).map(|o| o.name))
-}
-
-/// The candidate that is fewer than about a third of its letters away.
-fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    candidates
-        .map(|candidate| (distance(word.as_bytes(), candidate.as_bytes()), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance. Words far longer than any of ours are not compared.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    if a.len() > 32 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mistyped_command_finds_the_one_that_was_meant() {
-        assert_eq!(meant_command("delegat"), Some("delegate"));
-        assert_eq!(meant_command("fileput"), Some("file-put"));
-        assert_eq!(meant_command("Pol"), Some("poll"));
-        assert_eq!(meant_command("send"), Some("delegate"));
-        assert_eq!(meant_command("xyzzy"), None);
-        assert_eq!(meant_command(&"x".repeat(1000)), None);
-        assert!(MEANT.iter().all(|(_, meant)| command(meant).is_some()));
-    }
-
-    #[test]
-    fn a_mistyped_option_finds_the_one_that_was_meant() {
-        assert_eq!(meant_option(command("delegate"), "--taks"), Some("--task"));
-        assert_eq!(meant_option(command("poll"), "--jsno"), Some("--json"));
-        assert_eq!(meant_option(None, "--frobnicate"), None);
-    }
 }

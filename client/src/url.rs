@@ -23,7 +23,10 @@ pub(crate) fn normalise(text: &str) -> Result<String, UrlError> {
     }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#']) {
-        return Err(("the relay URL has a path or a query after its host", EXAMPLE));
+        return Err((
+            "the relay URL has a path or a query after its host",
+            EXAMPLE,
+        ));
     }
     if authority.contains('@') {
         return Err((
@@ -128,7 +131,7 @@ mod tests {
             "http://:9077",
             "http://a b",
             "http://a\r\nX: y",
-            "http://a:1\r\n",
+            "http://a:1\r\nx",
             "http://a:0",
             "http://a:65536",
             "http://a:",
@@ -146,7 +149,12 @@ mod tests {
     #[test]
     fn what_this_build_cannot_do_is_said_by_name() {
         assert!(normalise("https://relay").unwrap_err().0.contains("TLS"));
-        assert!(normalise("http://[::1]:9077").unwrap_err().0.contains("IPv6"));
+        assert!(
+            normalise("http://[::1]:9077")
+                .unwrap_err()
+                .0
+                .contains("IPv6")
+        );
         assert!(normalise("http://::1").unwrap_err().0.contains("IPv6"));
     }
 

@@ -127,9 +127,9 @@ pub(crate) fn greet(config: &Config, running: &Running) {
         host => format!("http://{}", authority(host, port)),
     };
     let elsewhere = match config.host.is_loopback() {
-        true => "not reachable: this relay listens on this machine only\n\
-                 \u{20}                 clawlink-server --host 0.0.0.0 --token-file FILE opens it"
-            .to_owned(),
+        true => {
+            "not reachable; clawlink-server --host 0.0.0.0 --token-file FILE opens it".to_owned()
+        }
         false => {
             let host = reachable(config.host).map(|host| authority(host, port));
             let host = host.unwrap_or_else(|| format!("{}:{port}", running.machine));

@@ -14,6 +14,9 @@ pub const PAGE_MAX: usize = 1_000;
 /// Entries of a list that was asked for without parameters.
 pub const COMPLETE: usize = 10_000;
 
+/// Stands before the key in every cursor, so that other words are told from cursors.
+const MARK: char = '\u{1}';
+
 /// The parameters that every list takes.
 #[derive(Debug, Default, Deserialize)]
 pub struct PageQuery {
@@ -62,11 +65,12 @@ pub fn parameters<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
 
 /// The cursor that goes on after this key: opaque, and of characters that need no escaping.
 pub fn cursor(key: &str) -> String {
-    key.bytes()
-        .fold(String::with_capacity(key.len() * 2), |mut out, byte| {
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
+    let marked = format!("{MARK}{key}");
+    let digits = String::with_capacity(marked.len() * 2);
+    marked.bytes().fold(digits, |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 fn uncursor(cursor: &str) -> Option<String> {
@@ -80,7 +84,8 @@ fn uncursor(cursor: &str) -> Option<String> {
     let bytes: Option<Vec<u8>> = pairs
         .map(|pair| u8::from_str_radix(pair.filter(|p| p.len() == 2)?, 16).ok())
         .collect();
-    String::from_utf8(bytes?).ok()
+    let marked = String::from_utf8(bytes?).ok()?;
+    marked.strip_prefix(MARK).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -117,6 +122,8 @@ mod tests {
         for query in [
             "cursor=xyz",
             "cursor=6",
+            "cursor=dead",
+            "cursor=",
             "cursor=ff",
             "cursor=%2b1",
             "limit=0",

@@ -1,0 +1,294 @@
+//! One request, one reply. `minreq` is named here alone.
+//!
+//! What it would do on its own and must not: follow redirects (they carry the token along),
+//! wait for ever, read a reply of any size, send a line break in a header. So the token is
+//! checked before it comes here, the URL is built of parsed parts, and every request has a
+//! deadline and a cap.
+
+use crate::json::Object;
+use crate::output;
+use std::io::{self, IsTerminal, Read};
+use std::time::{Duration, Instant};
+
+/// The largest reply that is read.
+const REPLY_MAX: u64 = 64 << 20;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// What `minreq` says, with status 503, when there was no HTTP in the reply or none at all.
+const NO_STATUS_LINE: &str = "Server did not provide a status line";
+
+/// Why no usable reply came.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Trouble {
+    /// Nobody listens there.
+    Refused,
+    /// The system does not let this process connect.
+    Forbidden,
+    /// The host's name stands for no address.
+    NoSuchHost,
+    /// Seconds that were waited in vain.
+    Timeout(u64),
+    /// There is no way to the host.
+    Unreachable(String),
+    /// The connection broke.
+    Lost(String),
+    TooLarge,
+    NotARelay(String),
+    /// Where to.
+    Redirect(String),
+}
+
+/// What a relay that says no says.
+#[derive(Debug, Default)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// From the relay's catalogue; empty where it has none.
+    pub(crate) code: String,
+    pub(crate) error: String,
+    pub(crate) did_you_mean: Vec<String>,
+    /// `id (status, machine)` of each.
+    pub(crate) candidates: Vec<String>,
+    /// Seconds, as the header says.
+    pub(crate) retry_after: Option<String>,
+}
+
+/// What comes of a request.
+pub(crate) enum Answer {
+    Done(Reply),
+    Refused(Refusal),
+}
+
+/// A reply of status 200.
+pub(crate) struct Reply {
+    /// As the relay wrote it.
+    pub(crate) text: String,
+    pub(crate) fields: Object,
+}
+
+/// A request that got no usable reply.
+pub(crate) struct NoReply {
+    pub(crate) trouble: Trouble,
+    /// Whether the relay may have done what was asked.
+    pub(crate) maybe_taken: bool,
+}
+
+/// Where requests go, and how long one may take.
+pub(crate) struct Api {
+    /// Normalised.
+    pub(crate) url: String,
+    /// Visible ASCII.
+    pub(crate) token: Option<String>,
+    /// Seconds, at least one.
+    pub(crate) timeout: u64,
+    /// Whether a connection that fails is tried again.
+    pub(crate) patient: bool,
+}
+
+/// A request.
+pub(crate) struct Request<'a> {
+    /// Percent-encoded, with its leading slash.
+    pub(crate) path: &'a str,
+    /// JSON; without it the request is a GET.
+    pub(crate) body: Option<&'a str>,
+    /// Whether doing it twice is the same as doing it once.
+    pub(crate) repeatable: bool,
+}
+
+impl Api {
+    /// Sends the request; where the connection fails before anything can have been taken,
+    /// again and again, with growing pauses, until the time is up.
+    pub(crate) fn send(&self, request: &Request<'_>) -> Result<Answer, NoReply> {
+        let deadline = Instant::now() + Duration::from_secs(self.timeout);
+        let mut pause = FIRST_PAUSE;
+        let mut told = false;
+        loop {
+            let trouble = match self.attempt(request) {
+                Ok(answer) => return Ok(answer),
+                Err(trouble) => trouble,
+            };
+            let again = match trouble {
+                Trouble::Refused => true,
+                Trouble::Lost(_) => request.repeatable,
+                _ => false,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !again || !self.patient || left.is_zero() {
+                let maybe_taken = !request.repeatable
+                    && matches!(trouble, Trouble::Lost(_) | Trouble::Timeout(_));
+                return Err(NoReply {
+                    trouble,
+                    maybe_taken,
+                });
+            }
+            if !told && io::stderr().is_terminal() {
+                output::note(&format!(
+                    "{} is not answering, trying again for up to {} s",
+                    self.url, self.timeout
+                ));
+            }
+            told = true;
+            // The last try falls on the deadline.
+            std::thread::sleep(pause.min(left));
+            pause *= 2;
+        }
+    }
+
+    fn attempt(&self, request: &Request<'_>) -> Result<Answer, Trouble> {
+        let url = [&self.url, request.path].concat();
+        let method = match request.body {
+            Some(_) => minreq::Method::Post,
+            None => minreq::Method::Get,
+        };
+        let mut wire = minreq::Request::new(method, url)
+            .with_follow_redirects(false)
+            .with_timeout(self.timeout)
+            .with_header("Connection", "close");
+        if let Some(token) = &self.token {
+            wire = wire.with_header("Authorization", ["Bearer ", token].concat());
+        }
+        if let Some(body) = request.body {
+            wire = wire
+                .with_header("Content-Type", "application/json")
+                .with_body(body);
+        }
+        let reply = wire.send_lazy().map_err(|error| self.trouble(error))?;
+        self.read(reply)
+    }
+
+    fn read(&self, mut reply: minreq::ResponseLazy) -> Result<Answer, Trouble> {
+        let status = reply.status_code;
+        let header = |reply: &minreq::ResponseLazy, name: &str| {
+            let found = reply
+                .headers
+                .iter()
+                .find(|(n, _)| n.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.trim().to_owned())
+        };
+        if status == 503 && reply.reason_phrase == NO_STATUS_LINE {
+            return Err(match reply.headers.is_empty() {
+                true => Trouble::Lost("it was closed without an HTTP reply".to_owned()),
+                false => Trouble::NotARelay("it does not speak HTTP".to_owned()),
+            });
+        }
+        if (300..400).contains(&status) {
+            let target = header(&reply, "location").unwrap_or_default();
+            return Err(Trouble::Redirect(target));
+        }
+        let retry_after = header(&reply, "retry-after");
+        let mut bytes = Vec::new();
+        let read = (&mut reply).take(REPLY_MAX + 1).read_to_end(&mut bytes);
+        read.map_err(|error| self.io_trouble(&error))?;
+        if bytes.len() as u64 > REPLY_MAX {
+            return Err(Trouble::TooLarge);
+        }
+        // An error may come as anything; then its status says enough.
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(_) if status >= 400 => String::new(),
+            Err(_) => return Err(not_json(status)),
+        };
+        if status == 200 {
+            return match Object::parse(&text) {
+                Ok(fields) => Ok(Answer::Done(Reply { text, fields })),
+                Err(error) if error.is_eof() => Err(Trouble::Lost(
+                    "it ended in the middle of the reply".to_owned(),
+                )),
+                Err(_) => Err(not_json(status)),
+            };
+        }
+        if status < 400 {
+            return Err(Trouble::NotARelay(format!("its reply has status {status}")));
+        }
+        Ok(Answer::Refused(refusal(status, &text, retry_after)))
+    }
+
+    fn trouble(&self, error: minreq::Error) -> Trouble {
+        match error {
+            minreq::Error::IoError(error) => self.io_trouble(&error),
+            minreq::Error::AddressNotFound => Trouble::NoSuchHost,
+            minreq::Error::HeadersOverflow | minreq::Error::StatusLineOverflow => Trouble::TooLarge,
+            _ => Trouble::NotARelay("its reply is no HTTP that can be read".to_owned()),
+        }
+    }
+
+    fn io_trouble(&self, error: &io::Error) -> Trouble {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Trouble::Refused,
+            io::ErrorKind::PermissionDenied => Trouble::Forbidden,
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Trouble::Timeout(self.timeout),
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::AddrNotAvailable => Trouble::Unreachable(error.to_string()),
+            _ => {
+                let words = error.to_string();
+                // The standard library has no kind for it.
+                if words.contains("failed to lookup address") {
+                    return Trouble::NoSuchHost;
+                }
+                Trouble::Lost(words)
+            }
+        }
+    }
+}
+
+fn not_json(status: u16) -> Trouble {
+    Trouble::NotARelay(format!("its reply (status {status}) is not JSON"))
+}
+
+fn refusal(status: u16, text: &str, retry_after: Option<String>) -> Refusal {
+    let body = Object::parse(text).unwrap_or_default();
+    let candidates = body.objects("candidates");
+    Refusal {
+        status,
+        code: body.text("code"),
+        error: body.text("error"),
+        did_you_mean: body.texts("did_you_mean"),
+        candidates: candidates
+            .iter()
+            .map(|c| {
+                format!(
+                    "{} ({}, {})",
+                    c.text("agent_id"),
+                    c.text("status"),
+                    c.text("machine")
+                )
+            })
+            .collect(),
+        retry_after,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_read_with_and_without_what_the_original_lacks() {
+        let plain = refusal(400, r#"{"error":"no task"}"#, None);
+        assert_eq!((plain.error.as_str(), plain.code.as_str()), ("no task", ""));
+        let ours = refusal(
+            409,
+            r#"{"error":"e","code":"ambiguous_agent","candidates":[{"agent_id":"a","status":"online","machine":"m"}]}"#,
+            None,
+        );
+        assert_eq!(ours.candidates, ["a (online, m)"]);
+        assert_eq!(refusal(500, "<html>", None).error, "");
+    }
+
+    #[test]
+    fn an_error_of_the_network_has_its_own_name() {
+        let api = Api {
+            url: String::new(),
+            token: None,
+            timeout: 7,
+            patient: false,
+        };
+        let of = |kind: io::ErrorKind| api.io_trouble(&kind.into());
+        assert_eq!(of(io::ErrorKind::ConnectionRefused), Trouble::Refused);
+        assert_eq!(of(io::ErrorKind::PermissionDenied), Trouble::Forbidden);
+        assert_eq!(of(io::ErrorKind::TimedOut), Trouble::Timeout(7));
+        let lookup =
+            io::Error::other("failed to lookup address information: Name or service not known");
+        assert_eq!(api.io_trouble(&lookup), Trouble::NoSuchHost);
+    }
+}

@@ -1,0 +1,118 @@
+//! `discover`.
+
+use super::{Done, json_lines, shown, span};
+use crate::args;
+use crate::escape;
+use crate::json::Object;
+use crate::output;
+use crate::session::Session;
+use crate::table::{self, Column};
+
+const COLUMNS: [Column; 6] = [
+    Column("NAME", false),
+    Column("ID", true),
+    Column("CAPABILITIES", false),
+    Column("MACHINE", false),
+    Column("STATUS", true),
+    Column("SEEN", true),
+];
+
+pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
+    let reply = session.get("/discover")?;
+    if reply.fields.raw("agents").is_none() {
+        return Err(session.not_a_relay("its list of agents is missing"));
+    }
+    let wanted = |agent: &Object| match &args.cap {
+        Some(capability) => agent.texts("capabilities").contains(capability),
+        None => true,
+    };
+    let mut raws = reply.fields.list("agents");
+    raws.retain(|raw| Object::parse(raw.get()).is_ok_and(|agent| wanted(&agent)));
+    if session.json {
+        return Ok(json_lines(raws.iter().map(|raw| raw.get())));
+    }
+    if raws.is_empty() {
+        return Ok(match &args.cap {
+            Some(capability) => format!("No agent with {} is online.\n", escape::line(capability)),
+            None => "No agent is online.\n".to_owned(),
+        });
+    }
+    let now = unix_seconds(&reply.fields.text("server_time"));
+    let rows: Vec<Vec<String>> = raws
+        .iter()
+        .filter_map(|raw| Object::parse(raw.get()).ok())
+        .map(|agent| row(&agent, now))
+        .collect();
+    let mut lines = table::render(&COLUMNS, &rows);
+    lines[0] = output::bold(&lines[0]);
+    Ok(lines.join("\n") + "\n")
+}
+
+fn row(agent: &Object, now: Option<u64>) -> Vec<String> {
+    let seen = match (now, agent.number("last_heartbeat")) {
+        (Some(now), Some(heard)) => span(now.saturating_sub(heard)),
+        _ => String::new(),
+    };
+    vec![
+        shown(agent, "name"),
+        shown(agent, "agent_id"),
+        escape::line(&agent.texts("capabilities").join(" ")),
+        shown(agent, "machine"),
+        shown(agent, "status"),
+        seen,
+    ]
+}
+
+/// Seconds since 1970 of an RFC 3339 time in UTC.
+fn unix_seconds(time: &str) -> Option<u64> {
+    if !(time.ends_with('Z') || time.ends_with("+00:00")) {
+        return None;
+    }
+    let part = |from: usize, to: usize| time.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Days since 1970, counted in years that begin in March, so that the leap day is the last.
+    let (y, m) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    Some(days * 86_400 + part(11, 13)? * 3600 + part(14, 16)? * 60 + part(17, 19)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_becomes_seconds() {
+        assert_eq!(unix_seconds("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(
+            unix_seconds("2024-02-29T23:59:59.9+00:00"),
+            Some(1_709_251_199)
+        );
+        assert_eq!(unix_seconds("2026-11-22T12:31:07Z"), Some(1_795_350_667));
+        for bad in [
+            "",
+            "now",
+            "2026-11-22T12:31:07+02:00",
+            "2026-13-01T00:00:00Z",
+            "2026-00-00T00:00:00Z",
+        ] {
+            assert_eq!(unix_seconds(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_agent_of_the_original_fills_a_row() {
+        let agent = Object::parse(
+            r#"{"agent_id":"1a2b3c4d","name":"n","capabilities":["a","b\u001b"],"machine":"m","status":"online","last_heartbeat":1795350600.25,"description":null}"#,
+        )
+        .unwrap();
+        let row = row(&agent, Some(1_795_350_667));
+        assert_eq!(row, ["n", "1a2b3c4d", "a b\\u{1b}", "m", "online", "1m"]);
+    }
+}

@@ -1,0 +1,138 @@
+//! `delegate`, `respond`, `broadcast`.
+
+use super::{Done, json_line, shown, span};
+use crate::args;
+use crate::failure::{Failure, usage};
+use crate::input;
+use crate::json::Object;
+use crate::session::Session;
+use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
+use clawlink_protocol::name::MessageId;
+use serde_json::value::RawValue;
+
+pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
+    let identity = session.identity()?;
+    let to_agent = input::word("--to", &args.to)?;
+    let context = context(args.context, args.context_file)?;
+    let task = input::body("--task", args.task, args.task_file)?;
+    let reply = session.post(
+        "/delegate",
+        &Delegate {
+            from_agent: identity.id,
+            to_agent,
+            task: &task,
+            context: context.as_deref(),
+            priority: args.priority,
+        },
+        "delegated",
+    )?;
+    if session.json {
+        return Ok(json_line(&reply));
+    }
+    let fields = &reply.fields;
+    let to = recipient(fields, &args.to);
+    let state = if fields.text("delivery") == "websocket" {
+        "handed to"
+    } else {
+        "queued for"
+    };
+    Ok(format!(
+        "task {}: {state} {to}{}\n",
+        shown(fields, "message_id"),
+        presence(fields)
+    ))
+}
+
+fn context(value: Option<String>, file: Option<String>) -> Result<Option<Box<RawValue>>, Failure> {
+    let text = input::text("--context", value, file)?;
+    text.map(|text| input::json_value("--context", &text))
+        .transpose()
+}
+
+/// The id that the relay resolved, where it tells.
+fn recipient(fields: &Object, given: &str) -> String {
+    let resolved = fields
+        .text_of("to_agent")
+        .unwrap_or_else(|| given.to_owned());
+    crate::escape::line(&resolved)
+}
+
+/// How the recipient was, where the relay tells and it is not plainly there.
+fn presence(fields: &Object) -> String {
+    let recipient = fields.object("recipient");
+    match recipient.number("last_seen_seconds") {
+        Some(seconds) if recipient.text("status") != "online" => {
+            format!(
+                ", which is {} (last seen {} ago)",
+                shown(&recipient, "status"),
+                span(seconds)
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
+    let identity = session.identity()?;
+    let to_agent = input::word("--to", &args.to)?;
+    let message_id = MessageId::parse(&args.msg_id).map_err(|why| {
+        usage(
+            format!("--msg-id {why}"),
+            "it stands in the task's first line",
+        )
+    })?;
+    let result = input::body("--result", args.result, args.result_file)?;
+    let reply = session.post(
+        "/respond",
+        &Respond {
+            from_agent: identity.id,
+            to_agent,
+            message_id,
+            result: Some(&result),
+            status: args.status,
+        },
+        "response_sent",
+    )?;
+    if session.json {
+        return Ok(json_line(&reply));
+    }
+    let fields = &reply.fields;
+    let state = if fields.text("delivery") == "websocket" {
+        "handed to"
+    } else {
+        "queued for"
+    };
+    Ok(format!(
+        "answer to {}: {state} {}\n",
+        args.msg_id,
+        recipient(fields, &args.to)
+    ))
+}
+
+pub(super) fn broadcast(session: &Session, args: args::Broadcast) -> Done {
+    let identity = session.identity()?;
+    let topic = args
+        .topic
+        .as_deref()
+        .map(|topic| input::word("--topic", topic))
+        .transpose()?;
+    let tags = input::words("--tags", args.tags.as_deref())?;
+    let content = input::body("--content", args.content, args.content_file)?;
+    let reply = session.post(
+        "/broadcast",
+        &Broadcast {
+            from_agent: identity.id,
+            content: &content,
+            topic,
+            tags,
+        },
+        "broadcast_sent",
+    )?;
+    if session.json {
+        return Ok(json_line(&reply));
+    }
+    let recipients = reply.fields.number("recipients").unwrap_or_default();
+    let agents = if recipients == 1 { "agent" } else { "agents" };
+    let id = shown(&reply.fields, "message_id");
+    Ok(format!("broadcast {id}: for {recipients} other {agents}\n"))
+}

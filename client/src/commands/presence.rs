@@ -1,0 +1,196 @@
+//! `register`, `heartbeat`, `deregister`.
+
+use super::{Done, json_line};
+use crate::api::{Answer, Reply, Request};
+use crate::args;
+use crate::escape;
+use crate::failure::{Failure, usage};
+use crate::input;
+use crate::json::{self, Object};
+use crate::output;
+use crate::session::Session;
+use crate::state::{Identity, set_optional};
+use clawlink_protocol::agents::{AboutAgent, Register, TTL_RANGE};
+use clawlink_protocol::name::{AgentId, Word};
+
+pub(super) fn register(session: &Session, args: args::Register) -> Done {
+    let name = input::word("--name", &args.name)?;
+    let capabilities = input::words("--caps", args.caps.as_deref())?;
+    if let Some(ttl) = args.ttl
+        && !TTL_RANGE.contains(&ttl)
+    {
+        return Err(usage(
+            format!("--ttl cannot be {ttl}"),
+            format!(
+                "it takes {} to {} seconds",
+                TTL_RANGE.start(),
+                TTL_RANGE.end()
+            ),
+        ));
+    }
+    // What was said at an earlier registration and is not repeated is not meant any more.
+    let mut entry = Object::default();
+    entry.set_text("agent_name", name.as_str());
+    entry.set_or_remove("capabilities", capabilities.map(|list| json::write(&list)));
+    set_optional(&mut entry, "description", args.description.as_deref());
+    entry.set_or_remove("ttl", args.ttl.map(|ttl| json::write(&ttl)));
+    let id = session.known()?.map(|identity| identity.id);
+    let (identity, reply) = enroll(session, id, entry)?;
+    if session.json {
+        return Ok(json_line(&reply));
+    }
+    Ok(format!(
+        "registered as {} with id {} at {}\n",
+        escape::line(&identity.name()),
+        identity.id,
+        session.relay()
+    ))
+}
+
+/// Registers what the entry says, and keeps what the relay answers.
+fn enroll(
+    session: &Session,
+    id: Option<AgentId>,
+    mut entry: Object,
+) -> Result<(Identity, Reply), Failure> {
+    let word = |text: &String| Word::parse(text).ok();
+    let body = json::write(&Register {
+        agent_id: id,
+        name: entry.text_of("agent_name").as_ref().and_then(word),
+        capabilities: entry.raw("capabilities").map(|_| {
+            entry
+                .texts("capabilities")
+                .iter()
+                .filter_map(word)
+                .collect()
+        }),
+        machine: machine(),
+        description: entry.text_of("description"),
+        ttl: entry.number("ttl"),
+    });
+    let reply = session.ask(&Request {
+        path: "/register",
+        body: Some(body.get()),
+        repeatable: true,
+    })?;
+    let agent = reply.fields.object("agent");
+    let Ok(id) = AgentId::parse(&agent.text("agent_id")) else {
+        return Err(session.not_a_relay("its reply to register names no agent"));
+    };
+    note_epoch(&mut entry, &reply.fields);
+    let identity = Identity { id, entry };
+    session.remember(&identity)?;
+    Ok((identity, reply))
+}
+
+/// Registers again under the same id, at a relay that forgot it.
+pub(super) fn enroll_again(session: &Session, identity: Identity) -> Result<Identity, Failure> {
+    let epoch = identity.entry.text("epoch");
+    let (identity, _) = enroll(session, Some(identity.id), identity.entry)?;
+    let restarted = !epoch.is_empty() && epoch != identity.entry.text("epoch");
+    output::note(&format!(
+        "{}registered again as {} ({})",
+        if restarted {
+            RESTARTED
+        } else {
+            "the relay did not know this agent; "
+        },
+        escape::line(&identity.name()),
+        identity.id
+    ));
+    Ok(identity)
+}
+
+/// What a new epoch means.
+pub(super) const RESTARTED: &str = "the relay restarted; mail that waited there is gone; ";
+
+/// Takes over the epoch that a reply carries, and says whether that is another than before.
+/// The original carries none, which is how it is known.
+pub(super) fn note_epoch(entry: &mut Object, reply: &Object) -> bool {
+    let before = entry.text_of("epoch");
+    let now = reply.text_of("epoch");
+    set_optional(entry, "epoch", now.as_deref());
+    entry.set_or_remove("original", now.is_none().then(|| json::write(&true)));
+    before.is_some() && now.is_some() && before != now
+}
+
+pub(super) fn heartbeat(session: &Session) -> Done {
+    let identity = session.identity()?;
+    let (reply, known) = beat(session, &identity)?;
+    let identity = if known {
+        identity
+    } else {
+        enroll_again(session, identity)?
+    };
+    if session.json {
+        return Ok(json_line(&reply));
+    }
+    Ok(format!(
+        "online as {} with id {} at {}\n",
+        escape::line(&identity.name()),
+        identity.id,
+        session.relay()
+    ))
+}
+
+/// A heartbeat, and whether the relay knows the agent.
+pub(super) fn beat(session: &Session, identity: &Identity) -> Result<(Reply, bool), Failure> {
+    let body = json::write(&AboutAgent {
+        agent_id: identity.id.clone(),
+    });
+    let reply = session.ask(&Request {
+        path: "/heartbeat",
+        body: Some(body.get()),
+        repeatable: true,
+    })?;
+    match reply.fields.text("status").as_str() {
+        "ok" => Ok((reply, true)),
+        "unknown_agent" => Ok((reply, false)),
+        _ => Err(session.not_a_relay("its reply to a heartbeat says neither yes nor no")),
+    }
+}
+
+pub(super) fn deregister(session: &Session) -> Done {
+    let identity = session.identity()?;
+    let body = json::write(&AboutAgent {
+        agent_id: identity.id.clone(),
+    });
+    let request = Request {
+        path: "/deregister",
+        body: Some(body.get()),
+        repeatable: false,
+    };
+    let text = match session.try_ask(&request)? {
+        Answer::Done(reply) if session.json => json_line(&reply),
+        Answer::Done(_) => format!(
+            "left {}; the id {} is forgotten\n",
+            session.relay(),
+            identity.id
+        ),
+        Answer::Refused(refusal) if refusal.code == "unknown_agent" => {
+            output::note("the relay did not know this agent any more");
+            String::new()
+        }
+        // A relay that had the call would have a code of its own for what it did not find.
+        Answer::Refused(refusal)
+            if refusal.status == 405
+                || (refusal.status == 404 && refusal.code != "unknown_agent") =>
+        {
+            return Err(Failure::Unable {
+                what: "this relay cannot remove an agent".to_owned(),
+                hint: "it counts as stale 120 s after its last call, and others no longer see it"
+                    .to_owned(),
+            });
+        }
+        Answer::Refused(refusal) => return Err(session.refused(refusal)),
+    };
+    session.forget()?;
+    Ok(text)
+}
+
+/// This machine's name, where the system tells it.
+fn machine() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}

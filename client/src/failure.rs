@@ -1,0 +1,212 @@
+//! What can go wrong, once: each failure is a sentence, what to type next, and an exit code.
+
+use crate::api::{Refusal, Trouble};
+use crate::arrange::Misuse;
+use crate::escape;
+use crate::explain;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What a command's caller can tell apart by the exit code.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Done = 0,
+    /// The relay refused, or something here failed.
+    Refused = 1,
+    Usage = 2,
+    NotFound = 3,
+    Conflict = 5,
+    OutOfReach = 6,
+    NotAllowed = 7,
+}
+
+/// Why a command did not do what it was told.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line is wrong.
+    Usage { what: String, hint: String },
+    /// Nothing was typed at all.
+    Nothing,
+    /// The command needs an identity, and there is none for this relay.
+    NotRegistered { program: String, relay: String },
+    /// The state file cannot be used as it is.
+    DamagedState { path: PathBuf, why: String },
+    /// A file of this machine cannot be read or written.
+    Local { doing: String, error: io::Error },
+    /// Something was looked for here and is not there.
+    NothingThere { what: String, hint: String },
+    /// This relay has no such call.
+    Unable { what: String, hint: String },
+    /// A relay answered a search, and it is the user who decides to trust it.
+    FoundBySearch { urls: Vec<String>, program: String },
+    /// No usable answer came from the relay.
+    NoReply {
+        url: String,
+        trouble: Trouble,
+        maybe_taken: bool,
+    },
+    /// The relay said no.
+    Refused(Box<Refused>),
+}
+
+/// A refusal, and what this session can say to it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    /// For commands that are suggested.
+    pub(crate) program: String,
+    pub(crate) token_sent: bool,
+}
+
+impl From<Misuse> for Failure {
+    fn from(misuse: Misuse) -> Failure {
+        Failure::Usage {
+            what: misuse.what,
+            hint: misuse.hint,
+        }
+    }
+}
+
+/// A failure of reading or writing a file here.
+pub(crate) fn local(doing: &str, path: &Path, error: io::Error) -> Failure {
+    Failure::Local {
+        doing: [doing, " ", &escape::line(&path.to_string_lossy())].concat(),
+        error,
+    }
+}
+
+/// Wrong usage.
+pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Failure {
+    Failure::Usage {
+        what: what.into(),
+        hint: hint.into(),
+    }
+}
+
+impl Failure {
+    /// Its exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Failure::Usage { .. } | Failure::Nothing | Failure::NotRegistered { .. } => Exit::Usage,
+            Failure::Local { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                Exit::NotFound
+            }
+            Failure::DamagedState { .. } | Failure::Local { .. } | Failure::Unable { .. } => {
+                Exit::Refused
+            }
+            Failure::NothingThere { .. } => Exit::NotFound,
+            Failure::FoundBySearch { .. } | Failure::NoReply { .. } => Exit::OutOfReach,
+            Failure::Refused(refused) => refused_exit(&refused.refusal),
+        }
+    }
+
+    /// What happened and, on the next line, what to type.
+    pub(crate) fn report(&self) -> String {
+        let (what, hint) = explain::words(self);
+        let hint = hint.trim_end();
+        if hint.is_empty() {
+            what.trim_end().to_owned()
+        } else {
+            [what.trim_end(), "\n  ", hint].concat()
+        }
+    }
+}
+
+fn refused_exit(refusal: &Refusal) -> Exit {
+    match refusal.code.as_str() {
+        "unknown_agent" | "not_found" => Exit::NotFound,
+        "ambiguous_agent" => Exit::Conflict,
+        "unauthorized" | "forbidden" => Exit::NotAllowed,
+        "unavailable" => Exit::OutOfReach,
+        _ => match refusal.status {
+            401 | 403 => Exit::NotAllowed,
+            404 => Exit::NotFound,
+            409 | 412 => Exit::Conflict,
+            502..=504 => Exit::OutOfReach,
+            _ => Exit::Refused,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str) -> Failure {
+        Failure::Refused(Box::new(Refused {
+            refusal: Refusal {
+                status,
+                code: code.to_owned(),
+                error: "No.\u{1b}[2J".to_owned(),
+                did_you_mean: vec!["anna".to_owned()],
+                candidates: vec!["id1 (online, host)".to_owned()],
+                retry_after: None,
+            },
+            program: "clawlink".to_owned(),
+            token_sent: false,
+        }))
+    }
+
+    fn no_reply(trouble: Trouble, maybe_taken: bool) -> Failure {
+        Failure::NoReply {
+            url: "http://localhost:9077".to_owned(),
+            trouble,
+            maybe_taken,
+        }
+    }
+
+    #[test]
+    fn the_code_decides_the_exit_and_else_the_status() {
+        for (status, code, exit) in [
+            (404, "unknown_agent", Exit::NotFound),
+            (404, "", Exit::NotFound),
+            (409, "ambiguous_agent", Exit::Conflict),
+            (412, "some_new_code", Exit::Conflict),
+            (401, "", Exit::NotAllowed),
+            (403, "forbidden", Exit::NotAllowed),
+            (429, "inbox_full", Exit::Refused),
+            (400, "", Exit::Refused),
+            (500, "", Exit::Refused),
+            (503, "unavailable", Exit::OutOfReach),
+        ] {
+            assert_eq!(refused(status, code).exit(), exit, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_type_and_nothing_raw() {
+        let report = refused(404, "unknown_agent").report();
+        assert_eq!(
+            report,
+            "the relay refused: No.\\u{1b}[2J\n  did you mean anna? All that are there: clawlink discover"
+        );
+        assert!(
+            refused(409, "ambiguous_agent")
+                .report()
+                .ends_with("\n  id1 (online, host)")
+        );
+        assert!(refused(401, "").report().contains("CLAWLINK_TOKEN"));
+    }
+
+    #[test]
+    fn a_sandbox_is_not_taken_for_a_relay_that_is_down() {
+        assert!(
+            no_reply(Trouble::Forbidden, false)
+                .report()
+                .contains("this sandbox forbids")
+        );
+        assert!(
+            no_reply(Trouble::Refused, false)
+                .report()
+                .contains("clawlink-server --port 9077")
+        );
+        assert_eq!(no_reply(Trouble::Refused, false).exit(), Exit::OutOfReach);
+    }
+
+    #[test]
+    fn a_lost_reply_says_that_nobody_knows() {
+        let report = no_reply(Trouble::Timeout(10), true).report();
+        assert!(report.contains("unknown"), "{report}");
+    }
+}

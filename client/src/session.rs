@@ -1,0 +1,243 @@
+//! What every command that talks to the relay starts from: which relay, who we are there, and
+//! how to ask it something.
+
+use crate::api::{Answer, Api, NoReply, Refusal, Reply, Request, Trouble};
+use crate::args::Top;
+use crate::escape;
+use crate::failure::{Failure, Refused, usage};
+use crate::json::Object;
+use crate::mdns;
+use crate::output;
+use crate::state::{self, Identity, Store};
+use crate::url;
+use clawlink_protocol::DEFAULT_PORT;
+use std::time::Duration;
+
+/// Seconds unless `--timeout` says otherwise.
+const TIMEOUT: u64 = 10;
+const TIMEOUT_MAX: u64 = 3600;
+/// How long a search runs that nobody asked for.
+const SEARCH: Duration = Duration::from_secs(1);
+
+/// A relay, an identity, and the way there.
+pub(crate) struct Session {
+    /// Whether output is for programs.
+    pub(crate) json: bool,
+    /// `clawlink` with the options that lead to this identity and relay, for commands that are
+    /// suggested.
+    pub(crate) program: String,
+    api: Api,
+    store: Store,
+    state: Object,
+    /// Whether nobody ever named a relay.
+    guessed: bool,
+}
+
+/// The relay that is assumed where none is named.
+pub(crate) fn default_relay() -> String {
+    format!("http://localhost:{DEFAULT_PORT}")
+}
+
+/// The store that the global options choose.
+pub(crate) fn store(top: &Top) -> Result<Store, Failure> {
+    let name = top.identity.clone().or_else(|| variable("CLAWLINK_AGENT"));
+    Store::open(name.as_deref())
+}
+
+/// `clawlink` with the option that leads to this identity.
+pub(crate) fn program(top: &Top) -> String {
+    let name = top.identity.as_ref();
+    let option = name.map(|name| escape::shell_option("--as", name));
+    ["clawlink", &option.unwrap_or_default()].concat()
+}
+
+impl Session {
+    /// Settles the questions that need no network.
+    pub(crate) fn open(top: &Top) -> Result<Session, Failure> {
+        let store = store(top)?;
+        let state = store.load()?;
+        let saved = state.text_of("relay_url");
+        let named = top.relay.clone().or_else(|| variable("CLAWLINK_RELAY"));
+        let guessed = named.is_none() && saved.is_none();
+        let chosen = named
+            .or_else(|| saved.clone())
+            .unwrap_or_else(default_relay);
+        let url = url::normalise(&chosen)
+            .map_err(|(what, hint)| usage(format!("{what}: {chosen}"), hint))?;
+        let timeout = top.timeout.unwrap_or(TIMEOUT);
+        if !(1..=TIMEOUT_MAX).contains(&timeout) {
+            return Err(usage(
+                format!("--timeout cannot be {timeout}"),
+                "it takes 1 to 3600 seconds",
+            ));
+        }
+        let mut program = program(top);
+        if top.relay.is_some() && saved.as_deref() != Some(&url) {
+            program.push_str(&escape::shell_option("--relay", &url));
+        }
+        Ok(Session {
+            json: top.json,
+            program,
+            api: Api {
+                url,
+                token: token(top)?,
+                timeout,
+                patient: !guessed,
+            },
+            store,
+            state,
+            guessed,
+        })
+    }
+
+    /// The relay's URL.
+    pub(crate) fn relay(&self) -> &str {
+        &self.api.url
+    }
+
+    /// The files of this identity.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Who we are at this relay, if anyone.
+    pub(crate) fn known(&self) -> Result<Option<Identity>, Failure> {
+        self.store.identity(&self.state, self.relay())
+    }
+
+    /// Who we are at this relay.
+    pub(crate) fn identity(&self) -> Result<Identity, Failure> {
+        self.known()?.ok_or_else(|| Failure::NotRegistered {
+            program: self.program.clone(),
+            relay: self.relay().to_owned(),
+        })
+    }
+
+    /// Keeps a new identity; its relay is used from now on.
+    pub(crate) fn remember(&self, identity: &Identity) -> Result<(), Failure> {
+        self.store
+            .edit(|file| state::remember(file, self.relay(), identity))
+    }
+
+    /// Keeps what was learned of an identity.
+    pub(crate) fn update(&self, identity: &Identity) -> Result<(), Failure> {
+        self.store
+            .edit(|file| state::update(file, self.relay(), identity))
+    }
+
+    /// Forgets the identity at this relay.
+    pub(crate) fn forget(&self) -> Result<(), Failure> {
+        self.store.edit(|file| state::forget(file, self.relay()))
+    }
+
+    /// `GET path`; whatever it does may be done twice.
+    pub(crate) fn get(&self, path: &str) -> Result<Reply, Failure> {
+        self.ask(&Request {
+            path,
+            body: None,
+            repeatable: true,
+        })
+    }
+
+    /// `POST path`, done only if the reply's `status` is this word: what is no relay must not
+    /// pass for one that took a message.
+    pub(crate) fn post<T: serde::Serialize>(
+        &self,
+        path: &str,
+        body: &T,
+        status: &str,
+    ) -> Result<Reply, Failure> {
+        let body = crate::json::write(body);
+        let reply = self.ask(&Request {
+            path,
+            body: Some(body.get()),
+            repeatable: false,
+        })?;
+        if reply.fields.text("status") == status {
+            return Ok(reply);
+        }
+        Err(self.not_a_relay(&format!("its reply does not say \"{status}\"")))
+    }
+
+    /// A request, and its reply of status 200.
+    pub(crate) fn ask(&self, request: &Request<'_>) -> Result<Reply, Failure> {
+        match self.try_ask(request)? {
+            Answer::Done(reply) => Ok(reply),
+            Answer::Refused(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    /// A request, and what the relay says to it.
+    pub(crate) fn try_ask(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        self.api
+            .send(request)
+            .map_err(|failed| self.no_reply(failed))
+    }
+
+    /// A refusal, with what this session can say to it.
+    pub(crate) fn refused(&self, refusal: Refusal) -> Failure {
+        Failure::Refused(Box::new(Refused {
+            refusal,
+            program: self.program.clone(),
+            token_sent: self.api.token.is_some(),
+        }))
+    }
+
+    /// A reply that no relay gives.
+    pub(crate) fn not_a_relay(&self, why: &str) -> Failure {
+        Failure::NoReply {
+            url: self.relay().to_owned(),
+            trouble: Trouble::NotARelay(why.to_owned()),
+            maybe_taken: false,
+        }
+    }
+
+    /// Where nobody named a relay and none runs here, one may be in the network. It is never
+    /// used unasked: whoever announces it would get this session's mail.
+    fn no_reply(&self, failed: NoReply) -> Failure {
+        if self.guessed && failed.trouble == Trouble::Refused {
+            output::note("no relay is named and none listens here; looking for one in the network");
+            let found = mdns::search(SEARCH);
+            if !found.is_empty() {
+                return Failure::FoundBySearch {
+                    urls: found.into_iter().map(|relay| relay.url).collect(),
+                    program: self.program.clone(),
+                };
+            }
+        }
+        Failure::NoReply {
+            url: self.relay().to_owned(),
+            trouble: failed.trouble,
+            maybe_taken: failed.maybe_taken,
+        }
+    }
+}
+
+/// An environment variable that is set to something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The token, from the first place that has one.
+fn token(top: &Top) -> Result<Option<String>, Failure> {
+    let named = top.token.clone().or_else(|| variable("CLAWLINK_TOKEN"));
+    let token = match (named, variable("CLAWLINK_TOKEN_FILE")) {
+        (Some(token), _) => token,
+        (None, None) => return Ok(None),
+        (None, Some(path)) => {
+            let path = std::path::Path::new(&path);
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                crate::failure::local("cannot read the token file", path, error)
+            })?;
+            text.trim_end().to_owned()
+        }
+    };
+    // Also what keeps a line break out of the request's head.
+    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(usage(
+            "the token is empty or holds something other than visible ASCII characters",
+            "check --token, CLAWLINK_TOKEN or CLAWLINK_TOKEN_FILE",
+        ));
+    }
+    Ok(Some(token))
+}

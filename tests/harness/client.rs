@@ -1,0 +1,159 @@
+//! The client, run as a user runs it, in a home of the test's own.
+
+use crate::{PATIENCE, Relay, binaries};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// A user's machine: a home, and a relay that is used there.
+pub struct Client {
+    home: TempDir,
+    relay: Option<String>,
+    options: Vec<String>,
+}
+
+/// What a command did.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its exit code; -1 after a signal.
+    pub code: i32,
+    /// What it wrote to standard output.
+    pub out: String,
+    /// What it wrote to standard error.
+    pub err: String,
+}
+
+impl Outcome {
+    /// The exit code was 0.
+    ///
+    /// # Panics
+    /// When it was not.
+    pub fn ok(self) -> Outcome {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    /// The exit code was this.
+    ///
+    /// # Panics
+    /// When it was not.
+    pub fn exits(self, code: i32) -> Outcome {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    /// The lines of standard output, each as JSON.
+    ///
+    /// # Panics
+    /// When one is not JSON.
+    pub fn json(&self) -> Vec<Value> {
+        let parse =
+            |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        self.out.lines().map(parse).collect()
+    }
+}
+
+impl Client {
+    /// A machine whose `CLAWLINK_RELAY` is this relay.
+    pub fn of(relay: &Relay) -> Client {
+        Client::at(Some(relay.url()))
+    }
+
+    /// A machine with this `CLAWLINK_RELAY`, or none.
+    ///
+    /// # Panics
+    /// When there is no room for its home.
+    pub fn at(relay: Option<String>) -> Client {
+        Client {
+            home: TempDir::new().expect("a home"),
+            relay,
+            options: Vec::new(),
+        }
+    }
+
+    /// The same with these options before every command.
+    pub fn options(mut self, options: &[&str]) -> Client {
+        self.options = options.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// Its home.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Where the client keeps its state.
+    pub fn folder(&self) -> PathBuf {
+        self.home().join(".clawlink")
+    }
+
+    /// Runs a command.
+    pub fn run(&self, args: &[&str]) -> Outcome {
+        self.run_with(args, "", &[])
+    }
+
+    /// Runs a command with this standard input.
+    pub fn pipe(&self, args: &[&str], input: &str) -> Outcome {
+        self.run_with(args, input, &[])
+    }
+
+    /// The command, ready to be changed and run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binaries::client());
+        command
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir(self.home());
+        if let Some(relay) = &self.relay {
+            command.env("CLAWLINK_RELAY", relay);
+        }
+        command.args(&self.options).args(args);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command with this standard input and environment.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn run_with(&self, args: &[&str], input: &str, environment: &[(&str, &str)]) -> Outcome {
+        let mut child = self
+            .command(args)
+            .envs(environment.iter().copied())
+            .spawn()
+            .expect("the client runs");
+        let mut stdin = child.stdin.take().expect("its input");
+        let input = input.to_owned();
+        let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+        let mut out = child.stdout.take().expect("its output");
+        let mut err = child.stderr.take().expect("its errors");
+        let read = |stream: &mut dyn Read| {
+            let mut bytes = Vec::new();
+            let _ = stream.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let errors = std::thread::spawn(move || read(&mut err));
+        let began = Instant::now();
+        let out = read(&mut out);
+        let err = errors.join().expect("its errors");
+        let status = child.wait().expect("it ends");
+        let _ = writer.join();
+        assert!(
+            began.elapsed() < PATIENCE * 3,
+            "{args:?} took {:?}",
+            began.elapsed()
+        );
+        Outcome {
+            code: status.code().unwrap_or(-1),
+            out,
+            err,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Runs the real relay on a free port and the real client against it.
+//!
+//! Every process that a test starts is ended when its handle is dropped. Waiting is done by
+//! [`eventually`], which is bounded and says what it waited for.
+
+pub mod binaries;
+pub mod client;
+pub mod http;
+pub mod relay;
+pub mod socket;
+
+pub use client::{Client, Outcome};
+pub use http::Reply;
+pub use relay::Relay;
+pub use serde_json::{Value, json};
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that has no time of its own. Generous: the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Tries until it succeeds.
+///
+/// # Panics
+/// When it has not within [`PATIENCE`].
+pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(Instant::now() < end, "this has not come about: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,252 @@
+//! A relay of the test's own.
+
+use crate::http::{self, Reply};
+use crate::socket::Socket;
+use crate::{PATIENCE, binaries, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
+
+/// A running relay; it ends with this value.
+pub struct Relay {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it printed when it had started.
+    pub greeting: String,
+    log: NamedTempFile,
+}
+
+impl Relay {
+    /// One with default options.
+    pub fn start() -> Relay {
+        Relay::with(&[])
+    }
+
+    /// One with these options, on a free port of 127.0.0.1, whose log tells of every call.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn with(options: &[&str]) -> Relay {
+        let log = NamedTempFile::new().expect("a file for the log");
+        let mut child = Command::new(binaries::relay())
+            .args(["--port", "0"])
+            .args(if options.contains(&"--log") {
+                &[][..]
+            } else {
+                &["--log", "debug"]
+            })
+            .args(options)
+            .env_remove("CLAWLINK_TOKEN")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log.reopen().expect("the file for the log"))
+            .spawn()
+            .expect("the relay starts");
+        let mut words = BufReader::new(child.stdout.take().expect("its standard output"));
+        let mut greeting = String::new();
+        while !greeting.contains("afar:") {
+            if words.read_line(&mut greeting).unwrap_or(0) == 0 {
+                let _ = child.wait();
+                panic!(
+                    "the relay did not start: {}",
+                    std::fs::read_to_string(log.path()).unwrap_or_default()
+                );
+            }
+        }
+        let address = greeting
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split([',', '\n']).next());
+        let address = address
+            .and_then(|text| text.parse().ok())
+            .expect("its address in its first line");
+        Relay {
+            child,
+            address,
+            greeting,
+            log,
+        }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Asks for a path.
+    pub fn get(&self, path: &str) -> Reply {
+        http::request(self.address, "GET", path, &[], b"")
+    }
+
+    /// Sends JSON to a path.
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        self.post_text(path, &body.to_string())
+    }
+
+    /// Sends text that claims to be JSON to a path.
+    pub fn post_text(&self, path: &str, body: &str) -> Reply {
+        http::request(
+            self.address,
+            "POST",
+            path,
+            &[("Content-Type", "application/json")],
+            body.as_bytes(),
+        )
+    }
+
+    /// Sends a request with these headers.
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        http::request(self.address, method, path, headers, body)
+    }
+
+    /// Registers an agent under this id, and name.
+    ///
+    /// # Panics
+    /// When the relay refuses.
+    pub fn register(&self, agent_id: &str) {
+        let reply = self.post(
+            "/register",
+            &serde_json::json!({"agent_id": agent_id, "name": agent_id}),
+        );
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+
+    /// What waits for an agent.
+    pub fn poll(&self, agent_id: &str) -> Vec<Value> {
+        let reply = self.get(&format!("/poll/{agent_id}"));
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        reply.json()["messages"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Sends a task and gives the reply.
+    pub fn delegate(&self, from: &str, to: &str, task: &str) -> Reply {
+        let call = serde_json::json!({"from_agent": from, "to_agent": to, "task": task});
+        self.post("/delegate", &call)
+    }
+
+    /// Opens an agent's socket.
+    pub fn socket(&self, agent_id: &str) -> Socket {
+        Socket::open(self.address, agent_id)
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap_or_default()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a process id")
+    }
+
+    /// Its resident memory in KiB.
+    pub fn rss_kib(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("its memory");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse().ok())
+            .expect("a number")
+    }
+
+    /// The processor time it has used so far.
+    pub fn cpu(&self) -> Duration {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("its statistics");
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .filter_map(|ticks| ticks.parse::<u64>().ok())
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("a signal is sent");
+    }
+
+    /// Waits for its end, and says how it ended and how long that took.
+    pub fn wait(&mut self) -> (ExitStatus, Duration) {
+        let began = Instant::now();
+        let status = eventually("the relay ends", || {
+            self.child.try_wait().expect("its status")
+        });
+        (status, began.elapsed())
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the relay's log:\n{}", self.log());
+        }
+    }
+}
+
+/// Runs the relay with options that should keep it from starting: its exit code, and what it says.
+///
+/// # Panics
+/// When it starts all the same.
+pub fn refused(options: &[&str]) -> (i32, String) {
+    let mut child = Command::new(binaries::relay())
+        .args(options)
+        .env_remove("CLAWLINK_TOKEN")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the relay runs");
+    let end = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("its status") {
+            break status;
+        }
+        if Instant::now() > end {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("the relay started with {options:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let mut said = String::new();
+    child
+        .stdout
+        .take()
+        .expect("output")
+        .read_to_string(&mut said)
+        .expect("text");
+    child
+        .stderr
+        .take()
+        .expect("errors")
+        .read_to_string(&mut said)
+        .expect("text");
+    (status.code().unwrap_or(-1), said)
+}

@@ -1,0 +1,12 @@
+//! What ClawLink promises. One module for each promise; a test's name is the promise.
+
+mod announced;
+mod bounds;
+mod browsers;
+mod ending;
+mod hostile;
+mod presence;
+mod sockets;
+mod starting;
+mod token;
+mod wire;

@@ -1,0 +1,270 @@
+//! WebSocket: what comes over it, and what it may send.
+
+use harness::socket::Socket;
+use harness::{Relay, Value, eventually, json};
+use std::time::Duration;
+
+const A_WHILE: Duration = Duration::from_millis(300);
+
+fn kinds(frames: &[Value]) -> Vec<&str> {
+    frames
+        .iter()
+        .filter_map(|frame| frame["type"].as_str())
+        .collect()
+}
+
+#[test]
+fn an_unknown_id_is_registered_by_its_socket() {
+    let relay = Relay::start();
+    let _socket = relay.socket("fresh");
+    let agents = relay.get("/discover").json();
+    assert_eq!(agents["agents"][0]["agent_id"], "fresh");
+    assert_eq!(agents["agents"][0]["name"], "agent-fres");
+    assert_eq!(relay.request("GET", "/ws/bad%20id", &[], b"").status, 400);
+    assert!(Socket::try_open(relay.address, "/ws/bad%20id").is_err());
+    assert_eq!(relay.get("/discover").json()["count"], 1);
+}
+
+#[test]
+fn a_delegation_goes_to_the_socket_at_once_and_nowhere_else() {
+    let relay = Relay::start();
+    let mut socket = relay.socket("a");
+    eventually("the socket is seated", || {
+        (relay.delegate("b", "a", "warm-up").json()["delivery"] == "websocket").then_some(())
+    });
+    let sent = relay.delegate("b", "a", "over the socket").json();
+    assert_eq!(sent["delivery"], "websocket");
+    let message = loop {
+        let message = socket.next_of("task_delegation");
+        if message["task"] != "warm-up" {
+            break message;
+        }
+    };
+    assert_eq!(
+        (&message["task"], &message["message_id"]),
+        (&json!("over the socket"), &sent["message_id"])
+    );
+    assert!(message.get("queued_at").is_none(), "a poll adds it");
+    socket.close();
+    eventually("it is read", || relay.poll("a").is_empty().then_some(()));
+}
+
+#[test]
+fn what_waits_drains_into_a_socket_in_the_order_of_a_poll() {
+    let relay = Relay::start();
+    relay.register("a");
+    for priority in ["low", "normal", "urgent"] {
+        let call = json!({"from_agent": "b", "to_agent": "a", "task": "t", "priority": priority});
+        relay.post("/delegate", &call);
+    }
+    let mut socket = relay.socket("a");
+    let order: Vec<Value> = (0..3).map(|_| socket.next()["priority"].clone()).collect();
+    assert_eq!(order, ["urgent", "normal", "low"]);
+}
+
+#[test]
+fn a_broadcast_and_a_file_notice_reach_a_socket_once_and_its_inbox_not_at_all() {
+    let relay = Relay::start();
+    relay.register("sender");
+    let mut socket = relay.socket("a");
+    relay.post(
+        "/broadcast",
+        &json!({"from_agent": "sender", "content": "x"}),
+    );
+    relay.post(
+        "/files",
+        &json!({"file_key": "f", "content": "x", "agent_id": "sender"}),
+    );
+    let frames = socket.drain(A_WHILE);
+    assert_eq!(kinds(&frames), ["knowledge_broadcast", "file_updated"]);
+    assert!(relay.poll("a").is_empty());
+}
+
+#[test]
+fn a_socket_hears_who_joins_but_not_itself() {
+    let relay = Relay::start();
+    let mut socket = relay.socket("a");
+    relay.register("b");
+    let joined = socket.next_of("agent_joined");
+    assert_eq!(joined["agent"]["agent_id"], "b");
+    assert!(joined["timestamp"].is_string());
+    relay.register("b");
+    assert!(socket.drain(A_WHILE).is_empty(), "b was there already");
+}
+
+#[test]
+fn frames_are_calls_of_the_agent_whose_socket_it_is() {
+    let relay = Relay::start();
+    relay.register("b");
+    let mut socket = relay.socket("a");
+    socket.send(&json!({"type": "delegate", "to_agent": "b", "task": "t", "from_agent": "forged", "message_id": "own-1"}));
+    socket.send(
+        &json!({"type": "broadcast", "content": "c", "topic": "news", "message_id": "own-2"}),
+    );
+    socket.send(&json!({"type": "respond", "to_agent": "b", "message_id": "m9", "result": 7}));
+    socket.send(&json!({"type": "heartbeat"}));
+    let messages = eventually("all three arrive", || {
+        let waiting = relay.get("/poll/b").json()["messages"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        ALL.lock().unwrap().extend(waiting);
+        let all = ALL.lock().unwrap();
+        (all.len() == 3).then(|| all.clone())
+    });
+    assert_eq!(
+        kinds(&messages),
+        ["task_delegation", "knowledge_broadcast", "task_response"]
+    );
+    assert!(messages.iter().all(|message| message["from_agent"] == "a"));
+    assert_eq!(
+        (&messages[0]["message_id"], &messages[1]["message_id"]),
+        (&json!("own-1"), &json!("own-2"))
+    );
+    assert!(
+        socket.drain(A_WHILE).is_empty(),
+        "nothing is answered when all is well"
+    );
+}
+
+static ALL: std::sync::Mutex<Vec<Value>> = std::sync::Mutex::new(Vec::new());
+
+#[test]
+fn a_frame_with_a_ref_is_always_answered() {
+    let relay = Relay::start();
+    relay.register("b");
+    let mut socket = relay.socket("a");
+    socket.send(&json!({"type": "delegate", "to_agent": "b", "task": "t", "ref": "r1"}));
+    let reply = socket.next_of("reply");
+    assert_eq!(
+        (&reply["ref"], &reply["status"]),
+        (&json!("r1"), &json!("delegated"))
+    );
+    assert_eq!(reply["delivery"], "queued");
+    socket.send(&json!({"type": "delegate", "to_agent": "nobody", "task": "t", "ref": {"n": 2}}));
+    let reply = socket.next_of("reply");
+    assert_eq!(
+        (&reply["ref"], &reply["status"]),
+        (&json!({"n": 2}), &json!("error"))
+    );
+    assert_eq!(reply["code"], "unknown_agent");
+    socket.send(&json!({"type": "heartbeat", "ref": 3}));
+    assert_eq!(
+        socket.next_of("reply"),
+        json!({"type": "reply", "ref": 3, "status": "ok"})
+    );
+}
+
+#[test]
+fn a_frame_that_fails_says_so_and_the_socket_lives_on() {
+    let relay = Relay::start();
+    let mut socket = relay.socket("a");
+    for frame in [
+        json!({"type": "delegate", "task": "t"}),
+        json!({"type": "delegate", "to_agent": "nobody", "task": "t"}),
+        json!({"type": "broadcast"}),
+        json!({"type": "dance"}),
+        json!({"to_agent": "a"}),
+        json!([1]),
+    ] {
+        socket.send(&frame);
+        let answer = socket.next();
+        assert_eq!(answer["type"], "error", "{frame}: {answer}");
+        assert!(
+            answer["error"].is_string() && answer["code"].is_string(),
+            "{answer}"
+        );
+    }
+    socket.send_message(tungstenite::Message::text("{not json"));
+    assert_eq!(socket.next()["code"], "bad_request");
+    socket.send_message(tungstenite::Message::binary(vec![1, 2, 3]));
+    assert_eq!(socket.next()["code"], "bad_request");
+    socket.send(&json!({"type": "heartbeat", "ref": 1}));
+    assert_eq!(socket.next()["status"], "ok");
+}
+
+#[test]
+fn a_second_socket_replaces_the_first() {
+    let relay = Relay::start();
+    let mut first = relay.socket("a");
+    let mut second = relay.socket("a");
+    assert_eq!(first.close_code(), Some(4001));
+    relay.delegate("b", "a", "t");
+    assert_eq!(second.next_of("task_delegation")["task"], "t");
+}
+
+#[test]
+fn a_deregistered_agents_socket_is_closed() {
+    let relay = Relay::start();
+    let mut socket = relay.socket("a");
+    eventually("it is seated", || {
+        (relay.delegate("b", "a", "t").json()["delivery"] == "websocket").then_some(())
+    });
+    relay.post("/deregister", &json!({"agent_id": "a"}));
+    assert_eq!(socket.close_code(), Some(1000));
+}
+
+#[test]
+fn a_broken_connection_gives_back_what_was_not_confirmed_and_a_good_end_does_not() {
+    let relay = Relay::start();
+    // This one is cut without having read anything.
+    let socket = relay.socket("cut");
+    eventually("it is seated", || {
+        (relay.delegate("b", "cut", "t").json()["delivery"] == "websocket").then_some(())
+    });
+    drop(socket);
+    eventually("it comes back", || {
+        relay
+            .poll("cut")
+            .iter()
+            .any(|m| m["task"] == "t")
+            .then_some(())
+    });
+    // This one reads, answers no ping after that, and says goodbye.
+    let mut socket = relay.socket("good");
+    eventually("it is seated", || {
+        (relay.delegate("b", "good", "t").json()["delivery"] == "websocket").then_some(())
+    });
+    socket.next_of("task_delegation");
+    socket.close();
+    relay.delegate("b", "good", "later");
+    let polled = eventually("the later one waits", || {
+        let polled = relay.poll("good");
+        (!polled.is_empty()).then_some(polled)
+    });
+    assert!(
+        polled.iter().all(|message| message["task"] == "later"),
+        "{polled:?}"
+    );
+}
+
+#[test]
+fn a_stream_of_messages_flows_through_a_socket_that_reads() {
+    let relay = Relay::start();
+    let mut socket = relay.socket("a");
+    for n in 0..300 {
+        assert_eq!(relay.delegate("b", "a", &n.to_string()).status, 200);
+    }
+    for n in 0..300 {
+        assert_eq!(socket.next_of("task_delegation")["task"], n.to_string());
+    }
+    assert!(relay.poll("a").is_empty());
+}
+
+#[test]
+fn fragments_make_one_frame() {
+    use harness::socket::{RawSocket, frame};
+    let relay = Relay::start();
+    relay.register("b");
+    let mut socket = RawSocket::open(relay.address, "a");
+    let text = json!({"type": "delegate", "to_agent": "b", "task": "Größe"})
+        .to_string()
+        .into_bytes();
+    let cut = text.iter().position(|byte| *byte == 0xC3).unwrap() + 1;
+    socket.write(&frame(0x01, &text[..10]));
+    socket.write(&frame(0x89, b"between"));
+    socket.write(&frame(0x00, &text[10..cut]));
+    socket.write(&frame(0x80, &text[cut..]));
+    let polled = eventually("it arrives", || relay.poll("b").into_iter().next());
+    assert_eq!(polled["task"], "Größe");
+}
