@@ -83,10 +83,6 @@ fn a_scan_finds_a_relay_on_another_host_both_ways_round() {
             relay["version"].is_string() && relay["hostname"].is_string(),
             "{relay}"
         );
-        assert_eq!(
-            relay["auth"].to_string().trim_matches('"'),
-            "true",
-            "{relay}"
-        );
+        assert_eq!(relay["auth_required"], true, "{relay}");
     }
 }

@@ -17,9 +17,6 @@ fn a_peer_that_stops_reading_holds_one_window_and_is_given_up() {
     socket2::SockRef::from(&socket.0)
         .set_recv_buffer_size(4096)
         .unwrap();
-    eventually("it is seated", || {
-        (relay.delegate("b", "deaf", "t").json()["delivery"] == "websocket").then_some(())
-    });
     let big = "x".repeat(900 * 1024);
     let deliveries: Vec<String> = (0..20)
         .map(|_| {
@@ -40,7 +37,7 @@ fn a_peer_that_stops_reading_holds_one_window_and_is_given_up() {
     assert_eq!(relay.get("/health").status, 200, "the relay goes on");
     // A poll beside the frozen socket gets at once what is not in flight.
     let polled = relay.poll("deaf").len();
-    assert!(polled >= 19, "{polled}");
+    assert!((19..=20).contains(&polled), "{polled}");
     // TCP gives the peer up; what it never confirmed is in the inbox again, and the agent lives.
     let back = eventually("the socket is given up", || {
         let back = relay.poll("deaf");
@@ -64,13 +61,18 @@ fn a_declared_giant_is_refused_at_its_header() {
     let mut socket = RawSocket::open(relay.address, "giant");
     let before = relay.rss_kib();
     socket.write(&header(0x81, 1 << 30));
+    // What follows is thrown away for a moment, so that the refusal can be read; then the end.
     let chunk = vec![b'x'; MIB];
-    let mut sent = 0;
-    while sent < 300 && socket.write(&chunk) {
-        sent += 1;
+    let began = Instant::now();
+    let mut most = 0;
+    while socket.write(&chunk) {
+        most = most.max(relay.rss_kib());
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the relay goes on reading"
+        );
     }
-    assert!(sent < 300, "the relay went on reading");
-    let grown = relay.rss_kib().saturating_sub(before);
+    let grown = most.saturating_sub(before);
     assert!(grown < 16 * 1024, "memory grew by {grown} KiB");
     assert_eq!(relay.get("/health").status, 200);
 }
