@@ -6,14 +6,15 @@ use crate::messages::{Broadcast, Delegate, Respond};
 use crate::name::{AgentId, MessageId, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// The part of a client's frame that says what it is. The rest is the body of the HTTP call of
 /// the same name, without `from_agent`, which the relay sets itself.
 #[derive(Debug, Deserialize)]
 pub struct FrameHead<'a> {
     /// `heartbeat`, `delegate`, `respond` or `broadcast`.
-    #[serde(rename = "type")]
-    pub kind: String,
+    #[serde(borrow, default, rename = "type")]
+    pub kind: Option<Cow<'a, str>>,
     /// With it the frame is always answered, and the answer carries it. Any JSON value.
     #[serde(borrow, default, rename = "ref")]
     pub reference: Option<&'a RawValue>,

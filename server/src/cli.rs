@@ -75,8 +75,10 @@ pub(crate) fn start_log(level: &str, format: &str) -> Result<(), String> {
             LEVELS.join(", ")
         ));
     }
-    // What the libraries below have to say at these levels is about their own insides.
-    let filter = format!("error,clawlink_server={level}");
+    // Of the libraries below only those that meet the operating system are heard: what the others
+    // call an error is what a peer did.
+    let below = if level == "off" { "off" } else { "error" };
+    let filter = format!("off,clawlink_server={level},actix_server={below},mdns_sd={below}");
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(EnvFilter::new(filter));

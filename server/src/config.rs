@@ -80,7 +80,7 @@ pub struct Args {
     /// seconds after which a peer that acknowledges nothing is given up (default 75)
     #[argh(option, default = "75")]
     pub dead_peer_after: u64,
-    /// what is logged: error, warn, info, debug or trace (default info)
+    /// what is logged: off, error, warn, info, debug or trace (default info)
     #[argh(option, default = "String::from(\"info\")")]
     pub log: String,
     /// text or json (default text)

@@ -145,6 +145,8 @@ impl Server {
         let failed = |error| StartupError::Bind(host, port, error);
         let dead_peer_after = config.dead_peer_after;
         let shared = state.clone();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = cores.min(config.connections_limit);
         let server = HttpServer::new(move || {
             arbiters.join(actix::Arbiter::current());
             App::new()
@@ -155,7 +157,9 @@ impl Server {
         .on_connect(move |connection, _| prepare(connection, dead_peer_after))
         .client_request_timeout(HEAD_DEADLINE)
         .h1_allow_half_closed(false)
-        .max_connections(config.connections_limit)
+        .workers(workers)
+        // Each worker counts its own.
+        .max_connections(config.connections_limit / workers)
         .shutdown_timeout(GRACE.as_secs())
         .disable_signals()
         .bind((host, port))

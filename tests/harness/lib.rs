@@ -6,13 +6,17 @@
 pub mod binaries;
 pub mod client;
 pub mod http;
+pub mod original;
 pub mod relay;
 pub mod socket;
+pub mod stub;
 
 pub use client::{Client, Outcome};
 pub use http::Reply;
+pub use original::Original;
 pub use relay::Relay;
 pub use serde_json::{Value, json};
+pub use stub::{Answer, Stub};
 
 use std::time::{Duration, Instant};
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 
@@ -33,9 +34,18 @@ impl Relay {
     /// # Panics
     /// When it does not start.
     pub fn with(options: &[&str]) -> Relay {
+        Relay::launch(&[&["--port", "0"], options].concat())
+    }
+
+    /// One at this address; see [`free_address`].
+    pub fn at(address: SocketAddr, options: &[&str]) -> Relay {
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
+        Relay::launch(&[&["--host", &host, "--port", &port], options].concat())
+    }
+
+    fn launch(options: &[&str]) -> Relay {
         let log = NamedTempFile::new().expect("a file for the log");
         let mut child = Command::new(binaries::relay())
-            .args(["--port", "0"])
             .args(if options.contains(&"--log") {
                 &[][..]
             } else {
@@ -185,6 +195,11 @@ impl Relay {
         Duration::from_millis(ticks * 10)
     }
 
+    /// Ends it at once, as a crash would.
+    pub fn end(self) {
+        drop(self);
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).expect("a signal is sent");
@@ -208,6 +223,21 @@ impl Drop for Relay {
             eprintln!("--- the relay's log:\n{}", self.log());
         }
     }
+}
+
+/// A loopback address of the test's own, on which nobody listens: what comes and goes there
+/// meets no other test.
+///
+/// # Panics
+/// When a run has used up its thousands of them.
+pub fn free_address() -> SocketAddr {
+    static USED: AtomicU16 = AtomicU16::new(1);
+    let used = USED.fetch_add(1, Ordering::SeqCst);
+    let [high, low] = used.to_be_bytes();
+    assert!(high < 100, "there are no more");
+    // Runs at the same time differ in their process ids.
+    let run = (std::process::id() % 150) as u8 + 100;
+    SocketAddr::from(([127, run, high, low], 9077))
 }
 
 /// Runs the relay with options that should keep it from starting: its exit code, and what it says.

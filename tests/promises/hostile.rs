@@ -183,6 +183,7 @@ fn no_request_makes_the_relay_fail() {
         "{".to_owned(),
         "\u{0}".to_owned(),
         "[]".to_owned(),
+        r#"["b","a",1,{},"normal"]"#.to_owned(),
         "null".to_owned(),
         task(&deep),
         task(r#""\ud800""#),

@@ -148,6 +148,8 @@ fn a_frame_with_a_ref_is_always_answered() {
         (&json!({"n": 2}), &json!("error"))
     );
     assert_eq!(reply["code"], "unknown_agent");
+    socket.send(&json!({"ref": 9}));
+    assert_eq!(socket.next_of("reply")["ref"], 9);
     socket.send(&json!({"type": "heartbeat", "ref": 3}));
     assert_eq!(
         socket.next_of("reply"),

@@ -47,6 +47,12 @@ fn every_call_but_health_needs_it() {
             "a token in a query is for the upgrade alone"
         );
     }
+    let not_an_upgrade = [("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")];
+    let path = format!("/discover?token={TOKEN}");
+    assert_eq!(
+        relay.request("GET", &path, &not_an_upgrade, b"").status,
+        401
+    );
     assert_eq!(relay.get("/health").status, 200);
     let info = relay
         .request("GET", "/", &[("Authorization", &bearer)], b"")

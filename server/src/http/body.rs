@@ -41,6 +41,11 @@ impl Body {
 
 /// Reads a call; an error says which field is wrong.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    // An array would do for the parser, its elements taken as the fields in turn.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        let error = "an array is not understood; send a JSON object";
+        return Err(ApiError::bad_request(error));
+    }
     serde_json::from_slice(bytes).map_err(|error| not_understood::<T>(bytes, &error))
 }
 
@@ -74,7 +79,7 @@ impl FromRequest for Body {
 }
 
 /// The bound of this request's body.
-fn acceptable(request: &HttpRequest) -> Result<usize, ApiError> {
+fn acceptable(request: &HttpRequest) -> Result<Bound, ApiError> {
     let header = |name| {
         request
             .headers()
@@ -94,34 +99,51 @@ fn acceptable(request: &HttpRequest) -> Result<usize, ApiError> {
             ),
         ));
     }
-    let state: Option<&Shared> = request.app_data();
-    let limit = state.map_or(0, |state| limit_of(request.path(), state));
+    let limit = match request.app_data::<Shared>() {
+        Some(state) => bound(request.path(), state),
+        None => Bound {
+            bytes: 0,
+            flag: "--body-limit",
+        },
+    };
     let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limit as u64) {
-        return Err(too_large(limit));
+    if length.is_some_and(|length| length > limit.bytes as u64) {
+        return Err(limit.exceeded());
     }
     Ok(limit)
 }
 
-fn limit_of(path: &str, state: &State) -> usize {
-    let limits = &state.limits;
-    match path {
-        "/files" => limits
-            .file
-            .saturating_mul(JSON_GROWTH)
-            .saturating_add(FILE_FIELDS),
-        _ => limits.body,
+/// What a body may have at most, and the option it follows from.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    bytes: usize,
+    flag: &'static str,
+}
+
+impl Bound {
+    fn exceeded(self) -> ApiError {
+        let Bound { bytes, flag } = self;
+        let error = format!("this body may have at most {bytes} bytes ({flag})");
+        ApiError::new(ErrorCode::TooLarge, error)
     }
 }
 
-fn too_large(limit: usize) -> ApiError {
-    ApiError::new(
-        ErrorCode::TooLarge,
-        format!("the body may have at most {limit} bytes (--body-limit)"),
-    )
+fn bound(path: &str, state: &State) -> Bound {
+    let limits = &state.limits;
+    let file = limits.file.saturating_mul(JSON_GROWTH);
+    match path {
+        "/files" => Bound {
+            bytes: file.saturating_add(FILE_FIELDS),
+            flag: "--file-limit",
+        },
+        _ => Bound {
+            bytes: limits.body,
+            flag: "--body-limit",
+        },
+    }
 }
 
-async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+async fn read(mut payload: Payload, limit: Bound) -> Result<Bytes, ApiError> {
     let late = |_| ApiError::bad_request("the body did not come in time");
     let end = Instant::now() + BODY_TOTAL;
     let mut whole = BytesMut::new();
@@ -132,8 +154,8 @@ async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
         };
         let chunk =
             chunk.map_err(|error| ApiError::bad_request(format!("the body broke off: {error}")))?;
-        if whole.len() + chunk.len() > limit {
-            return Err(too_large(limit));
+        if whole.len() + chunk.len() > limit.bytes {
+            return Err(limit.exceeded());
         }
         whole.extend_from_slice(&chunk);
     }

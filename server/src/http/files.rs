@@ -31,7 +31,7 @@ pub async fn put(
 pub async fn get(state: Shared, key: Path<String>) -> Result<HttpResponse, ApiError> {
     let text = key.into_inner();
     let key =
-        FileKey::parse(&text).map_err(|why| ApiError::bad_request(format!("file_key {why}")))?;
+        FileKey::parse(&text).map_err(|why| ApiError::bad_request(format!("file_key: {why}")))?;
     let Some(file) = state.relay.library.get(key).await else {
         let error = format!("no file is kept under \"{text}\"; GET /files lists the keys");
         return Err(ApiError::new(ErrorCode::NotFound, error));

@@ -70,7 +70,8 @@ impl Gate {
                 .then(|| token.trim().to_owned())
         });
         // Only the upgrade may carry it in the query: a WebSocket client may have no other place.
-        let upgrade = request.headers().contains_key(SEC_WEBSOCKET_KEY);
+        let upgrade =
+            request.path().starts_with("/ws/") && request.headers().contains_key(SEC_WEBSOCKET_KEY);
         let in_query = || {
             upgrade
                 .then(|| query_token(request.query_string()))

@@ -256,17 +256,15 @@ impl Socket {
         self.agent.heard();
         let (state, id) = (self.state.clone(), self.id.clone());
         let work = async move {
-            let head = serde_json::from_str::<FrameHead<'_>>(&text);
+            let head = body::parse::<FrameHead<'_>>(text.as_bytes());
             let reference = head
                 .as_ref()
                 .ok()
                 .and_then(|head| head.reference)
                 .map(ToOwned::to_owned);
             let outcome = match head {
-                Ok(head) => call(&state, id, head.kind.as_str(), &text).await,
-                Err(error) => Err(ApiError::bad_request(format!(
-                    "the frame is not understood: {error}"
-                ))),
+                Ok(head) => call(&state, id, &head.kind.unwrap_or_default(), &text).await,
+                Err(error) => Err(error),
             };
             (reference, outcome)
         };

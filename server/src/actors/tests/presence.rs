@@ -166,6 +166,10 @@ fn leaving_frees_the_id_and_counts_once() {
         quiet().await;
         assert_eq!((world.status("a"), world.relay().online()), (None, 0));
         assert_eq!(*fake.dismissed.lock(), Some(Dismiss::Removed));
+        assert!(
+            !kept.address().connected(),
+            "its timer does not keep the actor alive"
+        );
         // Whoever still holds the handle changes nothing any more.
         kept.heard();
         assert!(kept.poll().await.is_err());
