@@ -36,6 +36,25 @@ pub enum ErrorCode {
     Other,
 }
 
+impl ErrorCode {
+    /// All of them.
+    pub const ALL: [ErrorCode; 13] = [
+        ErrorCode::BadRequest,
+        ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
+        ErrorCode::UnknownAgent,
+        ErrorCode::NotFound,
+        ErrorCode::MethodNotAllowed,
+        ErrorCode::AmbiguousAgent,
+        ErrorCode::TooLarge,
+        ErrorCode::UnsupportedMediaType,
+        ErrorCode::InboxFull,
+        ErrorCode::RelayFull,
+        ErrorCode::Unavailable,
+        ErrorCode::Other,
+    ];
+}
+
 /// An agent among several that bear one name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {

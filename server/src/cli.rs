@@ -25,7 +25,7 @@ pub(crate) fn arguments() -> Result<Args, ExitCode> {
     let split: Vec<&str> = split.iter().map(String::as_str).collect();
     Args::from_args(&["clawlink-server"], &split).map_err(|exit| match exit.status {
         Ok(()) => {
-            say(&format!("{}\n", exit.output.trim_end()));
+            say(&help(&exit.output));
             ExitCode::SUCCESS
         }
         Err(()) => fail(
@@ -36,6 +36,12 @@ pub(crate) fn arguments() -> Result<Args, ExitCode> {
             ),
         ),
     })
+}
+
+/// The parser's help, whose first line names every option before the list does.
+fn help(parsers: &str) -> String {
+    let rest = parsers.split_once('\n').map_or(parsers, |(_, rest)| rest);
+    format!("Usage: clawlink-server [OPTIONS]\n{}\n", rest.trim_end())
 }
 
 /// `--opt=value` as `--opt value`, which is all that the parser knows; `-h` as `--help`.

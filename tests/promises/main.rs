@@ -3,8 +3,11 @@
 mod announced;
 mod bounds;
 mod browsers;
+mod command_line;
+mod documented;
 mod ending;
 mod hostile;
+mod identity;
 mod presence;
 mod sockets;
 mod starting;

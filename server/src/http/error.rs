@@ -103,3 +103,36 @@ impl ResponseError for ApiError {
         response.json(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The catalogue in the documentation: code and status of each row.
+    fn told() -> Vec<(String, u16)> {
+        let page = include_str!("../../../docs/errors.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+        rows.filter_map(|row| {
+            let (code, rest) = row.split_once("` | ")?;
+            Some((code.to_owned(), rest.split(' ').next()?.parse().ok()?))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_catalogue_tells_every_code_with_its_status() {
+        let told = told();
+        let read = |code: &str| serde_json::from_str::<ErrorCode>(&format!("\"{code}\"")).unwrap();
+        for (code, number) in &told {
+            let known = read(code);
+            assert!(
+                known != ErrorCode::Other || code == "other",
+                "{code} is not a code"
+            );
+            assert_eq!(status(known).as_u16(), *number, "{code}");
+        }
+        let codes: std::collections::HashSet<ErrorCode> =
+            told.iter().map(|(code, _)| read(code)).collect();
+        assert_eq!(codes.len(), ErrorCode::ALL.len());
+    }
+}

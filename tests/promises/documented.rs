@@ -1,0 +1,236 @@
+//! The documentation tells what the binaries do: its calls are made, its options are counted.
+
+use harness::{Relay, Value, binaries};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+fn document(name: &str) -> String {
+    let path = format!("{}/../{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The fenced blocks of a page: language and content.
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if let Some(language) = line.strip_prefix("```") {
+            let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            blocks.push((language.to_owned(), body.join("\n")));
+        }
+    }
+    blocks
+}
+
+/// What differs from run to run is the same afterwards, if it is of the same kind.
+fn settled(value: &Value) -> Value {
+    const MOMENTS: [&str; 6] = [
+        "server_time",
+        "timestamp",
+        "queued_at",
+        "registered_at",
+        "updated_at",
+        "last_heartbeat",
+    ];
+    const IDS: [&str; 3] = ["epoch", "message_id", "response_id"];
+    match value {
+        Value::Array(items) => items.iter().map(settled).collect(),
+        Value::Object(fields) => {
+            let settle = |(name, value): (&String, &Value)| match name.as_str() {
+                moment if MOMENTS.contains(&moment) => {
+                    let like = value.as_str().is_some_and(|text| text.ends_with("+00:00"));
+                    assert!(like || value.is_f64(), "{name}: {value}");
+                    (name.clone(), Value::from("a moment"))
+                }
+                id if IDS.contains(&id) && value.as_str().is_some_and(|id| id.len() == 8) => {
+                    (name.clone(), Value::from("an id"))
+                }
+                _ => (name.clone(), settled(value)),
+            };
+            Value::Object(fields.iter().map(settle).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn the_curl_lines_of_the_protocol_do_what_stands_below_them() {
+    let relay = Relay::start();
+    let page = document("docs/protocol.md");
+    let calls: Vec<_> = blocks(&page);
+    let mut made = 0;
+    for pair in calls
+        .windows(2)
+        .filter(|pair| pair[0].0 == "sh" && pair[1].0 == "json")
+    {
+        let line = pair[0]
+            .1
+            .replace("127.0.0.1:9077", &relay.address.to_string());
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(&line)
+            .output()
+            .expect("a shell");
+        let got: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{error}: {line}: {}",
+                String::from_utf8_lossy(&output.stdout)
+            )
+        });
+        let told: Value = serde_json::from_str(&pair[1].1).expect("JSON in the document");
+        assert_eq!(settled(&got), settled(&told), "{line}");
+        made += 1;
+    }
+    let lines = calls
+        .iter()
+        .filter(|(language, _)| language == "sh")
+        .count();
+    assert!(
+        made == lines && made >= 15,
+        "{made} of {lines} lines have a reply below them"
+    );
+}
+
+#[test]
+fn every_option_of_the_relay_is_told_with_its_default() {
+    let help = Command::new(binaries::relay())
+        .arg("--help")
+        .output()
+        .expect("the relay runs");
+    let help = String::from_utf8(help.stdout).expect("text");
+    let options = |text: &str, lead: &str| -> BTreeSet<String> {
+        let names = text
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix(lead));
+        names
+            .map(|rest| {
+                rest.chars()
+                    .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                    .collect()
+            })
+            .collect()
+    };
+    let mut told = options(&document("docs/operations.md"), "| `--");
+    // Answered before the options are read.
+    assert!(told.remove("version"));
+    assert!(told.remove("help"));
+    let mut real = options(&help, "--");
+    real.remove("help");
+    assert_eq!(told, real);
+    // A default in the help stands in the row of its option.
+    let page = document("docs/operations.md");
+    let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for option in &real {
+        let at = flat
+            .find(&format!("--{option} "))
+            .expect("it is in the help");
+        let own = flat[at + 2..].split(" --").next().unwrap_or_default();
+        let Some((_, default)) = own.split_once("(default ") else {
+            continue;
+        };
+        let default = default.split(')').next().unwrap_or_default();
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `--{option}`")))
+            .expect("its row");
+        assert!(
+            row.contains(default),
+            "{option}: {default} is not in: {row}"
+        );
+    }
+}
+
+#[test]
+fn the_readme_starts_with_its_two_commands() {
+    let page = document("README.md");
+    let first: Vec<&str> = page.lines().take(25).collect();
+    for command in ["cargo run --release", "cargo test --workspace"] {
+        assert!(first.contains(&command), "{command}");
+    }
+}
+
+/// The README's session, typed as it stands there. Ids, times and machine differ.
+#[test]
+fn the_readmes_session_prints_what_the_readme_shows() {
+    let relay = Relay::start();
+    let client = harness::Client::of(&relay);
+    std::fs::write(client.home().join("caching.md"), "# Caching\n").expect("a file");
+    let page = document("README.md");
+    let (mut ids, mut typed) = (BTreeMap::<String, String>::new(), 0);
+    for (_, session) in blocks(&page)
+        .iter()
+        .filter(|(language, _)| language == "console")
+    {
+        let mut parts = session.split("$ ").skip(1);
+        for part in parts.by_ref() {
+            let (line, shown) = part.split_once('\n').unwrap_or((part, ""));
+            let line = ids.iter().fold(line.to_owned(), |line, (told, real)| {
+                line.replace(told, real)
+            });
+            let mut shell = client.command(&[]);
+            let environment: Vec<_> = shell
+                .get_envs()
+                .map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned)))
+                .collect();
+            shell = Command::new("sh");
+            let bin = binaries::folder().display();
+            shell
+                .arg("-c")
+                .arg(format!("PATH={bin}:$PATH; {line}"))
+                .current_dir(client.home());
+            for (name, value) in environment {
+                if let Some(value) = value {
+                    shell.env(name, value);
+                }
+            }
+            let output = shell.output().expect("a shell");
+            let printed = String::from_utf8(output.stdout).expect("text");
+            assert!(
+                output.status.success(),
+                "{line}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            same_but_for_ids(shown, &printed, &mut ids, &line);
+            typed += 1;
+        }
+    }
+    assert!(typed >= 9, "{typed}");
+}
+
+/// Compares word by word. A word of eight that looks like an id may be another, but always the
+/// same other; addresses, times and the machine's name may differ.
+fn same_but_for_ids(told: &str, printed: &str, ids: &mut BTreeMap<String, String>, line: &str) {
+    let words = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (told_words, words) = (words(told), words(printed));
+    assert_eq!(
+        told_words.len(),
+        words.len(),
+        "{line}\ntold: {told}\nprinted: {printed}"
+    );
+    for (told_word, word) in told_words.iter().zip(&words) {
+        let trim = |word: &str| word.trim_end_matches([',', ':']).to_owned();
+        let (a, b) = (trim(told_word), trim(word));
+        let is_id = |word: &str| {
+            word.len() == 8
+                && word.bytes().any(|b| b.is_ascii_digit())
+                && word
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        let varies = a.starts_with("http://")
+            || a == "forge"
+            || a.starts_with("2026-")
+            || a.ends_with('Z')
+            || a == "0s";
+        if is_id(&a) {
+            let known = ids.entry(a.clone()).or_insert_with(|| b.clone());
+            assert_eq!(*known, b, "{line}: {a}");
+        } else if !varies {
+            assert_eq!(a, b, "{line}\ntold: {told}\nprinted: {printed}");
+        }
+    }
+}
