@@ -149,6 +149,68 @@ fn the_readme_starts_with_its_two_commands() {
     }
 }
 
+/// What an agent is told to type, typed.
+#[test]
+fn the_commands_of_the_skill_work() {
+    let relay = Relay::start();
+    relay.register("boss");
+    let client = harness::Client::of(&relay);
+    for file in ["task.md", "answer.md", "build.md"] {
+        std::fs::write(client.home().join(file), "text\n").expect("a file");
+    }
+    let page = document("skills/clawlink/SKILL.md");
+    let (mut task, mut typed) = (String::new(), 0);
+    for (_, lines) in blocks(&page)
+        .iter()
+        .filter(|(language, _)| language == "sh")
+    {
+        for line in lines.lines() {
+            if task.is_empty() && line.starts_with("clawlink respond") {
+                let sent = relay.delegate("boss", "reviewer", "review it").json();
+                task = sent["message_id"].as_str().unwrap_or_default().to_owned();
+            }
+            let line = line
+                .replace(" ID ", &format!(" {task} "))
+                .replace("SENDER", "boss");
+            let output = shell(
+                &client,
+                &format!("export CLAWLINK_AGENT=reviewer text=x; {line}"),
+            );
+            assert!(
+                output.status.success(),
+                "{line}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            typed += 1;
+        }
+    }
+    assert!(typed >= 14, "{typed}");
+    assert_eq!(
+        relay
+            .poll("boss")
+            .iter()
+            .filter(|m| m["type"] == "task_response")
+            .count(),
+        3
+    );
+}
+
+/// Runs a line of a document in the client's home.
+fn shell(client: &harness::Client, line: &str) -> std::process::Output {
+    let bin = binaries::folder().display();
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("PATH={bin}:$PATH; {line}"))
+        .current_dir(client.home());
+    for (name, value) in client.command(&[]).get_envs() {
+        if let Some(value) = value {
+            shell.env(name, value);
+        }
+    }
+    shell.output().expect("a shell")
+}
+
 /// The README's session, typed as it stands there. Ids, times and machine differ.
 #[test]
 fn the_readmes_session_prints_what_the_readme_shows() {
@@ -167,23 +229,7 @@ fn the_readmes_session_prints_what_the_readme_shows() {
             let line = ids.iter().fold(line.to_owned(), |line, (told, real)| {
                 line.replace(told, real)
             });
-            let mut shell = client.command(&[]);
-            let environment: Vec<_> = shell
-                .get_envs()
-                .map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned)))
-                .collect();
-            shell = Command::new("sh");
-            let bin = binaries::folder().display();
-            shell
-                .arg("-c")
-                .arg(format!("PATH={bin}:$PATH; {line}"))
-                .current_dir(client.home());
-            for (name, value) in environment {
-                if let Some(value) = value {
-                    shell.env(name, value);
-                }
-            }
-            let output = shell.output().expect("a shell");
+            let output = shell(&client, &line);
             let printed = String::from_utf8(output.stdout).expect("text");
             assert!(
                 output.status.success(),
