@@ -24,7 +24,7 @@ pub struct FrameHead<'a> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum SocketEvent<'a> {
-    /// An agent came online that was not before.
+    /// An agent has registered, for the first time or again.
     AgentJoined {
         /// Who.
         agent: &'a AgentRecord,

@@ -173,6 +173,15 @@ fn an_error_names_the_field_and_the_call_that_is_meant() {
         200,
         "none at all is fine"
     );
+    let packed = [
+        ("Content-Type", "application/json"),
+        ("Content-Encoding", "gzip"),
+    ];
+    let reply = relay.request("POST", "/register", &packed, b"\x1f\x8b");
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (415, "unsupported_media_type")
+    );
     assert_eq!(relay.get("/").header("Cache-Control"), Some("no-store"));
     assert_eq!(relay.get("/none").header("Cache-Control"), Some("no-store"));
 }

@@ -88,8 +88,16 @@ fn a_socket_hears_who_joins_but_not_itself() {
     let joined = socket.next_of("agent_joined");
     assert_eq!(joined["agent"]["agent_id"], "b");
     assert!(joined["timestamp"].is_string());
-    relay.register("b");
-    assert!(socket.drain(A_WHILE).is_empty(), "b was there already");
+    relay.post(
+        "/register",
+        &json!({"agent_id": "b", "capabilities": ["new"]}),
+    );
+    assert_eq!(
+        socket.next_of("agent_joined")["agent"]["capabilities"],
+        json!(["new"])
+    );
+    relay.register("a");
+    assert!(socket.drain(A_WHILE).is_empty(), "itself");
 }
 
 #[test]

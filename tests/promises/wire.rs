@@ -555,3 +555,16 @@ fn health_is_a_round_trip_that_needs_no_token() {
         (200, r#"{"status":"ok"}"#)
     );
 }
+
+#[test]
+fn head_is_answered_where_nothing_is_taken_away() {
+    let relay = Relay::start();
+    relay.register("a");
+    relay.delegate("b", "a", "kept");
+    for path in ["/", "/health", "/discover", "/files"] {
+        let reply = relay.request("HEAD", path, &[], b"");
+        assert_eq!((reply.status, reply.text.as_str()), (200, ""), "{path}");
+    }
+    assert_eq!(relay.request("HEAD", "/poll/a", &[], b"").status, 405);
+    assert_eq!(relay.poll("a").len(), 1);
+}

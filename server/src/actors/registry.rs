@@ -155,9 +155,6 @@ impl Registry {
         let ttl = register
             .ttl
             .map_or(self.settings.stale_after, Duration::from_secs);
-        let was_online = known
-            .as_ref()
-            .is_some_and(|e| e.agent.presence().is_online());
         let entry = match known {
             Some(before) => {
                 let agent = before.agent.clone();
@@ -173,10 +170,8 @@ impl Registry {
             }
         };
         self.directory.insert(entry.clone());
-        if !was_online {
-            self.herald
-                .joined(&entry.record(&self.settings.common.clock));
-        }
+        self.herald
+            .joined(&entry.record(&self.settings.common.clock));
         Ok(entry)
     }
 

@@ -4,7 +4,7 @@
 use super::error::ApiError;
 use super::{Shared, State};
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use clawlink_protocol::error::ErrorCode;
@@ -86,6 +86,11 @@ fn acceptable(request: &HttpRequest) -> Result<Bound, ApiError> {
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
+    let coding = header(CONTENT_ENCODING).unwrap_or("identity");
+    if !coding.eq_ignore_ascii_case("identity") {
+        let error = format!("a body in Content-Encoding {coding} is not taken; send it as it is");
+        return Err(ApiError::new(ErrorCode::UnsupportedMediaType, error));
+    }
     let kind = header(CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if PAGE_TYPES

@@ -13,6 +13,7 @@ pub mod ws;
 
 use crate::actors::relay::Relay;
 use crate::config::Limits;
+use actix_web::guard::{Any, Get, Head};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 use error::ApiError;
 use guard::Gate;
@@ -50,20 +51,28 @@ pub const ENDPOINTS: [(&str, &str); 11] = [
 pub fn routes(config: &mut web::ServiceConfig) {
     let (get, post) = (web::get, web::post);
     config
-        .service(on("/", [get().to(watch::info)]))
-        .service(on("/health", [get().to(watch::health)]))
+        .service(on("/", [read().to(watch::info)]))
+        .service(on("/health", [read().to(watch::health)]))
         .service(on("/register", [post().to(agents::register)]))
         .service(on("/deregister", [post().to(agents::deregister)]))
-        .service(on("/discover", [get().to(agents::discover)]))
+        .service(on("/discover", [read().to(agents::discover)]))
         .service(on("/heartbeat", [post().to(agents::heartbeat)]))
         .service(on("/delegate", [post().to(messages::delegate)]))
         .service(on("/respond", [post().to(messages::respond)]))
         .service(on("/broadcast", [post().to(messages::broadcast)]))
         .service(on("/poll/{agent_id}", [get().to(messages::poll)]))
-        .service(on("/files", [get().to(files::list), post().to(files::put)]))
-        .service(on("/files/{file_key:.*}", [get().to(files::get)]))
+        .service(on(
+            "/files",
+            [read().to(files::list), post().to(files::put)],
+        ))
+        .service(on("/files/{file_key:.*}", [read().to(files::get)]))
         .service(on("/ws/{agent_id}", [get().to(ws::upgrade)]))
         .default_service(web::to(no_such_path));
+}
+
+/// What may be asked for with `HEAD` as well: it takes nothing away.
+fn read() -> Route {
+    web::route().guard(Any(Get()).or(Head()))
 }
 
 /// A path and its methods; another method is told so.
