@@ -29,9 +29,9 @@ pub(crate) fn words(failure: &Failure) -> (String, String) {
             )
         }
         Failure::Local { doing, error } => (format!("{doing}: {error}"), local_hint(error)),
-        Failure::NothingThere { what, hint } | Failure::Unable { what, hint } => {
-            (escape::line(what), escape::lines(hint))
-        }
+        Failure::NothingThere { what, hint }
+        | Failure::Conflict { what, hint }
+        | Failure::Unable { what, hint } => (escape::line(what), escape::lines(hint)),
         Failure::FoundBySearch { urls, program } => found_words(urls, program),
         Failure::NoReply {
             url,

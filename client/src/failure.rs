@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     Local { doing: String, error: io::Error },
     /// Something was looked for here and is not there.
     NothingThere { what: String, hint: String },
+    /// Several things could be meant.
+    Conflict { what: String, hint: String },
     /// This relay has no such call.
     Unable { what: String, hint: String },
     /// A relay answered a search, and it is the user who decides to trust it.
@@ -96,6 +98,7 @@ impl Failure {
                 Exit::Refused
             }
             Failure::NothingThere { .. } => Exit::NotFound,
+            Failure::Conflict { .. } => Exit::Conflict,
             Failure::FoundBySearch { .. } | Failure::NoReply { .. } => Exit::OutOfReach,
             Failure::Refused(refused) => refused_exit(&refused.refusal),
         }

@@ -27,7 +27,12 @@ impl Message {
     /// Reads a message; something that is no object has no fields.
     pub(crate) fn parse(raw: &str) -> Message {
         let fields = Object::parse(raw).unwrap_or_default();
-        let kind = fields.text("type");
+        // An original passes on the frames of a socket as they came.
+        let kind = match fields.text("type").as_str() {
+            "delegate" => "task_delegation".to_owned(),
+            "broadcast" => "knowledge_broadcast".to_owned(),
+            kind => kind.to_owned(),
+        };
         Message { fields, kind }
     }
 

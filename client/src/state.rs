@@ -97,8 +97,16 @@ impl Store {
         Object::parse(&text).map_err(|_| damaged("it holds no JSON object"))
     }
 
-    /// Changes the file: reads it anew, so that what another process wrote meanwhile stays.
+    /// Changes the file: reads it anew, so that what another process wrote meanwhile stays, and
+    /// keeps others from writing until it is done.
     pub(crate) fn edit(&self, change: impl FnOnce(&mut Object)) -> Result<(), Failure> {
+        let directory = self.file.parent().unwrap_or(&self.home);
+        self.make_directory(directory)
+            .map_err(|error| local("cannot write", &self.file, error))?;
+        // The file itself is replaced, so the lock is on its directory. It ends with its owner;
+        // where there are no locks, as on some network disks, the file is at least never torn.
+        let lock = File::open(directory);
+        let _ = lock.as_ref().map(File::lock);
         let mut state = self.load()?;
         change(&mut state);
         let mut text = state.to_raw().get().to_owned();
@@ -289,6 +297,25 @@ mod tests {
             Some("1"),
             "their fields stay"
         );
+    }
+
+    #[test]
+    fn changes_at_the_same_time_are_all_kept() {
+        let scratch = Scratch::new("parallel");
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let store = scratch.store(None);
+                scope.spawn(move || {
+                    let url = format!("http://relay{n}");
+                    let change = |s: &mut Object| remember(s, &url, &agent("id", "n"));
+                    store.edit(change).unwrap();
+                });
+            }
+        });
+        let store = scratch.store(None);
+        for n in 0..8 {
+            assert!(id_at(&store, &format!("http://relay{n}")).is_some(), "{n}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) fn normalise(text: &str) -> Result<String, UrlError> {
     if !scheme.eq_ignore_ascii_case("http") {
         return Err(("the relay URL does not begin with http://", EXAMPLE));
     }
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let authority = rest.trim_end_matches('/');
     if authority.contains(['/', '?', '#']) {
         return Err((
             "the relay URL has a path or a query after its host",

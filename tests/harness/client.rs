@@ -1,7 +1,7 @@
 //! The client, run as a user runs it, in a home of the test's own.
 
 use crate::{PATIENCE, Relay, binaries};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -74,6 +74,19 @@ impl Client {
         }
     }
 
+    /// A machine on which a session is this agent of that relay, as a Python client writes it.
+    ///
+    /// # Panics
+    /// When the state file cannot be written.
+    pub fn member(url: &str, agent_id: &str, agent_name: &str) -> Client {
+        let client = Client::at(Some(url.to_owned()));
+        std::fs::create_dir(client.folder()).expect("a folder");
+        let state = json!({"relay_url": url, "agent_id": agent_id, "agent_name": agent_name});
+        let file = client.folder().join("agent_state.json");
+        std::fs::write(file, state.to_string()).expect("a state file");
+        client
+    }
+
     /// The same with these options before every command.
     pub fn options(mut self, options: &[&str]) -> Client {
         self.options = options.iter().map(ToString::to_string).collect();
@@ -116,6 +129,34 @@ impl Client {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        command
+    }
+
+    /// A line for a shell that finds the client, ready to be changed and run.
+    pub fn shell(&self, line: &str) -> Command {
+        self.like_itself("sh", &["-c", line])
+    }
+
+    /// The same with a terminal for standard output and standard error.
+    pub fn terminal(&self, line: &str) -> Command {
+        let mut script = self.like_itself("script", &["-qec", line, "/dev/null"]);
+        script.env("TERM", "xterm");
+        script
+    }
+
+    /// Another program where the client would run.
+    fn like_itself(&self, program: &str, args: &[&str]) -> Command {
+        let own = self.command(&[]);
+        let mut command = Command::new(program);
+        command.args(args).env_clear().current_dir(self.home());
+        let set = own
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?)));
+        command.envs(set).env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", binaries::folder().display()),
+        );
+        command.stdin(Stdio::null());
         command
     }
 

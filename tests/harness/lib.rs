@@ -7,6 +7,7 @@ pub mod binaries;
 pub mod client;
 pub mod http;
 pub mod original;
+pub mod pair;
 pub mod relay;
 pub mod socket;
 pub mod stub;

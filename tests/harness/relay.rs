@@ -195,6 +195,24 @@ impl Relay {
         Duration::from_millis(ticks * 10)
     }
 
+    /// Stops it where it stands: it takes connections and does nothing any more.
+    ///
+    /// # Panics
+    /// When it goes on all the same.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let threads = format!("/proc/{}/task", self.pid());
+        let stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+            let stat =
+                thread.and_then(|thread| std::fs::read_to_string(thread.path().join("stat")));
+            stat.is_ok_and(|stat| stat.contains(") T "))
+        };
+        eventually("every thread of the relay has stopped", || {
+            let threads = std::fs::read_dir(&threads).expect("its threads");
+            threads.into_iter().all(stopped).then_some(())
+        });
+    }
+
     /// Ends it at once, as a crash would.
     pub fn end(self) {
         drop(self);

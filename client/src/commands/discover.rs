@@ -1,8 +1,10 @@
 //! `discover`.
 
 use super::{Done, json_lines, shown, span};
+use crate::api::Reply;
 use crate::args;
 use crate::escape;
+use crate::failure::Failure;
 use crate::json::Object;
 use crate::output;
 use crate::session::Session;
@@ -17,11 +19,24 @@ const COLUMNS: [Column; 6] = [
     Column("SEEN", true),
 ];
 
-pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
+/// The list of agents, as the relay gives it.
+fn list(session: &Session) -> Result<Reply, Failure> {
     let reply = session.get("/discover")?;
-    if reply.fields.raw("agents").is_none() {
-        return Err(session.not_a_relay("its list of agents is missing"));
+    match reply.fields.raw("agents") {
+        Some(_) => Ok(reply),
+        None => Err(session.not_a_relay("its list of agents is missing")),
     }
+}
+
+/// The agents that are online.
+pub(super) fn online(session: &Session) -> Result<Vec<Object>, Failure> {
+    let raws = list(session)?.fields.list("agents");
+    let agents = raws.iter().filter_map(|raw| Object::parse(raw.get()).ok());
+    Ok(agents.collect())
+}
+
+pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
+    let reply = list(session)?;
     let wanted = |agent: &Object| match &args.cap {
         Some(capability) => agent.texts("capabilities").contains(capability),
         None => true,

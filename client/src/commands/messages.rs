@@ -1,18 +1,20 @@
 //! `delegate`, `respond`, `broadcast`.
 
-use super::{Done, json_line, shown, span};
+use super::{Done, discover, json_line, shown, span};
 use crate::args;
 use crate::failure::{Failure, usage};
 use crate::input;
 use crate::json::Object;
 use crate::session::Session;
+use crate::state::Identity;
+use crate::{escape, output};
 use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
-use clawlink_protocol::name::MessageId;
+use clawlink_protocol::name::{MessageId, Word};
 use serde_json::value::RawValue;
 
 pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
     let identity = session.identity()?;
-    let to_agent = input::word("--to", &args.to)?;
+    let to_agent = addressee(session, &identity, &args.to)?;
     let context = context(args.context, args.context_file)?;
     let task = input::body("--task", args.task, args.task_file)?;
     let reply = session.post(
@@ -41,6 +43,38 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
         shown(fields, "message_id"),
         presence(fields)
     ))
+}
+
+/// Who is meant. The original knows no names: there this program looks the name up itself, and
+/// says so where it finds nobody, because that relay keeps mail for whatever id it is given.
+fn addressee(session: &Session, identity: &Identity, to: &str) -> Result<Word, Failure> {
+    let given = input::word("--to", to)?;
+    if !identity.entry.is_true("original") {
+        return Ok(given);
+    }
+    let agents = discover::online(session)?;
+    if agents.iter().any(|agent| agent.text("agent_id") == to) {
+        return Ok(given);
+    }
+    let bearers: Vec<String> = agents
+        .iter()
+        .filter(|agent| agent.text("name") == to)
+        .map(|agent| agent.text("agent_id"))
+        .collect();
+    match &bearers[..] {
+        [] => {
+            output::note(&format!(
+                "nobody who is online has the id or name {}; this relay does not say whether the id exists",
+                escape::line(to)
+            ));
+            Ok(given)
+        }
+        [id] => input::word("--to", id),
+        several => Err(Failure::Conflict {
+            what: format!("{} agents bear the name \"{to}\"", several.len()),
+            hint: format!("use one of these ids instead: {}", several.join(" ")),
+        }),
+    }
 }
 
 fn context(value: Option<String>, file: Option<String>) -> Result<Option<Box<RawValue>>, Failure> {
@@ -74,7 +108,7 @@ fn presence(fields: &Object) -> String {
 
 pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
     let identity = session.identity()?;
-    let to_agent = input::word("--to", &args.to)?;
+    let to_agent = addressee(session, &identity, &args.to)?;
     let message_id = MessageId::parse(&args.msg_id).map_err(|why| {
         usage(
             format!("--msg-id {why}"),

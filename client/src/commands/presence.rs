@@ -12,6 +12,11 @@ use crate::session::Session;
 use crate::state::{Identity, set_optional};
 use clawlink_protocol::agents::{AboutAgent, Register, TTL_RANGE};
 use clawlink_protocol::name::{AgentId, Word};
+use std::fs::File;
+use std::io::Read;
+
+const ID_ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+const ID_LENGTH: usize = 8;
 
 pub(super) fn register(session: &Session, args: args::Register) -> Done {
     let name = input::word("--name", &args.name)?;
@@ -34,7 +39,9 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
     entry.set_or_remove("capabilities", capabilities.map(|list| json::write(&list)));
     set_optional(&mut entry, "description", args.description.as_deref());
     entry.set_or_remove("ttl", args.ttl.map(|ttl| json::write(&ttl)));
-    let id = session.known()?.map(|identity| identity.id);
+    // The id is our own from the first request on: one whose reply was lost is sent again, and
+    // must not leave a second agent behind.
+    let id = session.known()?.map(|identity| identity.id).or_else(new_id);
     let (identity, reply) = enroll(session, id, entry)?;
     if session.json {
         return Ok(json_line(&reply));
@@ -188,9 +195,43 @@ pub(super) fn deregister(session: &Session) -> Done {
     Ok(text)
 }
 
+/// A new id: characters that a model copies right, drawn by the system. Where it has no source
+/// of randomness the relay makes the id.
+fn new_id() -> Option<AgentId> {
+    let mut random = [0; 64];
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut random))
+        .ok()?;
+    // Without the bytes at the end every character is as likely as any other.
+    let whole_rounds = 256 - 256 % ID_ALPHABET.len();
+    let bytes = random.into_iter().map(usize::from);
+    let drawn: String = bytes
+        .filter(|byte| *byte < whole_rounds)
+        .map(|byte| char::from(ID_ALPHABET[byte % ID_ALPHABET.len()]))
+        .take(ID_LENGTH)
+        .collect();
+    AgentId::parse(&drawn).ok()
+}
+
 /// This machine's name, where the system tells it.
 fn machine() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_id_is_short_plain_and_never_the_same() {
+        let ids: Vec<String> = (0..100).map(|_| new_id().unwrap().to_string()).collect();
+        for id in &ids {
+            assert_eq!(id.len(), ID_LENGTH);
+            assert!(id.bytes().all(|b| ID_ALPHABET.contains(&b)), "{id}");
+        }
+        let different: std::collections::BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
+    }
 }
