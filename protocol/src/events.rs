@@ -6,7 +6,6 @@ use crate::messages::{Broadcast, Delegate, Respond};
 use crate::name::{AgentId, MessageId, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 
 /// The part of a client's frame that says what it is. The rest is the body of the HTTP call of
 /// the same name, without `from_agent`, which the relay sets itself.
@@ -14,10 +13,20 @@ use std::borrow::Cow;
 pub struct FrameHead<'a> {
     /// `heartbeat`, `delegate`, `respond` or `broadcast`.
     #[serde(borrow, default, rename = "type")]
-    pub kind: Option<Cow<'a, str>>,
+    pub kind: Option<&'a RawValue>,
     /// With it the frame is always answered, and the answer carries it. Any JSON value.
     #[serde(borrow, default, rename = "ref")]
     pub reference: Option<&'a RawValue>,
+}
+
+impl FrameHead<'_> {
+    /// The word that says what the frame is; empty where there is none.
+    pub fn kind(&self) -> &str {
+        let text = self.kind.map_or("", RawValue::get);
+        text.strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'))
+            .unwrap_or_default()
+    }
 }
 
 /// What the relay writes onto a socket besides messages.

@@ -137,6 +137,13 @@ word_type!(
     FileKey, is_file_key, BAD_KEY
 );
 
+impl From<&AgentId> for Word {
+    /// Every id is a word.
+    fn from(id: &AgentId) -> Word {
+        Word(id.0.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -66,62 +66,20 @@ pub enum End {
 impl Server {
     /// Starts the actors. Needs a running actix system.
     pub fn new(config: Config) -> Result<Server, StartupError> {
-        let mut random = [0u64; 3];
-        for word in &mut random {
-            *word = getrandom::u64()
-                .map_err(|error| StartupError::System(std::io::Error::other(error.to_string())))?;
-        }
-        let ids = Arc::new(Ids::new([random[0], random[1]]));
-        let epoch = Ids::new([random[2], random[0]]).next();
         let machine = gethostname::gethostname().to_string_lossy().into_owned();
-        let clock = Clock::start();
-        let online = Arc::new(AtomicUsize::new(0));
         let lifeline = Lifeline::default();
-        let directory = Arc::new(Directory::default());
         let arbiters = Arc::new(Arbiters::default());
-        let herald = Herald::start(directory.clone(), config.log, lifeline.clone());
-        let library = Library::start(config.shelf, herald.clone(), lifeline.clone());
-        let settings = Settings {
-            common: Common {
-                clock,
-                inbox: config.inbox,
-                reap_after: config.reap_after,
-                online: online.clone(),
-            },
-            stale_after: config.stale_after,
-            agents_limit: config.agents_limit,
-        };
-        let registry = Registry::start(
-            settings,
-            directory.clone(),
-            arbiters.clone(),
-            herald.clone(),
-            ids.clone(),
-            lifeline.clone(),
-        );
-        let allowed = Allowed::new(
-            &machine,
-            config.allow_host.clone(),
-            config.allow_origin.clone(),
-        );
+        let relay = start_actors(&config, &arbiters, &lifeline)?;
+        let (hosts, origins) = (config.allow_host.clone(), config.allow_origin.clone());
         let gate = Gate {
-            allowed,
+            allowed: Allowed::new(&machine, hosts, origins),
             token: config.token.clone(),
         };
-        let relay = Relay {
-            clock,
-            epoch,
-            directory,
-            registry,
-            herald,
-            library,
-            ids,
-            online,
-        };
+        let limits = config.limits;
         let state = web::Data::new(State {
             relay,
             gate,
-            limits: config.limits,
+            limits,
         });
         Ok(Server {
             config,
@@ -190,6 +148,55 @@ impl Server {
     }
 }
 
+/// Starts the hubs, each with what it works with.
+fn start_actors(
+    config: &Config,
+    arbiters: &Arc<Arbiters>,
+    lifeline: &Lifeline,
+) -> Result<Relay, StartupError> {
+    let mut random = [0u64; 3];
+    for word in &mut random {
+        *word = getrandom::u64()
+            .map_err(|error| StartupError::System(std::io::Error::other(error.to_string())))?;
+    }
+    let ids = Arc::new(Ids::new([random[0], random[1]]));
+    let epoch = Ids::new([random[2], random[0]]).next();
+    let clock = Clock::start();
+    let online = Arc::new(AtomicUsize::new(0));
+    let directory = Arc::new(Directory::default());
+    let herald = Herald::start(directory.clone(), config.log, lifeline.clone());
+    let library = Library::start(config.shelf, herald.clone(), lifeline.clone());
+    let common = Common {
+        clock,
+        inbox: config.inbox,
+        reap_after: config.reap_after,
+        online: online.clone(),
+    };
+    let settings = Settings {
+        common,
+        stale_after: config.stale_after,
+        agents_limit: config.agents_limit,
+    };
+    let registry = Registry::start(
+        settings,
+        directory.clone(),
+        arbiters.clone(),
+        herald.clone(),
+        ids.clone(),
+        lifeline.clone(),
+    );
+    Ok(Relay {
+        clock,
+        epoch,
+        directory,
+        registry,
+        herald,
+        library,
+        ids,
+        online,
+    })
+}
+
 /// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor
 /// a socket's actor would notice.
 fn prepare(connection: &dyn Any, dead_peer_after: Duration) {
@@ -242,11 +249,12 @@ impl Running {
         };
         info!("ending");
         self.lifeline.end();
-        self.state.relay.herald.dismiss_all().await;
-        self.handle.stop(end == End::Asked).await;
+        // Nobody should still find a relay that takes no more connections.
         if let Some(announcement) = self.announcement {
             announcement.stop();
         }
+        self.state.relay.herald.dismiss_all().await;
+        self.handle.stop(end == End::Asked).await;
         end
     }
 }

@@ -185,6 +185,7 @@ fn no_request_makes_the_relay_fail() {
         "[]".to_owned(),
         r#"["b","a",1,{},"normal"]"#.to_owned(),
         "null".to_owned(),
+        "\"text\"".to_owned(),
         task(&deep),
         task(r#""\ud800""#),
         task("1e999"),
@@ -212,7 +213,7 @@ fn no_request_makes_the_relay_fail() {
     for path in [
         "/poll/%00",
         "/poll/a%2Fb",
-        "/files/%FF",
+        "/files/%ff",
         "/files/%",
         "/ws/%ff",
         "/%",

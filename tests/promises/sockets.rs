@@ -156,8 +156,10 @@ fn a_frame_with_a_ref_is_always_answered() {
         (&json!({"n": 2}), &json!("error"))
     );
     assert_eq!(reply["code"], "unknown_agent");
-    socket.send(&json!({"ref": 9}));
-    assert_eq!(socket.next_of("reply")["ref"], 9);
+    for odd in [json!({"ref": 9}), json!({"ref": 9, "type": 5})] {
+        socket.send(&odd);
+        assert_eq!(socket.next_of("reply")["ref"], 9);
+    }
     socket.send(&json!({"type": "heartbeat", "ref": 3}));
     assert_eq!(
         socket.next_of("reply"),
@@ -277,4 +279,61 @@ fn fragments_make_one_frame() {
     socket.write(&frame(0x80, &text[cut..]));
     let polled = eventually("it arrives", || relay.poll("b").into_iter().next());
     assert_eq!(polled["task"], "Größe");
+}
+
+/// Tasks for `to`, in frames as a client writes them.
+fn delegations(to: &str, count: usize) -> Vec<u8> {
+    let text = json!({"type": "delegate", "to_agent": to, "task": "t"}).to_string();
+    harness::socket::frame(0x81, text.as_bytes()).repeat(count)
+}
+
+#[test]
+fn frames_sent_just_before_the_end_all_count() {
+    use harness::socket::{RawSocket, frame};
+    let relay = Relay::with(&["--inbox-limit", "10000"]);
+    relay.register("goodbye");
+    relay.register("silent");
+    let rounds = 100;
+    for round in 0..rounds {
+        let mut socket = RawSocket::open(relay.address, &format!("a{}", round % 7));
+        let goodbye = frame(0x88, &1000u16.to_be_bytes());
+        assert!(socket.write(&[delegations("goodbye", 3), goodbye].concat()));
+        drop(socket);
+        let mut socket = RawSocket::open(relay.address, &format!("b{}", round % 7));
+        assert!(socket.write(&delegations("silent", 3)));
+        drop(socket);
+    }
+    for to in ["goodbye", "silent"] {
+        let mut arrived = 0;
+        eventually("every frame has arrived", || {
+            arrived += relay.poll(to).len();
+            (arrived == 3 * rounds).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_goodbye_confirms_even_when_the_connection_ends_with_it() {
+    use harness::socket::{RawSocket, frame};
+    let relay = Relay::start();
+    for round in 0..50 {
+        let name = format!("a{round}");
+        relay.register(&name);
+        relay.delegate("b", &name, "read");
+        let mut socket = RawSocket::open(relay.address, &name);
+        // The first byte of the message: it is here.
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut socket.0, &mut byte).unwrap();
+        assert!(socket.write(&frame(0x88, &1000u16.to_be_bytes())));
+        drop(socket);
+        relay.delegate("b", &name, "later");
+        let polled = eventually("the later one waits", || {
+            let polled = relay.poll(&name);
+            polled
+                .iter()
+                .any(|message| message["task"] == "later")
+                .then_some(polled)
+        });
+        assert_eq!(polled.len(), 1, "round {round}: {polled:?}");
+    }
 }

@@ -8,9 +8,10 @@ use super::socket::{Deliver, Dismiss, SocketHandle};
 use crate::core::inbox::{Inbox, Portion, Seq};
 use crate::core::message::Envelope;
 use crate::core::presence::Presence;
-use crate::core::window::{Mark, Window};
+use crate::core::window::Window;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 use handle::{AgentHandle, Door, Session};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub type SessionId = u64;
 #[derive(Debug)]
 pub struct Belongings {
     inbox: Inbox,
+    /// Taken from the door, not yet in the inbox.
+    arrived: VecDeque<(Seq, Arc<Envelope>)>,
     seat: Option<Seat>,
     sessions: SessionId,
     /// Runs that ended in a panic.
@@ -32,6 +35,7 @@ impl Belongings {
     pub fn new(door: &Door) -> Self {
         Belongings {
             inbox: Inbox::new(door.limits()),
+            arrived: VecDeque::new(),
             seat: None,
             sessions: 0,
             panics: 0,
@@ -40,7 +44,7 @@ impl Belongings {
 
     /// Messages that nobody has confirmed.
     pub fn unread(&self) -> usize {
-        self.inbox.len()
+        self.inbox.len() + self.arrived.len()
     }
 
     /// The agent is gone for good: its socket closes, nothing is admitted any more.
@@ -91,6 +95,13 @@ impl Agent {
         }
     }
 
+    /// What the run before had taken out and lost in a panic goes back to its places. What is in
+    /// flight to the socket stays there.
+    fn recover(&mut self) {
+        let Belongings { inbox, seat, .. } = self.own();
+        inbox.put_back_unless(|seq| seat.as_ref().is_some_and(|seat| seat.window.holds(seq)));
+    }
+
     fn own(&mut self) -> &mut Belongings {
         self.own.get_or_insert_with(|| Belongings::new(&self.door))
     }
@@ -101,17 +112,36 @@ impl Agent {
         let arrived = self.door.take_arrivals();
         let ended = self.door.ended_session();
         let own = self.own();
-        for (seq, envelope) in arrived {
+        // Owned before it is worked on, so that a panic on the way loses nothing of it.
+        own.arrived.extend(arrived);
+        while let Some((seq, envelope)) = own.arrived.pop_front() {
             own.inbox.accept(seq, envelope);
         }
-        if own.seat.as_ref().is_some_and(|seat| seat.session <= ended) {
+        self.note_read();
+        if self
+            .own()
+            .seat
+            .as_ref()
+            .is_some_and(|seat| seat.session <= ended)
+        {
             self.vacate();
         }
         self.pump();
     }
 
+    /// What the socket's peer has read leaves for good.
+    fn note_read(&mut self) {
+        let door = self.door.clone();
+        let Some(seat) = &mut self.own().seat else {
+            return;
+        };
+        let read = seat.window.confirm(door.confirmed(seat.session));
+        self.confirm(read);
+    }
+
     /// The socket has ended: what it never confirmed goes back to its places.
     fn vacate(&mut self) -> Option<SocketHandle> {
+        self.note_read();
         let own = self.own();
         let seat = own.seat.take()?;
         for seq in seat.window.abandon() {
@@ -183,6 +213,7 @@ impl Actor for Agent {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.recover();
         self.settle();
         self.rearm(ctx);
     }
@@ -286,28 +317,6 @@ impl Handler<Attach> for Agent {
         self.settle();
         self.rearm(ctx);
         actix::MessageResult(session)
-    }
-}
-
-/// The peer has answered the ping that followed everything before this mark.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Confirm {
-    session: SessionId,
-    mark: Mark,
-}
-
-impl Handler<Confirm> for Agent {
-    type Result = ();
-    fn handle(&mut self, msg: Confirm, _: &mut Self::Context) {
-        let Some(seat) = &mut self.own().seat else {
-            return;
-        };
-        if seat.session == msg.session {
-            let read = seat.window.confirm(msg.mark);
-            self.confirm(read);
-            self.settle();
-        }
     }
 }
 

@@ -22,6 +22,8 @@ use tracing::{error, info};
 const DEPARTED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Departed ids remembered; the oldest is forgotten first.
 const DEPARTED_MAX: usize = 100_000;
+/// Characters of its id in the name of an agent that gives itself none.
+const DEFAULT_NAME: usize = 4;
 /// Panics after which an agent is given up: a fault that its own mail triggers would go on.
 const PANICS_MAX: u32 = 100;
 
@@ -113,6 +115,20 @@ impl Registry {
             && (self.directory.get(name).is_some() || self.departed.contains_key(name))
     }
 
+    /// The name of an agent that gives itself none: of four characters of its id, or of more where
+    /// that is another's id.
+    fn default_name(&self, id: &AgentId) -> Word {
+        let lengths = DEFAULT_NAME..=id.as_str().len().max(DEFAULT_NAME);
+        let names = lengths.map(|length| {
+            let piece: String = id.as_str().chars().take(length).collect();
+            format!("agent-{piece}")
+        });
+        let free = names.into_iter().find(|name| !self.name_is_an_id(name, id));
+        let free = free.and_then(|name| Word::parse(&name).ok());
+        // All of them are ids: its own id is the one name that is nobody else's.
+        free.unwrap_or_else(|| id.into())
+    }
+
     fn new_id(&self) -> AgentId {
         loop {
             if let Ok(id) = AgentId::parse(&self.ids.next())
@@ -137,7 +153,7 @@ impl Registry {
                 return Err(NotRegistered::NameIsAnId);
             }
             Some(name) => name,
-            None => default_name(&id),
+            None => self.default_name(&id),
         };
         let limit = self.settings.agents_limit;
         if known.is_none() && self.directory.len() >= limit {
@@ -187,13 +203,6 @@ impl Registry {
         entry.agent.leave();
         true
     }
-}
-
-/// The name of an agent that gives itself none.
-fn default_name(id: &AgentId) -> Word {
-    let short: String = id.as_str().chars().take(4).collect();
-    // An id's characters are a name's too.
-    Word::parse(&format!("agent-{short}")).unwrap_or_else(|_| unreachable!("an id is a word"))
 }
 
 impl Actor for Registry {

@@ -4,9 +4,10 @@
 use super::agent::handle::AgentHandle;
 use super::agent::{Batch, handle::Gone};
 use super::clock::{Clock, timestamp};
-use super::directory::{Directory, Entry, Unresolved};
+use super::directory::{Directory, Entry};
 use super::herald::HeraldHandle;
 use super::library::{LibraryHandle, NotSaved, Put};
+use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
 use crate::core::ids::Ids;
 use crate::core::inbox::NotAdmitted;
@@ -14,7 +15,7 @@ use crate::core::json;
 use crate::core::message::{Envelope, Kind};
 use crate::core::shelf::{Content, ShelfError};
 use clawlink_protocol::agents::{AgentRecord, Register, TTL_RANGE};
-use clawlink_protocol::error::{ErrorBody, ErrorCode};
+use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::files::PutFile;
 use clawlink_protocol::messages::{
     Broadcast, BroadcastSent, Delegate, Delegated, Outgoing, Priority, Recipient, Respond,
@@ -48,63 +49,6 @@ pub struct Relay {
     pub ids: Arc<Ids>,
     /// How many agents are online.
     pub online: Arc<AtomicUsize>,
-}
-
-/// Why a call was refused: the body of its reply.
-#[derive(Debug)]
-pub struct Refused(pub Box<ErrorBody>);
-
-impl Refused {
-    /// A refusal of this code, in a sentence.
-    pub fn new(code: ErrorCode, error: impl Into<String>) -> Self {
-        Refused(Box::new(ErrorBody {
-            error: error.into(),
-            code: Some(code),
-            ..ErrorBody::default()
-        }))
-    }
-
-    /// The request is not what the call takes.
-    pub fn bad_request(error: impl Into<String>) -> Self {
-        Refused::new(ErrorCode::BadRequest, error)
-    }
-
-    fn unknown(address: &str, did_you_mean: Vec<String>) -> Self {
-        let hint = match did_you_mean.first() {
-            Some(near) => format!("did you mean \"{near}\"? "),
-            None => String::new(),
-        };
-        let mut refused = Refused::new(
-            ErrorCode::UnknownAgent,
-            format!(
-                "no agent \"{address}\" is registered; {hint}GET /discover lists who is online"
-            ),
-        );
-        refused.0.did_you_mean = Some(did_you_mean);
-        refused
-    }
-
-    fn unresolved(address: &str, why: Unresolved) -> Self {
-        match why {
-            Unresolved::Unknown { did_you_mean } => Refused::unknown(address, did_you_mean),
-            Unresolved::Ambiguous { candidates, count } => {
-                let mut refused = Refused::new(
-                    ErrorCode::AmbiguousAgent,
-                    format!("{count} agents bear the name \"{address}\"; address one by its id"),
-                );
-                refused.0.candidates = Some(candidates);
-                refused.0.candidates_count = Some(count);
-                refused
-            }
-        }
-    }
-
-    fn unavailable(what: &str) -> Self {
-        Refused::new(
-            ErrorCode::Unavailable,
-            format!("{what} did not answer; try again"),
-        )
-    }
 }
 
 /// A body that must be there and be readable.

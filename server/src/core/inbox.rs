@@ -271,9 +271,10 @@ impl Inbox {
         }
     }
 
-    /// Puts everything in hand back.
-    pub fn put_all_back(&mut self) {
-        for seq in self.in_hand.keys().copied().collect::<Vec<_>>() {
+    /// Puts everything in hand back, but what somebody is known to hold.
+    pub fn put_back_unless(&mut self, held: impl Fn(Seq) -> bool) {
+        let lost = self.in_hand.keys().copied().filter(|&seq| !held(seq));
+        for seq in lost.collect::<Vec<_>>() {
             self.put_back(seq);
         }
     }

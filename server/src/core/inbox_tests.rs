@@ -16,7 +16,7 @@ enum Op {
     Take(usize, usize, bool),
     Confirm(usize),
     PutBack(usize),
-    PutAllBack,
+    PutBackUnless(usize),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -28,7 +28,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (1usize..5, 1usize..60, any::<bool>()).prop_map(|(n, b, one)| Op::Take(n, b, one)),
         3 => (0usize..8).prop_map(Op::Confirm),
         2 => (0usize..8).prop_map(Op::PutBack),
-        1 => Just(Op::PutAllBack),
+        1 => (0usize..8).prop_map(Op::PutBackUnless),
     ]
 }
 
@@ -198,12 +198,12 @@ impl Pair {
                     .filter(|e| e.seq == seq)
                     .for_each(|e| e.in_hand = false);
             }
-            Op::PutAllBack => {
-                self.inbox.put_all_back();
-                self.model
-                    .entries
-                    .iter_mut()
-                    .for_each(|e| e.in_hand = false);
+            Op::PutBackUnless(n) => {
+                let held = self.pick(n);
+                self.inbox.put_back_unless(|seq| Some(seq) == held);
+                for entry in &mut self.model.entries {
+                    entry.in_hand &= Some(entry.seq) == held;
+                }
             }
         }
         Ok(())
@@ -222,7 +222,8 @@ proptest! {
         }
         prop_assert_eq!(pair.inbox.take_missed(), pair.model.missed);
         // In the end everything that is left comes out once, in order, and leaves nothing behind.
-        pair.apply(Op::PutAllBack)?;
+        pair.inbox.put_back_unless(|_| false);
+        pair.model.entries.iter_mut().for_each(|e| e.in_hand = false);
         let left = pair.inbox.take(Portion::ALL);
         prop_assert_eq!(left.iter().map(|t| t.0).collect::<Vec<_>>(), pair.model.take(Portion::ALL));
         for (seq, _) in left {

@@ -1,65 +1,83 @@
 //! Whether a JSON text is one that every reader can read.
 //!
 //! A body is passed on as its sender wrote it, so the relay must not take what would break the
-//! recipient's parser: a lone surrogate, a number beyond a double, nesting beyond 128.
+//! recipient's parser: a lone surrogate, a number beyond a double, deep nesting.
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// Parses to nothing what [`serde_json::Value`] would take, and fails where that would fail.
-pub struct Sound;
+/// Nesting at most. A reader that takes 128 levels, as many do, meets a body inside a message
+/// inside a list inside a reply.
+pub const DEPTH_MAX: usize = 120;
 
-impl<'de> Deserialize<'de> for Sound {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Sound)
+/// Parses to nothing what every reader can read; `0` is how much deeper it may go.
+#[derive(Clone, Copy)]
+struct Sound(usize);
+
+impl Sound {
+    fn inside<E: Error>(self) -> Result<Sound, E> {
+        let deeper = self.0.checked_sub(1).map(Sound);
+        deeper.ok_or_else(|| E::custom(format_args!("nested deeper than {DEPTH_MAX}")))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Sound {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Sound {
-    type Value = Sound;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Sound, E> {
-        Ok(Sound)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Sound, E> {
-        Ok(Sound)
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Sound, E> {
-        Ok(Sound)
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Sound, E> {
-        Ok(Sound)
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Sound, E> {
-        Ok(Sound)
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Sound, E> {
-        Ok(Sound)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Sound, A::Error> {
-        while items.next_element::<Sound>()?.is_some() {}
-        Ok(Sound)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        while items.next_element_seed(inside)?.is_some() {}
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Sound, A::Error> {
-        while entries.next_entry::<Sound, Sound>()?.is_some() {}
-        Ok(Sound)
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        while entries.next_entry_seed(inside, inside)?.is_some() {}
+        Ok(())
     }
 }
 
 /// Says why a JSON text cannot be passed on, if it cannot.
 pub fn check(text: &str) -> Result<(), serde_json::Error> {
-    serde_json::from_str::<Sound>(text).map(|Sound| ())
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Sound(DEPTH_MAX).deserialize(&mut deserializer)?;
+    deserializer.end()
 }
 
 #[cfg(test)]
@@ -86,9 +104,17 @@ mod tests {
             r#""\u0000\ud83e\udd9e""#,
             "123456789012345678901234567890",
             r#"{"a":1,"a":2}"#,
-            &format!("{}1{}", "[".repeat(100), "]".repeat(100)),
+            &format!("{}1{}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX)),
         ] {
             assert!(check(text).is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_passes_can_be_read_inside_a_reply() {
+        let deep = |levels| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let reply = format!(r#"{{"messages":[{{"task":{}}}]}}"#, deep(DEPTH_MAX));
+        assert!(serde_json::from_str::<serde_json::Value>(&reply).is_ok());
+        assert!(check(&deep(DEPTH_MAX + 1)).is_err());
     }
 }

@@ -58,6 +58,9 @@ pub struct File {
     pub updated_at: String,
 }
 
+/// Bytes that a file counts beside its content, key and type, so that empty ones are bounded too.
+pub const FILE_OVERHEAD: usize = 256;
+
 /// Why a file was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShelfError {
@@ -106,7 +109,11 @@ impl Shelf {
             });
         }
         let before = self.files.get(&key);
-        let bytes = self.bytes - before.map_or(0, |f| f.content.size()) + content.size();
+        let counted = |content: &Content, file_type: &str| {
+            FILE_OVERHEAD + key.as_str().len() + file_type.len() + content.size()
+        };
+        let freed = before.map_or(0, |file| counted(&file.content, &file.file_type));
+        let bytes = self.bytes - freed + counted(&content, &file_type);
         if bytes > self.limits.total {
             return Err(ShelfError::ShelfFull {
                 limit: self.limits.total,
@@ -170,7 +177,7 @@ mod tests {
     fn versions_count_from_one_for_each_key() {
         let mut shelf = Shelf::new(ShelfLimits {
             file: 10,
-            total: 100,
+            total: 10_000,
         });
         assert_eq!(put(&mut shelf, "a", "1"), Ok(1));
         assert_eq!(put(&mut shelf, "a", ""), Ok(2));
@@ -181,10 +188,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_changes_nothing() {
-        let mut shelf = Shelf::new(ShelfLimits {
-            file: 10,
-            total: 15,
-        });
+        let own = |keys: usize| keys * (FILE_OVERHEAD + "a".len() + "text".len());
+        let total = own(2) + 15;
+        let mut shelf = Shelf::new(ShelfLimits { file: 10, total });
         put(&mut shelf, "a", "0123456789").unwrap();
         assert_eq!(
             put(&mut shelf, "a", "0123456789x"),
@@ -192,7 +198,7 @@ mod tests {
         );
         assert_eq!(
             put(&mut shelf, "b", "012345"),
-            Err(ShelfError::ShelfFull { limit: 15 })
+            Err(ShelfError::ShelfFull { limit: total })
         );
         assert_eq!(put(&mut shelf, "b", "01234"), Ok(1));
         assert_eq!(
@@ -200,14 +206,22 @@ mod tests {
             Ok(2),
             "a shorter version frees room"
         );
-        assert_eq!(put(&mut shelf, "c", "012345678"), Ok(1));
+        assert_eq!(put(&mut shelf, "b", "0123456789"), Ok(2));
+    }
+
+    #[test]
+    fn empty_files_are_bounded_too() {
+        let total = 100 * (FILE_OVERHEAD + 2 + "text".len());
+        let mut shelf = Shelf::new(ShelfLimits { file: 10, total });
+        let saved = (10..200).filter(|n| put(&mut shelf, &format!("{}", n % 1000), "").is_ok());
+        assert!((99..=100).contains(&saved.count()));
     }
 
     #[test]
     fn a_listing_goes_on_after_a_key() {
         let mut shelf = Shelf::new(ShelfLimits {
             file: 10,
-            total: 100,
+            total: 10_000,
         });
         for key in ["c", "a", "b/x", "b"] {
             put(&mut shelf, key, "x").unwrap();

@@ -11,6 +11,7 @@ use clawlink_protocol::error::ErrorCode;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -42,8 +43,10 @@ impl Body {
 /// Reads a call; an error says which field is wrong.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     // An array would do for the parser, its elements taken as the fields in turn.
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        let error = "an array is not understood; send a JSON object";
+    if bytes.trim_ascii_start().first() != Some(&b'{')
+        && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+    {
+        let error = "the body is JSON, but no object; send {\"field\": value}";
         return Err(ApiError::bad_request(error));
     }
     serde_json::from_slice(bytes).map_err(|error| not_understood::<T>(bytes, &error))

@@ -1,6 +1,6 @@
 //! From a code to a status: the one `match`. What each code means stands in `docs/errors.md`.
 
-use crate::actors::relay::Refused;
+use crate::actors::refused::Refused;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};

@@ -28,8 +28,19 @@ pub async fn put(
 }
 
 /// `GET /files/{file_key}`
-pub async fn get(state: Shared, key: Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn get(
+    state: Shared,
+    request: HttpRequest,
+    key: Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let text = key.into_inner();
+    // A path that is not UTF-8 arrives with replacement characters, which somebody's key may hold.
+    if text.contains(char::REPLACEMENT_CHARACTER)
+        && !request.path().to_ascii_uppercase().contains("%EF%BF%BD")
+        && !request.path().contains(char::REPLACEMENT_CHARACTER)
+    {
+        return Err(ApiError::bad_request("file_key: not UTF-8"));
+    }
     let key =
         FileKey::parse(&text).map_err(|why| ApiError::bad_request(format!("file_key: {why}")))?;
     let Some(file) = state.relay.library.get(key).await else {

@@ -19,10 +19,10 @@ use crate::core::window::{Mark, WINDOW_COUNT};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
 };
-use actix_http::ws::Item;
+use actix_http::ws::{Codec, Item};
 use actix_web::error::PayloadError;
 use actix_web::web::{Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse};
 use actix_web_actors::ws::{
     self, CloseCode, CloseReason, Message, ProtocolError, WebsocketContext,
 };
@@ -33,7 +33,8 @@ use clawlink_protocol::events::{
     BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
 };
 use clawlink_protocol::name::AgentId;
-use futures_util::Stream;
+use futures_util::stream::poll_fn;
+use futures_util::{Stream, StreamExt};
 use serde_json::value::RawValue;
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -41,6 +42,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// Pings of a socket that is idle.
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -59,7 +61,7 @@ pub async fn upgrade(
     let id = agent_id(&id)?;
     speaks_for(&request, &id);
     // Judged before anybody is registered for it.
-    ws::handshake(&request).map_err(|error| {
+    let mut response = ws::handshake(&request).map_err(|error| {
         ApiError::bad_request(format!("this path speaks WebSocket only: {error}"))
     })?;
     let agent = state.relay.agent(&id, peer(&request)).await?;
@@ -82,10 +84,30 @@ pub async fn upgrade(
         guard: FrameGuard::new(limit),
         verdict,
     };
-    ws::WsResponseBuilder::new(socket, &request, guarded)
-        .frame_size(limit)
-        .start()
-        .map_err(|error| ApiError::bad_request(error.to_string()))
+    let codec = Codec::new().max_size(limit);
+    Ok(response.streaming(detached(WebsocketContext::with_codec(
+        socket, guarded, codec,
+    ))))
+}
+
+/// Runs a session beside the response that carries its frames. When the connection ends the
+/// response is dropped at once; the session goes on until it has worked off what had come.
+///
+/// While the peer does not read, the session stands still: what it may hold is bounded by the
+/// window and by its channel, and it goes on when the connection does, or ends.
+fn detached<S>(frames: S) -> impl Stream<Item = Result<Bytes, Error>> + use<S>
+where
+    S: Stream<Item = Result<Bytes, Error>> + 'static,
+{
+    let (out, mut connection) = mpsc::channel(1);
+    actix_web::rt::spawn(async move {
+        let mut frames = std::pin::pin!(frames);
+        while let Some(chunk) = frames.next().await {
+            // Nobody takes it any more; what comes in still counts.
+            let _ = out.send(chunk).await;
+        }
+    });
+    poll_fn(move |context| connection.poll_recv(context))
 }
 
 /// The bytes of a client, as far as they obey.
@@ -105,12 +127,14 @@ impl Stream for Guarded {
         let Poll::Ready(next) = Pin::new(&mut self.payload).poll_next(context) else {
             return Poll::Pending;
         };
-        Poll::Ready(next.map(|chunk| {
-            let chunk = chunk?;
-            let (good, violation) = self.guard.pass(&chunk);
-            self.verdict.set(violation);
-            Ok(chunk.slice(..good))
-        }))
+        // A connection that breaks ends the stream: as an error it would overtake the frames that
+        // came before it.
+        let Some(Ok(chunk)) = next else {
+            return Poll::Ready(None);
+        };
+        let (good, violation) = self.guard.pass(&chunk);
+        self.verdict.set(violation);
+        Poll::Ready(Some(Ok(chunk.slice(..good))))
     }
 }
 
@@ -201,18 +225,13 @@ impl Socket {
         }
     }
 
-    /// The peer says goodbye: it has read what came before. Confirmed first, then given up.
+    /// The peer says goodbye: it has read what came before.
     fn farewell(&mut self, reason: Option<CloseReason>, ctx: &mut SocketContext) {
-        let (seat, sent) = (self.seat.take(), self.sent);
-        let confirm = async move {
-            if let Some(seat) = seat {
-                seat.finish(sent).await;
-            }
-        };
-        ctx.wait(confirm.into_actor(self).map(|(), _, ctx| {
-            ctx.close(reason);
-            ctx.stop();
-        }));
+        if let Some(seat) = self.seat.take() {
+            seat.confirm(self.sent);
+        }
+        ctx.close(reason);
+        ctx.stop();
     }
 
     fn fragment(&mut self, item: Item, ctx: &mut SocketContext) {
@@ -263,7 +282,7 @@ impl Socket {
                 .and_then(|head| head.reference)
                 .map(ToOwned::to_owned);
             let outcome = match head {
-                Ok(head) => call(&state, id, &head.kind.unwrap_or_default(), &text).await,
+                Ok(head) => call(&state, id, head.kind(), &text).await,
                 Err(error) => Err(error),
             };
             (reference, outcome)
@@ -342,7 +361,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Socket {
             Ok(Message::Pong(payload)) => self.ponged(&payload, ctx),
             Ok(Message::Close(reason)) => self.farewell(reason, ctx),
             Ok(Message::Nop) => {}
-            // The codec gives text that is not UTF-8, and a connection that broke, as Io.
+            // The codec gives text that is not UTF-8 as Io.
             Err(ProtocolError::Io(_)) => self.end(CloseCode::Invalid, ctx),
             Err(_) => self.end(CloseCode::Protocol, ctx),
         }

@@ -4,7 +4,7 @@
 //! taken in when the agent next has something to do. That costs no wake-up, survives a panic of
 //! the actor, and is bounded all the same.
 
-use super::{Agent, Attach, Batch, Confirm, Leave, Nudge, Poll, SessionId, TakeIn};
+use super::{Agent, Attach, Batch, Leave, Nudge, Poll, SessionId, TakeIn};
 use crate::actors::clock::Clock;
 use crate::actors::socket::SocketHandle;
 use crate::core::Millis;
@@ -61,6 +61,8 @@ pub struct Door {
     /// The newest session that has sat down, and the newest that has ended.
     session: AtomicU64,
     ended: AtomicU64,
+    /// How far the newest session that has confirmed anything has read.
+    confirmed: Mutex<(SessionId, Mark)>,
 }
 
 impl Door {
@@ -97,6 +99,17 @@ impl Door {
 
     pub(super) fn attended(&self, session: SessionId) {
         self.session.fetch_max(session, Ordering::SeqCst);
+    }
+
+    fn note_confirmed(&self, session: SessionId, mark: Mark) {
+        let mut confirmed = self.confirmed.lock();
+        *confirmed = (*confirmed).max((session, mark));
+    }
+
+    /// How far this session has read.
+    pub(super) fn confirmed(&self, session: SessionId) -> Mark {
+        let (newest, mark) = *self.confirmed.lock();
+        if newest == session { mark } else { 0 }
     }
 
     pub(super) fn ended_session(&self) -> SessionId {
@@ -181,27 +194,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// The peer has read everything before this mark.
+    /// The peer has read everything before this mark. Noted at the door, so that it counts
+    /// whatever happens to the actor or to this seat.
     pub fn confirm(&self, mark: Mark) {
-        if let Some(address) = &*self.agent.0.address.read() {
-            address.do_send(Confirm {
-                session: self.id,
-                mark,
-            });
-        }
-    }
-}
-
-impl Session {
-    /// The socket ends in good order: everything before this mark was read.
-    pub async fn finish(self, mark: Mark) {
-        let _ = self
-            .agent
-            .ask(|| Confirm {
-                session: self.id,
-                mark,
-            })
-            .await;
+        self.agent.0.note_confirmed(self.id, mark);
+        self.agent.0.nudge();
     }
 }
 
@@ -210,6 +207,17 @@ impl Drop for Session {
         self.agent.heard();
         self.agent.0.ended.fetch_max(self.id, Ordering::SeqCst);
         self.agent.0.nudge();
+    }
+}
+
+/// Sees to it that the actor looks at its door, however a call ends.
+struct NudgeAtEnd<'a>(&'a Door);
+
+impl Drop for NudgeAtEnd<'_> {
+    fn drop(&mut self) {
+        if self.0.arrivals.lock().outside() > 0 {
+            self.0.nudge();
+        }
     }
 }
 
@@ -233,6 +241,7 @@ impl AgentHandle {
             standing: AtomicU8::new(Standing::Online as u8),
             session: AtomicU64::new(0),
             ended: AtomicU64::new(0),
+            confirmed: Mutex::new((0, 0)),
         }))
     }
 
@@ -300,7 +309,9 @@ impl AgentHandle {
         let Some(address) = self.0.address.read().clone() else {
             return Ok(Delivery::Queued);
         };
+        // A caller that hangs up takes the question back, not the message: then a nudge asks for it.
         // An actor that panics meanwhile leaves the message where its successor finds it.
+        let _taken_in = NudgeAtEnd(&self.0);
         match address.send(TakeIn(seq)).await {
             Ok(true) => Ok(Delivery::Websocket),
             Ok(false) | Err(_) => Ok(Delivery::Queued),
@@ -334,6 +345,8 @@ impl AgentHandle {
 
     /// The agent has been taken out of the directory: its actor ends.
     pub(in crate::actors) fn leave(&self) {
+        // From here on senders are told; what was admitted before is still accounted for.
+        self.0.arrivals.lock().close();
         let before = self.0.standing.swap(Standing::Gone as u8, Ordering::SeqCst);
         if before == Standing::Online as u8 {
             self.0.common.online.fetch_sub(1, Ordering::Relaxed);

@@ -108,7 +108,8 @@ fn a_peers_goodbye_confirms_what_it_was_sent() {
         let (fake, session) = world.socket("a").await;
         world.delegate("a", "one").await.unwrap();
         quiet().await;
-        session.finish(fake.mark()).await;
+        session.confirm(fake.mark());
+        drop(session);
         quiet().await;
         assert!(world.poll("a").await.unwrap().is_empty());
         pass(s(121)).await;
