@@ -101,7 +101,8 @@ impl Api {
         let mut pause = FIRST_PAUSE;
         let mut told = false;
         loop {
-            let trouble = match self.attempt(request) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let trouble = match self.attempt(request, left) {
                 Ok(answer) => return Ok(answer),
                 Err(trouble) => trouble,
             };
@@ -132,7 +133,7 @@ impl Api {
         }
     }
 
-    fn attempt(&self, request: &Request<'_>) -> Result<Answer, Trouble> {
+    fn attempt(&self, request: &Request<'_>, left: Duration) -> Result<Answer, Trouble> {
         let url = [&self.url, request.path].concat();
         let method = match request.body {
             Some(_) => minreq::Method::Post,
@@ -140,7 +141,8 @@ impl Api {
         };
         let mut wire = minreq::Request::new(method, url)
             .with_follow_redirects(false)
-            .with_timeout(self.timeout)
+            // Whole seconds, and one at least.
+            .with_timeout(left.as_millis().div_ceil(1000).max(1) as u64)
             .with_header("Connection", "close");
         if let Some(token) = &self.token {
             wire = wire.with_header("Authorization", ["Bearer ", token].concat());

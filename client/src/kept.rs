@@ -74,6 +74,12 @@ fn file(store: &Store, name: &str) -> PathBuf {
     Path::new(&store.messages()).join([name, ".json"].concat())
 }
 
+/// The command that prints a kept message. An id may begin with a dash: its sender chose it.
+pub(crate) fn command(id: &str) -> String {
+    let dash = if id.starts_with('-') { "-- " } else { "" };
+    ["clawlink show ", dash, id].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +122,11 @@ mod tests {
         tidy(&store);
         assert_eq!(fs::read_dir(store.messages()).unwrap().count(), KEPT_MAX);
         assert!(find(&store, &format!("m{}", KEPT_MAX + 2)).is_ok());
+    }
+
+    #[test]
+    fn an_id_that_begins_with_a_dash_can_still_be_shown() {
+        assert_eq!(command("k3v9"), "clawlink show k3v9");
+        assert_eq!(command("-abc"), "clawlink show -- -abc");
     }
 }

@@ -11,6 +11,7 @@ use crate::output;
 use crate::state::{self, Identity, Store};
 use crate::url;
 use clawlink_protocol::DEFAULT_PORT;
+use serde_json::value::RawValue;
 use std::time::Duration;
 
 /// Seconds unless `--timeout` says otherwise.
@@ -31,6 +32,14 @@ pub(crate) struct Session {
     state: Object,
     /// Whether nobody ever named a relay.
     guessed: bool,
+}
+
+/// A list that the relay keeps.
+pub(crate) struct List {
+    /// Each entry as the relay wrote it.
+    pub(crate) entries: Vec<Box<RawValue>>,
+    /// The relay's clock when it gave the last of them.
+    pub(crate) server_time: String,
 }
 
 /// The relay that is assumed where none is named.
@@ -139,6 +148,31 @@ impl Session {
         })
     }
 
+    /// A whole list: page after page, as long as the relay says that there is more.
+    pub(crate) fn list(&self, path: &str, field: &str) -> Result<List, Failure> {
+        let (mut entries, mut next) = (Vec::new(), path.to_owned());
+        loop {
+            let reply = self.get(&next)?;
+            if reply.fields.raw(field).is_none() {
+                return Err(self.not_a_relay(&format!("its list of {field} is missing")));
+            }
+            let page = reply.fields.list(field);
+            let more = reply
+                .fields
+                .text_of("next_cursor")
+                .filter(|_| !page.is_empty());
+            entries.extend(page);
+            let Some(cursor) = more else {
+                let server_time = reply.fields.text("server_time");
+                return Ok(List {
+                    entries,
+                    server_time,
+                });
+            };
+            next = [path, "?limit=1000&cursor=", &url::encode(&cursor)].concat();
+        }
+    }
+
     /// `POST path`, done only if the reply's `status` is this word: what is no relay must not
     /// pass for one that took a message.
     pub(crate) fn post<T: serde::Serialize>(
@@ -229,7 +263,8 @@ fn token(top: &Top) -> Result<Option<String>, Failure> {
             let text = std::fs::read_to_string(path).map_err(|error| {
                 crate::failure::local("cannot read the token file", path, error)
             })?;
-            text.trim_end().to_owned()
+            // The relay takes the first line of such a file too.
+            text.lines().next().unwrap_or_default().trim().to_owned()
         }
     };
     // Also what keeps a line break out of the request's head.

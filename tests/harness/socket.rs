@@ -53,7 +53,7 @@ impl Socket {
     ///
     /// # Panics
     /// When the socket closes, or nothing comes.
-    pub fn next(&mut self) -> Value {
+    pub fn frame(&mut self) -> Value {
         match self.next_or_close() {
             Ok(frame) => frame,
             Err(close) => panic!("the socket closed instead: {close:?}"),
@@ -63,7 +63,7 @@ impl Socket {
     /// The next frame of this type; others are passed over.
     pub fn next_of(&mut self, kind: &str) -> Value {
         loop {
-            let frame = self.next();
+            let frame = self.frame();
             if frame["type"] == kind {
                 return frame;
             }

@@ -311,3 +311,54 @@ fn a_home_that_cannot_be_written_is_told_by_name() {
     let outcome = client.run_with(&["info"], "", &nowhere).exits(2);
     assert!(outcome.err.contains("CLAWLINK_HOME=DIR"), "{outcome:?}");
 }
+
+/// Another relay is visited, not moved to.
+#[test]
+fn a_poll_at_another_relay_leaves_the_saved_one_as_it_is() {
+    let (home, other) = (Relay::start(), Relay::start());
+    let client = Client::at(None);
+    let at = |relay: &Relay, line: &[&str]| {
+        let url = relay.url();
+        client.run(&[&["--relay", &url], line].concat()).ok()
+    };
+    at(&other, &["register", "--name", "n"]);
+    at(&home, &["register", "--name", "n"]);
+    let saved = || state(&client.folder().join("agent_state.json"))["relay_url"].clone();
+    let id = other.get("/discover").json()["agents"][0]["agent_id"].clone();
+    other.post("/deregister", &json!({"agent_id": id}));
+    let polled = at(&other, &["poll"]);
+    assert!(polled.err.contains("registered again"), "{polled:?}");
+    assert_eq!(saved(), home.url());
+    at(&other, &["heartbeat"]);
+    assert_eq!(saved(), home.url());
+}
+
+#[test]
+fn the_token_is_the_first_line_of_its_file_for_both_sides() {
+    let client = Client::at(None);
+    let file = client.home().join("token");
+    std::fs::write(&file, "s3cret\n# for the relay\n").expect("a file");
+    let file = file.to_str().expect("a path");
+    let relay = Relay::with(&["--token-file", file]);
+    let environment = [("CLAWLINK_TOKEN_FILE", file)];
+    client
+        .run_with(&["--relay", &relay.url(), "info"], "", &environment)
+        .ok();
+}
+
+#[test]
+fn a_register_that_nobody_answers_keeps_its_id_for_the_next_try() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("its address"));
+    let client = Client::at(Some(url.clone()));
+    client
+        .run(&["--timeout", "1", "register", "--name", "n"])
+        .exits(6);
+    let kept = state(&client.folder().join("agent_state.json"));
+    let id = kept["relays"][&url]["agent_id"].clone();
+    assert_eq!(id.as_str().map(str::len), Some(8), "{kept}");
+    assert!(
+        kept.get("relay_url").is_none(),
+        "it is nobody's relay yet: {kept}"
+    );
+}

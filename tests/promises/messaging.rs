@@ -324,3 +324,32 @@ fn a_recipient_that_is_away_is_told_as_that() {
     assert!(!listed.contains("bernd"), "{listed}");
     assert!(!pair.bernd(&["poll", "--json"]).ok().json().is_empty());
 }
+
+#[test]
+fn a_list_longer_than_a_page_is_shown_whole() {
+    use harness::{Answer, Stub, json};
+    let page = |first: bool| {
+        let agent = |id: &str| json!({"agent_id": id, "name": id, "capabilities": ["c"], "status": "online"});
+        let mut page = json!({"agents": [agent(if first { "a" } else { "z" })], "count": 1});
+        if first {
+            page["next_cursor"] = json!("on&on");
+        }
+        page
+    };
+    let stub = Stub::start(move |request| Answer::ok(page(!request.line.contains("cursor="))));
+    let client = harness::Client::at(Some(stub.url()));
+    let found = client
+        .run(&["discover", "--cap", "c", "--json"])
+        .ok()
+        .json();
+    let ids: Vec<_> = found
+        .iter()
+        .map(|agent| agent["agent_id"].clone())
+        .collect();
+    assert_eq!(ids, ["a", "z"]);
+    assert!(
+        stub.lines()[1].contains("cursor=on%26on"),
+        "{:?}",
+        stub.lines()
+    );
+}

@@ -289,3 +289,35 @@ fn a_relay_that_was_replaced_by_ours_is_noticed_and_the_id_kept() {
         relay.log()
     );
 }
+
+/// The original keeps mail for whatever it is given, so a name would be a queue that nobody reads.
+#[test]
+fn a_name_is_looked_up_before_the_original_gets_it() {
+    let original = Original::start();
+    let (anna, _) = registered(&original, "anna");
+    let (_bernd, bernds) = registered(&original, "bernd");
+    anna.run(&["delegate", "--to", "bernd", "--task", "t"]).ok();
+    assert_eq!(original.take(&bernds)[0]["task"], "t");
+    anna.run(&["respond", "--to", "bernd", "--msg-id", "m", "--result", "r"])
+        .ok();
+    assert_eq!(original.take(&bernds)[0]["result"], "r");
+    anna.run(&["delegate", "--to", &bernds, "--task", "by id"])
+        .ok();
+    assert_eq!(original.take(&bernds)[0]["task"], "by id");
+    let told = anna
+        .run(&["delegate", "--to", "nobody", "--task", "t"])
+        .ok();
+    assert!(
+        told.err
+            .contains("nobody who is online has the id or name nobody"),
+        "{told:?}"
+    );
+    let (_other, others) = registered(&original, "bernd");
+    let which = anna
+        .run(&["delegate", "--to", "bernd", "--task", "t"])
+        .exits(5);
+    assert!(
+        which.err.contains(&bernds) && which.err.contains(&others),
+        "{which:?}"
+    );
+}

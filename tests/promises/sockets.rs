@@ -58,7 +58,7 @@ fn what_waits_drains_into_a_socket_in_the_order_of_a_poll() {
         relay.post("/delegate", &call);
     }
     let mut socket = relay.socket("a");
-    let order: Vec<Value> = (0..3).map(|_| socket.next()["priority"].clone()).collect();
+    let order: Vec<Value> = (0..3).map(|_| socket.frame()["priority"].clone()).collect();
     assert_eq!(order, ["urgent", "normal", "low"]);
 }
 
@@ -180,7 +180,7 @@ fn a_frame_that_fails_says_so_and_the_socket_lives_on() {
         json!([1]),
     ] {
         socket.send(&frame);
-        let answer = socket.next();
+        let answer = socket.frame();
         assert_eq!(answer["type"], "error", "{frame}: {answer}");
         assert!(
             answer["error"].is_string() && answer["code"].is_string(),
@@ -188,11 +188,11 @@ fn a_frame_that_fails_says_so_and_the_socket_lives_on() {
         );
     }
     socket.send_message(tungstenite::Message::text("{not json"));
-    assert_eq!(socket.next()["code"], "bad_request");
+    assert_eq!(socket.frame()["code"], "bad_request");
     socket.send_message(tungstenite::Message::binary(vec![1, 2, 3]));
-    assert_eq!(socket.next()["code"], "bad_request");
+    assert_eq!(socket.frame()["code"], "bad_request");
     socket.send(&json!({"type": "heartbeat", "ref": 1}));
-    assert_eq!(socket.next()["status"], "ok");
+    assert_eq!(socket.frame()["status"], "ok");
 }
 
 #[test]

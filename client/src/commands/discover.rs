@@ -1,7 +1,6 @@
 //! `discover`.
 
 use super::{Done, json_lines, shown, span};
-use crate::api::Reply;
 use crate::args;
 use crate::escape;
 use crate::failure::Failure;
@@ -19,29 +18,20 @@ const COLUMNS: [Column; 6] = [
     Column("SEEN", true),
 ];
 
-/// The list of agents, as the relay gives it.
-fn list(session: &Session) -> Result<Reply, Failure> {
-    let reply = session.get("/discover")?;
-    match reply.fields.raw("agents") {
-        Some(_) => Ok(reply),
-        None => Err(session.not_a_relay("its list of agents is missing")),
-    }
-}
-
 /// The agents that are online.
 pub(super) fn online(session: &Session) -> Result<Vec<Object>, Failure> {
-    let raws = list(session)?.fields.list("agents");
+    let raws = session.list("/discover", "agents")?.entries;
     let agents = raws.iter().filter_map(|raw| Object::parse(raw.get()).ok());
     Ok(agents.collect())
 }
 
 pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
-    let reply = list(session)?;
+    let list = session.list("/discover", "agents")?;
     let wanted = |agent: &Object| match &args.cap {
         Some(capability) => agent.texts("capabilities").contains(capability),
         None => true,
     };
-    let mut raws = reply.fields.list("agents");
+    let mut raws = list.entries;
     raws.retain(|raw| Object::parse(raw.get()).is_ok_and(|agent| wanted(&agent)));
     if session.json {
         return Ok(json_lines(raws.iter().map(|raw| raw.get())));
@@ -52,7 +42,7 @@ pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
             None => "No agent is online.\n".to_owned(),
         });
     }
-    let now = unix_seconds(&reply.fields.text("server_time"));
+    let now = unix_seconds(&list.server_time);
     let rows: Vec<Vec<String>> = raws
         .iter()
         .filter_map(|raw| Object::parse(raw.get()).ok())

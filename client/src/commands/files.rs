@@ -87,15 +87,12 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
 }
 
 pub(super) fn list(session: &Session) -> Done {
-    let reply = session.get("/files")?;
-    if reply.fields.raw("files").is_none() {
-        return Err(session.not_a_relay("its list of files is missing"));
-    }
+    let files = session.list("/files", "files")?.entries;
     if session.json {
-        let files = reply.fields.list("files");
         return Ok(json_lines(files.iter().map(|raw| raw.get())));
     }
-    let rows: Vec<Vec<String>> = reply.fields.objects("files").iter().map(row).collect();
+    let files = files.iter().filter_map(|raw| Object::parse(raw.get()).ok());
+    let rows: Vec<Vec<String>> = files.map(|file| row(&file)).collect();
     if rows.is_empty() {
         return Ok("No files.\n".to_owned());
     }

@@ -113,11 +113,11 @@ fn rescue(store: &Store, messages: &[Box<RawValue>]) {
         };
         kept::keep(store, &id, raw)
     });
-    let ids: Vec<String> = ids.collect();
-    if !ids.is_empty() {
-        let ids = ids.join(", clawlink show ");
+    let commands: Vec<String> = ids.map(|id| kept::command(&id)).collect();
+    if !commands.is_empty() {
         output::note(&format!(
-            "the messages could not be printed and are kept: clawlink show {ids}"
+            "the messages could not be printed and are kept: {}",
+            commands.join(", ")
         ));
     }
 }

@@ -1,7 +1,7 @@
 //! `register`, `heartbeat`, `deregister`.
 
 use super::{Done, json_line};
-use crate::api::{Answer, Reply, Request};
+use crate::api::{Answer, Reply, Request, Trouble};
 use crate::args;
 use crate::escape;
 use crate::failure::{Failure, usage};
@@ -42,7 +42,15 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
     // The id is our own from the first request on: one whose reply was lost is sent again, and
     // must not leave a second agent behind.
     let id = session.known()?.map(|identity| identity.id).or_else(new_id);
-    let (identity, reply) = enroll(session, id, entry)?;
+    let enrolled = enroll(session, id.clone(), entry.clone());
+    if let (Err(Failure::NoReply { trouble, .. }), Some(id)) = (&enrolled, id)
+        && matches!(trouble, Trouble::Timeout(_) | Trouble::Lost(_))
+    {
+        // It may have been taken: the next try is to be the same agent.
+        session.update(&Identity { id, entry })?;
+    }
+    let (identity, reply) = enrolled?;
+    session.remember(&identity)?;
     if session.json {
         return Ok(json_line(&reply));
     }
@@ -54,7 +62,7 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
     ))
 }
 
-/// Registers what the entry says, and keeps what the relay answers.
+/// Registers what the entry says.
 fn enroll(
     session: &Session,
     id: Option<AgentId>,
@@ -85,15 +93,14 @@ fn enroll(
         return Err(session.not_a_relay("its reply to register names no agent"));
     };
     note_epoch(&mut entry, &reply.fields);
-    let identity = Identity { id, entry };
-    session.remember(&identity)?;
-    Ok((identity, reply))
+    Ok((Identity { id, entry }, reply))
 }
 
 /// Registers again under the same id, at a relay that forgot it.
 pub(super) fn enroll_again(session: &Session, identity: Identity) -> Result<Identity, Failure> {
     let epoch = identity.entry.text("epoch");
     let (identity, _) = enroll(session, Some(identity.id), identity.entry)?;
+    session.update(&identity)?;
     let restarted = !epoch.is_empty() && epoch != identity.entry.text("epoch");
     output::note(&format!(
         "{}registered again as {} ({})",
