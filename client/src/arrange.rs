@@ -117,8 +117,8 @@ impl Walk {
             return Err(Misuse {
                 what: format!("{} does not take \"{word}\"", command.name),
                 hint: format!(
-                    "a text with blanks needs quotes: clawlink {} --help",
-                    command.name
+                    "usage: clawlink {} {}; a text with blanks needs quotes",
+                    command.name, command.usage
                 ),
             });
         }

@@ -14,9 +14,19 @@ pub(crate) fn words(failure: &Failure) -> (String, String) {
             ["no command given\n\n", &crate::help::help(None)].concat(),
             String::new(),
         ),
-        Failure::NotRegistered { program, relay } => (
+        Failure::NotRegistered {
+            program,
+            relay,
+            kept,
+        } => (
             format!("not registered at {relay} yet"),
-            format!("{program} register --name NAME"),
+            match &kept[..] {
+                [] => format!("{program} register --name NAME"),
+                names => format!(
+                    "{program} register --name NAME, or use an identity kept here: --as {}",
+                    names.join(", --as ")
+                ),
+            },
         ),
         Failure::DamagedState { path, why } => {
             let path = path.to_string_lossy();
@@ -78,9 +88,13 @@ fn found_words(urls: &[String], program: &str) -> (String, String) {
 
 fn trouble_words(url: &str, trouble: &Trouble) -> (String, String) {
     let (host, port) = url::host_and_port(url);
+    let own = match host {
+        "localhost" | "127.0.0.1" => String::new(),
+        host => escape::shell_option("--host", host),
+    };
     let start = if url::is_local(url) {
         format!(
-            "start one: clawlink-server --port {port}\n  or name another: clawlink --relay URL COMMAND"
+            "start one: clawlink-server{own} --port {port}\n  or name another: clawlink --relay URL COMMAND"
         )
     } else {
         "start it there: clawlink-server --host 0.0.0.0 --token-file FILE\n  or name another: clawlink --relay URL COMMAND".to_owned()
@@ -129,7 +143,13 @@ fn trouble_words(url: &str, trouble: &Trouble) -> (String, String) {
 }
 
 fn refusal_sentence(refusal: &Refusal) -> String {
-    let said = escape::line(refusal.error.trim());
+    // What the relay says after the first clause is for callers of its HTTP; ours have a hint.
+    let hinted = ["unknown_agent", "unauthorized", "not_found"].contains(&refusal.code.as_str());
+    let said = match refusal.error.split_once("; ") {
+        Some((clause, _)) if hinted => clause,
+        _ => &refusal.error,
+    };
+    let said = escape::line(said.trim());
     if said.is_empty() {
         format!("the relay refused with status {}", refusal.status)
     } else {
@@ -151,7 +171,7 @@ fn refusal_hint(refused: &Refused) -> String {
         (_, 401) => {
             "this relay needs a token: set CLAWLINK_TOKEN=T, or CLAWLINK_TOKEN_FILE=F".to_owned()
         }
-        (_, 403) => "check the relay's URL; the relay's log says what it did not allow".to_owned(),
+        (_, 403) => "use the relay's address, or start it with --allow-host NAME".to_owned(),
         ("unknown_agent", _) => {
             let names: Vec<String> = refusal
                 .did_you_mean

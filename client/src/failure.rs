@@ -29,7 +29,12 @@ pub(crate) enum Failure {
     /// Nothing was typed at all.
     Nothing,
     /// The command needs an identity, and there is none for this relay.
-    NotRegistered { program: String, relay: String },
+    NotRegistered {
+        program: String,
+        relay: String,
+        /// Names under which identities are kept besides.
+        kept: Vec<String>,
+    },
     /// The state file cannot be used as it is.
     DamagedState { path: PathBuf, why: String },
     /// A file of this machine cannot be read or written.

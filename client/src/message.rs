@@ -97,7 +97,10 @@ impl Message {
     /// The first line; none for a type that this program does not know.
     fn head(&self) -> Option<String> {
         let word = |field: &str| short_word(&self.fields.text(field));
-        let from = word("from_agent");
+        let from = match self.fields.text("from_name") {
+            name if name.is_empty() || name == self.fields.text("from_agent") => word("from_agent"),
+            name => format!("{} ({})", short_word(&name), word("from_agent")),
+        };
         let time = time(&self.fields.text("timestamp"));
         Some(match self.kind.as_str() {
             "task_delegation" => {

@@ -119,6 +119,7 @@ impl Session {
         self.known()?.ok_or_else(|| Failure::NotRegistered {
             program: self.program.clone(),
             relay: self.relay().to_owned(),
+            kept: self.store.names(),
         })
     }
 

@@ -122,10 +122,14 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "discover",
-        usage: "[--cap C]",
+        usage: "[--cap C,...]",
         summary: "list the agents that are online",
         positional: false,
-        options: &[opt("--cap", "C", "only those with this capability")],
+        options: &[opt(
+            "--cap",
+            "C,...",
+            "only those with all of these capabilities",
+        )],
         notes: "",
         examples: &["discover", "discover --cap search --json"],
     },

@@ -14,6 +14,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// Identities that an error names at most.
+const NAMES_MAX: usize = 5;
+
 /// An agent at one relay: the entry under `relays`.
 #[derive(Clone)]
 pub(crate) struct Identity {
@@ -75,6 +78,25 @@ impl Store {
             file,
             default_home,
         })
+    }
+
+    /// Names under which identities are kept, where this store is not one of them; a few.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let agents = self.home.join("agents");
+        if self.file.starts_with(&agents) {
+            return Vec::new();
+        }
+        let files = fs::read_dir(agents).into_iter().flatten().flatten();
+        let name = |file: fs::DirEntry| {
+            let name = file.file_name().into_string().ok()?;
+            name.strip_suffix(".json")
+                .filter(|name| is_file_name(name))
+                .map(str::to_owned)
+        };
+        let mut names: Vec<String> = files.filter_map(name).collect();
+        names.sort();
+        names.truncate(NAMES_MAX);
+        names
     }
 
     /// The directory of messages that were printed short.

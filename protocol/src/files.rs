@@ -27,6 +27,9 @@ pub struct FileSaved {
     pub status: String,
     /// 1, 2, ...
     pub version: u64,
+    /// The relay's epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
 }
 
 /// A file without its content, as `GET /files` lists it.

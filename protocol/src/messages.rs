@@ -82,6 +82,9 @@ pub struct Delegated {
     /// How the recipient was when the message was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipient: Option<Recipient>,
+    /// The relay's epoch: a sender that was registered in another one is not known any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
 }
 
 /// How a recipient was when a message for it was taken.
@@ -120,6 +123,9 @@ pub struct Responded {
     /// The id that the addressee's name stood for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_agent: Option<String>,
+    /// The relay's epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
 }
 
 /// `POST /broadcast`, and a socket's `broadcast` frame.
@@ -150,6 +156,9 @@ pub struct BroadcastSent {
     pub message_id: String,
     /// Agents it went to: every registered one but the sender.
     pub recipients: u64,
+    /// The relay's epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
 }
 
 /// What the relay writes into an inbox. [`Message`] is what a client reads of it.
@@ -163,6 +172,9 @@ pub enum Outgoing<'a> {
         message_id: &'a str,
         /// The sender.
         from_agent: &'a AgentId,
+        /// Its name, if it is registered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from_name: Option<&'a str>,
         /// The recipient's id.
         to_agent: &'a AgentId,
         /// As sent.
@@ -183,6 +195,9 @@ pub enum Outgoing<'a> {
         response_id: &'a str,
         /// Who answers.
         from_agent: &'a AgentId,
+        /// Its name, if it is registered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from_name: Option<&'a str>,
         /// Who asked.
         to_agent: &'a AgentId,
         /// As sent, else `null`.
@@ -199,6 +214,9 @@ pub enum Outgoing<'a> {
         message_id: &'a str,
         /// The sender.
         from_agent: &'a AgentId,
+        /// Its name, if it is registered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from_name: Option<&'a str>,
         /// As sent.
         content: &'a RawValue,
         /// As sent, else `general`.
@@ -282,6 +300,7 @@ mod tests {
         let written = serde_json::to_string(&Outgoing::KnowledgeBroadcast {
             message_id: "m1",
             from_agent: &id,
+            from_name: None,
             content: &raw,
             topic: "general",
             tags: &tags,

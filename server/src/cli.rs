@@ -6,6 +6,7 @@ use clawlink_server::config::{Args, Config, StartupError, authority};
 use std::fmt::Display;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::error;
@@ -121,12 +122,12 @@ pub(crate) fn signals() -> Result<impl Future<Output = ()>, StartupError> {
 }
 
 /// The first words: where the relay listens, and what to type next, here and elsewhere.
-pub(crate) fn greet(config: &Config, running: &Running) {
+pub(crate) fn greet(config: &Config, token_file: Option<&Path>, running: &Running) {
     let port = running.address.port();
-    let token = if config.token.is_some() {
-        " --token TOKEN"
-    } else {
-        ""
+    let token = match (&config.token, token_file) {
+        (None, _) => String::new(),
+        (Some(_), Some(file)) => format!("CLAWLINK_TOKEN_FILE={} ", file.display()),
+        (Some(_), None) => "CLAWLINK_TOKEN=TOKEN ".to_owned(),
     };
     let here = match config.host {
         host if host.is_unspecified() || host == IpAddr::V4(Ipv4Addr::LOCALHOST) => {
@@ -141,12 +142,12 @@ pub(crate) fn greet(config: &Config, running: &Running) {
         false => {
             let host = reachable(config.host).map(|host| authority(host, port));
             let host = host.unwrap_or_else(|| format!("{}:{port}", running.machine));
-            format!("clawlink --relay http://{host}{token} register --name NAME")
+            format!("{token}clawlink --relay http://{host} register --name NAME")
         }
     };
     say(&format!(
         "clawlink-server {} listens on http://{}{}\n\
-         join from here:   clawlink --relay {here}{token} register --name NAME\n\
+         join from here:   {token}clawlink --relay {here} register --name NAME\n\
          join from afar:   {elsewhere}\n",
         env!("CARGO_PKG_VERSION"),
         running.address,

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             Ok(signals) => signals,
             Err(error) => return cli::fail(1, &error),
         };
-        cli::greet(&config, &running);
+        cli::greet(&config, args.token_file.as_deref(), &running);
         match running.until(signals).await {
             End::Asked => ExitCode::SUCCESS,
             End::HubGone(hub) => {

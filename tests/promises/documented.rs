@@ -216,7 +216,6 @@ fn shell(client: &harness::Client, line: &str) -> std::process::Output {
 fn the_readmes_session_prints_what_the_readme_shows() {
     let relay = Relay::start();
     let client = harness::Client::of(&relay);
-    std::fs::write(client.home().join("caching.md"), "# Caching\n").expect("a file");
     let page = document("README.md");
     let (mut ids, mut typed) = (BTreeMap::<String, String>::new(), 0);
     for (_, session) in blocks(&page)
@@ -230,12 +229,8 @@ fn the_readmes_session_prints_what_the_readme_shows() {
                 line.replace(told, real)
             });
             let output = shell(&client, &line);
-            let printed = String::from_utf8(output.stdout).expect("text");
-            assert!(
-                output.status.success(),
-                "{line}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            let printed = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
+            assert!(output.status.success(), "{line}: {printed}");
             same_but_for_ids(shown, &printed, &mut ids, &line);
             typed += 1;
         }
@@ -258,7 +253,7 @@ fn same_but_for_ids(told: &str, printed: &str, ids: &mut BTreeMap<String, String
         "{line}\ntold: {told}\nprinted: {printed}"
     );
     for (told_word, word) in told_words.iter().zip(&words) {
-        let trim = |word: &str| word.trim_end_matches([',', ':']).to_owned();
+        let trim = |word: &str| word.trim_matches([',', ':', '(', ')']).to_owned();
         let (a, b) = (trim(told_word), trim(word));
         let is_id = |word: &str| {
             word.len() == 8

@@ -25,7 +25,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_second_register_keeps_the_id_and_replaces_the_rest() {
+fn a_second_register_keeps_the_id_and_what_it_does_not_change() {
     let relay = Relay::start();
     let client = Client::of(&relay);
     let first = register(
@@ -52,6 +52,22 @@ fn a_second_register_keeps_the_id_and_replaces_the_rest() {
     );
     assert_eq!(
         (&agents[0]["capabilities"], &agents[0]["description"]),
+        (&json!(["a", "b"]), &json!("d"))
+    );
+    client
+        .run(&[
+            "register",
+            "--name",
+            "other",
+            "--caps",
+            "",
+            "--description",
+            "",
+        ])
+        .ok();
+    let agent = relay.get("/discover").json()["agents"][0].clone();
+    assert_eq!(
+        (&agent["capabilities"], &agent["description"]),
         (&json!([]), &json!(""))
     );
 }

@@ -38,10 +38,10 @@ fn a_task_and_its_answer_read_as_they_were_written() {
     ]);
     let sent = sent.ok().out;
     let task = id_after(&sent, "task ").to_owned();
-    assert_eq!(sent, format!("task {task}: queued for {bernd}\n"));
+    assert_eq!(sent, format!("task {task}: queued for bernd ({bernd})\n"));
     let mail = pair.bernd(&["poll"]).ok();
     let expected = format!(
-        "[task] {task} from {anna}, priority high, T T\n  Run it\n    twice\n  context: {{\"b\": \"main\"}}\n  \
+        "[task] {task} from anna ({anna}), priority high, T T\n  Run it\n    twice\n  context: {{\"b\": \"main\"}}\n  \
          answer: clawlink --as bernd respond --msg-id {task} --to {anna} --result -\n"
     );
     assert_eq!((blot(&mail.out), mail.err.as_str()), (expected, ""));
@@ -55,7 +55,7 @@ fn a_task_and_its_answer_read_as_they_were_written() {
     let answer = pair.anna(&["poll"]).ok().out;
     assert_eq!(
         blot(&answer),
-        format!("[answer] to {task} from {bernd}, failed, T T\n  no\n")
+        format!("[answer] to {task} from bernd ({bernd}), failed, T T\n  no\n")
     );
     assert_eq!(pair.anna(&["poll"]).ok().out, "No messages.\n");
 }
@@ -95,7 +95,7 @@ fn a_broadcast_and_a_shared_file_are_heard_by_everybody_else_once() {
         "docs/a b.md is now version 1\n"
     );
     let expected = format!(
-        "[broadcast] {id} from {anna}, topic build, tags a b, T T\n  green\n\
+        "[broadcast] {id} from anna ({anna}), topic build, tags a b, T T\n  green\n\
          [file] docs/a b.md version 1 by {anna}, T T\n  read: clawlink --as bernd file-get --key 'docs/a b.md'\n"
     );
     assert_eq!(blot(&pair.bernd(&["poll"]).ok().out), expected);
@@ -138,8 +138,9 @@ fn json_is_the_relays_own_to_the_last_byte() {
     let fields = sent.json();
     let expected = format!(
         "{{\"status\":\"delegated\",\"delivery\":\"queued\",\"message_id\":{},\"to_agent\":\"{id}\",\
-         \"recipient\":{{\"status\":\"online\",\"last_seen_seconds\":{}}}}}\n",
-        fields[0]["message_id"], fields[0]["recipient"]["last_seen_seconds"]
+         \"recipient\":{{\"status\":\"online\",\"last_seen_seconds\":{}}},\
+         \"epoch\":{}}}\n",
+        fields[0]["message_id"], fields[0]["recipient"]["last_seen_seconds"], fields[0]["epoch"]
     );
     assert_eq!(sent.out, expected);
     let mail = client.run(&["poll", "--json"]).ok().out;

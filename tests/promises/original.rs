@@ -49,7 +49,7 @@ fn register_discover_heartbeat_and_info_work() {
     );
     assert_eq!(
         client.run(&["discover", "--cap", "y"]).ok().out,
-        "No agent with y is online.\n"
+        "No agent with y is online. All that are: clawlink discover\n"
     );
     let beat = client.run(&["heartbeat"]).ok();
     assert_eq!(

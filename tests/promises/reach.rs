@@ -24,8 +24,9 @@ fn where_nobody_listens_it_says_how_to_start_a_relay() {
         "it was tried for as long as was said"
     );
     let expected = format!(
-        "clawlink: no relay is listening at http://{address}\n  start one: clawlink-server --port 9077\n  \
-         or name another: clawlink --relay URL COMMAND\n"
+        "clawlink: no relay is listening at http://{address}\n  start one: clawlink-server --host {} --port 9077\n  \
+         or name another: clawlink --relay URL COMMAND\n",
+        address.ip()
     );
     assert_eq!((outcome.err, outcome.out), (expected, String::new()));
     assert!(!client.folder().exists(), "nothing was kept of it");

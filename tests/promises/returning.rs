@@ -82,3 +82,30 @@ fn who_leaves_is_gone_and_its_id_forgotten() {
         .json();
     assert_ne!(again[0]["agent"]["agent_id"], Value::from(id));
 }
+
+/// An answer would not find the way back to an agent that the relay does not know.
+#[test]
+fn a_sender_that_meets_a_restarted_relay_is_known_again_afterwards() {
+    let address = free_address();
+    let Pair { relay, client } = Pair::on(Relay::at(address, &[]));
+    relay.end();
+    let pair = Pair {
+        relay: Relay::at(address, &[]),
+        client,
+    };
+    let anna = pair.id("anna");
+    pair.bernd(&["heartbeat"]).ok();
+    let sent = pair
+        .anna(&["delegate", "--to", "bernd", "--task", "t"])
+        .ok();
+    assert!(
+        sent.err
+            .contains(&format!("registered again as anna ({anna})")),
+        "{sent:?}"
+    );
+    let task = pair.bernd(&["poll", "--json"]).ok().json()[0]["message_id"].clone();
+    let task = task.as_str().unwrap();
+    let line = ["respond", "--to", "anna", "--msg-id", task, "--result", "r"];
+    pair.bernd(&line).ok();
+    assert_eq!(pair.anna(&["poll", "--json"]).ok().json()[0]["result"], "r");
+}

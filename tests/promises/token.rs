@@ -92,7 +92,7 @@ fn it_comes_from_a_file_or_the_environment_as_well() {
         200
     );
     assert_eq!(relay.get("/").status, 401);
-    assert!(relay.greeting.contains("--token TOKEN") && !relay.greeting.contains(TOKEN));
+    assert!(relay.greeting.contains("CLAWLINK_TOKEN_FILE=/") && !relay.greeting.contains(TOKEN));
 }
 
 #[test]

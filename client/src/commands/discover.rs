@@ -4,6 +4,7 @@ use super::{Done, json_lines, shown, span};
 use crate::args;
 use crate::escape;
 use crate::failure::Failure;
+use crate::input;
 use crate::json::Object;
 use crate::output;
 use crate::session::Session;
@@ -27,9 +28,12 @@ pub(super) fn online(session: &Session) -> Result<Vec<Object>, Failure> {
 
 pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
     let list = session.list("/discover", "agents")?;
-    let wanted = |agent: &Object| match &args.cap {
-        Some(capability) => agent.texts("capabilities").contains(capability),
-        None => true,
+    let wanted = input::words("--cap", args.cap.as_deref())?.unwrap_or_default();
+    let wanted = |agent: &Object| {
+        let able = agent.texts("capabilities");
+        wanted
+            .iter()
+            .all(|word| able.iter().any(|own| own == word.as_str()))
     };
     let mut raws = list.entries;
     raws.retain(|raw| Object::parse(raw.get()).is_ok_and(|agent| wanted(&agent)));
@@ -38,7 +42,10 @@ pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
     }
     if raws.is_empty() {
         return Ok(match &args.cap {
-            Some(capability) => format!("No agent with {} is online.\n", escape::line(capability)),
+            Some(capability) => format!(
+                "No agent with {} is online. All that are: clawlink discover\n",
+                escape::line(capability)
+            ),
             None => "No agent is online.\n".to_owned(),
         });
     }

@@ -1,5 +1,6 @@
 //! `file-put`, `file-get`, `file-list`.
 
+use super::presence::stay_known;
 use super::{Done, json_line, json_lines, shown};
 use crate::args;
 use crate::escape;
@@ -41,11 +42,12 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
         &PutFile {
             file_key,
             content: &content,
-            agent_id: identity.id,
+            agent_id: identity.id.clone(),
             file_type,
         },
         "saved",
     )?;
+    stay_known(session, identity, &reply)?;
     if session.json {
         return Ok(json_line(&reply));
     }

@@ -1,5 +1,6 @@
 //! `delegate`, `respond`, `broadcast`.
 
+use super::presence::stay_known;
 use super::{Done, discover, json_line, shown, span};
 use crate::args;
 use crate::failure::{Failure, usage};
@@ -20,7 +21,7 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
     let reply = session.post(
         "/delegate",
         &Delegate {
-            from_agent: identity.id,
+            from_agent: identity.id.clone(),
             to_agent,
             task: &task,
             context: context.as_deref(),
@@ -28,6 +29,7 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
         },
         "delegated",
     )?;
+    stay_known(session, identity, &reply)?;
     if session.json {
         return Ok(json_line(&reply));
     }
@@ -85,10 +87,10 @@ fn context(value: Option<String>, file: Option<String>) -> Result<Option<Box<Raw
 
 /// The id that the relay resolved, where it tells.
 fn recipient(fields: &Object, given: &str) -> String {
-    let resolved = fields
-        .text_of("to_agent")
-        .unwrap_or_else(|| given.to_owned());
-    crate::escape::line(&resolved)
+    match fields.text_of("to_agent") {
+        Some(id) if id != given => escape::line(&format!("{given} ({id})")),
+        _ => escape::line(given),
+    }
 }
 
 /// How the recipient was, where the relay tells and it is not plainly there.
@@ -119,7 +121,7 @@ pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
     let reply = session.post(
         "/respond",
         &Respond {
-            from_agent: identity.id,
+            from_agent: identity.id.clone(),
             to_agent,
             message_id,
             result: Some(&result),
@@ -127,6 +129,7 @@ pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
         },
         "response_sent",
     )?;
+    stay_known(session, identity, &reply)?;
     if session.json {
         return Ok(json_line(&reply));
     }
@@ -155,13 +158,14 @@ pub(super) fn broadcast(session: &Session, args: args::Broadcast) -> Done {
     let reply = session.post(
         "/broadcast",
         &Broadcast {
-            from_agent: identity.id,
+            from_agent: identity.id.clone(),
             content: &content,
             topic,
             tags,
         },
         "broadcast_sent",
     )?;
+    stay_known(session, identity, &reply)?;
     if session.json {
         return Ok(json_line(&reply));
     }

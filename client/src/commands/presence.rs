@@ -33,15 +33,23 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
             ),
         ));
     }
-    // What was said at an earlier registration and is not repeated is not meant any more.
-    let mut entry = Object::default();
+    // What was said at an earlier registration and is not said anew still holds.
+    let (id, mut entry) = match session.known()? {
+        Some(identity) => (Some(identity.id), identity.entry),
+        // The id is our own from the first request on: one whose reply was lost is sent again,
+        // and must not leave a second agent behind.
+        None => (new_id(), Object::default()),
+    };
     entry.set_text("agent_name", name.as_str());
-    entry.set_or_remove("capabilities", capabilities.map(|list| json::write(&list)));
-    set_optional(&mut entry, "description", args.description.as_deref());
-    entry.set_or_remove("ttl", args.ttl.map(|ttl| json::write(&ttl)));
-    // The id is our own from the first request on: one whose reply was lost is sent again, and
-    // must not leave a second agent behind.
-    let id = session.known()?.map(|identity| identity.id).or_else(new_id);
+    if let Some(capabilities) = capabilities {
+        entry.set("capabilities", json::write(&capabilities));
+    }
+    if let Some(description) = args.description {
+        entry.set_text("description", &description);
+    }
+    if let Some(ttl) = args.ttl {
+        entry.set("ttl", json::write(&ttl));
+    }
     let enrolled = enroll(session, id.clone(), entry.clone());
     if let (Err(Failure::NoReply { trouble, .. }), Some(id)) = (&enrolled, id)
         && matches!(trouble, Trouble::Timeout(_) | Trouble::Lost(_))
@@ -113,6 +121,21 @@ pub(super) fn enroll_again(session: &Session, identity: Identity) -> Result<Iden
         identity.id
     ));
     Ok(identity)
+}
+
+/// A call went through, at a relay that has been restarted since this agent registered: answers
+/// to it would not find the way back.
+pub(super) fn stay_known(
+    session: &Session,
+    identity: Identity,
+    reply: &Reply,
+) -> Result<(), Failure> {
+    let before = identity.entry.text_of("epoch");
+    let now = reply.fields.text_of("epoch");
+    if before.is_some() && now.is_some() && before != now {
+        enroll_again(session, identity)?;
+    }
+    Ok(())
 }
 
 /// What a new epoch means.

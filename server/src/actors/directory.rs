@@ -37,6 +37,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What the agent is called.
+    pub fn name(&self) -> &str {
+        self.profile.name.as_str()
+    }
+
     /// The agent as the wire shows it.
     pub fn record(&self, clock: &Clock) -> AgentRecord {
         let profile = &self.profile;

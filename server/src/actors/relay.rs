@@ -234,10 +234,12 @@ impl Relay {
             .priority
             .as_deref()
             .unwrap_or(Priority::Normal.as_str());
+        let sender = self.directory.get(call.from_agent.as_str());
         let now = timestamp();
         let message = Outgoing::TaskDelegation {
             message_id: &message_id,
             from_agent: &call.from_agent,
+            from_name: sender.as_deref().map(Entry::name),
             to_agent: to.agent.id(),
             task,
             context,
@@ -252,6 +254,7 @@ impl Relay {
             message_id,
             to_agent: Some(to.agent.id().to_string()),
             recipient: Some(recipient),
+            epoch: Some(self.epoch.clone()),
         })
     }
 
@@ -262,11 +265,13 @@ impl Relay {
             None => constant(NO_RESULT),
         };
         let to = self.resolve(&call.to_agent)?;
+        let sender = self.directory.get(call.from_agent.as_str());
         let now = timestamp();
         let message = Outgoing::TaskResponse {
             message_id: &call.message_id,
             response_id: &self.ids.next(),
             from_agent: &call.from_agent,
+            from_name: sender.as_deref().map(Entry::name),
             to_agent: to.agent.id(),
             result,
             status: call.status.as_deref().unwrap_or("completed"),
@@ -278,6 +283,7 @@ impl Relay {
             status: "response_sent".to_owned(),
             delivery: delivery.to_owned(),
             to_agent: Some(to.agent.id().to_string()),
+            epoch: Some(self.epoch.clone()),
         })
     }
 
@@ -291,10 +297,12 @@ impl Relay {
         let tags = call.tags.as_deref().unwrap_or_default();
         at_most("tags", tags.len(), TAGS_MAX, "entries")?;
         let message_id = message_id.map_or_else(|| self.ids.next(), |id| id.to_string());
+        let sender = self.directory.get(call.from_agent.as_str());
         let now = timestamp();
         let message = Outgoing::KnowledgeBroadcast {
             message_id: &message_id,
             from_agent: &call.from_agent,
+            from_name: sender.as_deref().map(Entry::name),
             content,
             topic: call.topic.as_ref().map_or("general", Word::as_str),
             tags,
@@ -307,6 +315,7 @@ impl Relay {
             status: "broadcast_sent".to_owned(),
             message_id,
             recipients,
+            epoch: Some(self.epoch.clone()),
         })
     }
 

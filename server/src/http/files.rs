@@ -24,6 +24,7 @@ pub async fn put(
     Ok(Json(FileSaved {
         status: "saved".to_owned(),
         version,
+        epoch: Some(state.relay.epoch.clone()),
     }))
 }
 

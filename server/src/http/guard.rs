@@ -45,11 +45,11 @@ impl Gate {
             _ if request.path() == "/health" => Ok(()),
             Token::Missing => Err(ApiError::new(
                 ErrorCode::Unauthorized,
-                "this relay needs its token: send Authorization: Bearer TOKEN",
+                "this relay needs its token; send Authorization: Bearer TOKEN",
             )),
             Token::Wrong => Err(ApiError::new(
                 ErrorCode::Unauthorized,
-                "the token is wrong: ask whoever started the relay",
+                "the token is wrong; ask whoever started the relay",
             )),
         }
     }

@@ -5,6 +5,7 @@ pub mod body;
 pub mod browser;
 pub mod error;
 pub mod files;
+pub mod frame;
 pub mod guard;
 pub mod messages;
 pub mod page;

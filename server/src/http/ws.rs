@@ -10,7 +10,7 @@ use super::agents::peer;
 use super::error::ApiError;
 use super::guard::speaks_for;
 use super::messages::agent_id;
-use super::{Shared, body};
+use super::{Shared, frame};
 use crate::actors::agent::handle::{AgentHandle, Session};
 use crate::actors::herald::Listening;
 use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
@@ -28,14 +28,9 @@ use actix_web_actors::ws::{
 };
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use clawlink_protocol::error::ErrorCode;
-use clawlink_protocol::events::{
-    BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
-};
 use clawlink_protocol::name::AgentId;
 use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
-use serde_json::value::RawValue;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -266,89 +261,21 @@ impl Socket {
     }
 
     fn not_text(&self, ctx: &mut SocketContext) {
-        let error = ApiError::bad_request("a binary frame is not understood; send JSON as text");
-        answer(None, Err(error), ctx);
+        let error = "a binary frame is not understood; send JSON as text";
+        ctx.text(frame::failure(&ApiError::bad_request(error)));
     }
 
     /// Frames are worked off one after the other, so that what one sender sends keeps its order.
     fn frame(&mut self, text: ByteString, ctx: &mut SocketContext) {
         self.agent.heard();
         let (state, id) = (self.state.clone(), self.id.clone());
-        let work = async move {
-            let head = body::parse::<FrameHead<'_>>(text.as_bytes());
-            let reference = head
-                .as_ref()
-                .ok()
-                .and_then(|head| head.reference)
-                .map(ToOwned::to_owned);
-            let outcome = match head {
-                Ok(head) => call(&state, id, head.kind(), &text).await,
-                Err(error) => Err(error),
-            };
-            (reference, outcome)
-        };
-        ctx.wait(work.into_actor(self).map(|(reference, outcome), _, ctx| {
-            answer(reference.as_deref(), outcome, ctx);
+        let work = async move { frame::serve(&state, id, &text).await };
+        ctx.wait(work.into_actor(self).map(|answer, _, ctx| {
+            if let Some(answer) = answer {
+                ctx.text(answer);
+            }
         }));
     }
-}
-
-/// Does what a frame asks for, and gives what the HTTP call would have replied.
-async fn call(state: &Shared, id: AgentId, kind: &str, text: &str) -> Result<String, ApiError> {
-    let relay = &state.relay;
-    let reply = match kind {
-        "heartbeat" => Ok(r#"{"status":"ok"}"#.to_owned()),
-        "delegate" => {
-            let (call, message_id) =
-                body::parse::<DelegateFrame<'_>>(text.as_bytes())?.from_agent(id);
-            serde_json::to_string(&relay.delegate(&call, message_id).await?)
-        }
-        "respond" => {
-            let call = body::parse::<RespondFrame<'_>>(text.as_bytes())?.from_agent(id);
-            serde_json::to_string(&relay.respond(&call).await?)
-        }
-        "broadcast" => {
-            let (call, message_id) =
-                body::parse::<BroadcastFrame<'_>>(text.as_bytes())?.from_agent(id);
-            serde_json::to_string(&relay.broadcast(&call, message_id).await?)
-        }
-        other => {
-            let error =
-                format!("type \"{other}\" is not one of heartbeat, delegate, respond, broadcast");
-            return Err(ApiError::bad_request(error));
-        }
-    };
-    reply.map_err(|error| ApiError::new(ErrorCode::Other, error.to_string()))
-}
-
-/// With a `ref` every frame is answered, without one only a failure.
-fn answer(
-    reference: Option<&RawValue>,
-    outcome: Result<String, ApiError>,
-    ctx: &mut SocketContext,
-) {
-    let reply = match (reference, &outcome) {
-        (None, Ok(_)) => return,
-        (None, Err(error)) => {
-            let event = SocketEvent::Error {
-                error: &error.body().error,
-                code: error.code(),
-            };
-            serde_json::to_string(&event).unwrap_or_default()
-        }
-        (Some(reference), outcome) => {
-            let (fields, status) = match outcome {
-                Ok(reply) => (reply.clone(), ""),
-                Err(error) => (
-                    serde_json::to_string(error.body()).unwrap_or_default(),
-                    r#""status":"error","#,
-                ),
-            };
-            let fields = fields.strip_prefix('{').unwrap_or("}");
-            format!(r#"{{"type":"reply","ref":{reference},{status}{fields}"#)
-        }
-    };
-    ctx.text(reply);
 }
 
 impl StreamHandler<Result<Message, ProtocolError>> for Socket {
