@@ -38,3 +38,19 @@ pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// The keys of an object.
+pub fn keys(value: &Value) -> Vec<&str> {
+    value
+        .as_object()
+        .map(|object| object.keys().map(String::as_str).collect())
+        .unwrap_or_default()
+}
+
+/// Whether a value is a time in UTC, as the wire writes them.
+pub fn is_rfc3339_utc(value: &Value) -> bool {
+    let text = value.as_str().unwrap_or_default();
+    text.len() >= 20
+        && text.as_bytes()[10] == b'T'
+        && (text.ends_with("+00:00") || text.ends_with('Z'))
+}

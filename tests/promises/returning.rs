@@ -4,6 +4,15 @@ use harness::pair::Pair;
 use harness::relay::free_address;
 use harness::{Relay, Value, json};
 
+/// Two agents, and a relay that has forgotten them.
+fn restarted() -> Pair {
+    let address = free_address();
+    let Pair { relay, client } = Pair::on(Relay::at(address, &[]));
+    relay.end();
+    let relay = Relay::at(address, &[]);
+    Pair { relay, client }
+}
+
 #[test]
 fn a_relay_that_restarted_is_joined_again_under_the_same_id_and_that_is_said() {
     let address = free_address();
@@ -47,13 +56,7 @@ fn a_relay_that_restarted_is_joined_again_under_the_same_id_and_that_is_said() {
 
 #[test]
 fn a_restart_that_somebody_else_met_first_is_told_to_us_too() {
-    let address = free_address();
-    let Pair { relay, client } = Pair::on(Relay::at(address, &[]));
-    relay.end();
-    let pair = Pair {
-        relay: Relay::at(address, &[]),
-        client,
-    };
+    let pair = restarted();
     let id = pair.id("anna");
     // A script of the same agent has registered it already.
     pair.relay.register(&id);
@@ -86,13 +89,7 @@ fn who_leaves_is_gone_and_its_id_forgotten() {
 /// An answer would not find the way back to an agent that the relay does not know.
 #[test]
 fn a_sender_that_meets_a_restarted_relay_is_known_again_afterwards() {
-    let address = free_address();
-    let Pair { relay, client } = Pair::on(Relay::at(address, &[]));
-    relay.end();
-    let pair = Pair {
-        relay: Relay::at(address, &[]),
-        client,
-    };
+    let pair = restarted();
     let anna = pair.id("anna");
     pair.bernd(&["heartbeat"]).ok();
     let sent = pair
