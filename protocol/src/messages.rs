@@ -280,6 +280,56 @@ pub struct Polled {
     pub missed: Option<u64>,
 }
 
+/// `POST /ack`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ack {
+    /// Whose deliveries.
+    pub agent_id: AgentId,
+    /// Receipts of leased deliveries; at most [`RECEIPTS_MAX`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipts: Option<Vec<String>>,
+    /// Or the token of all deliveries of one reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    /// `ack` unless given; `nack`, `extend`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// With `nack`: seconds until they come again; within [`LEASE_RANGE`], or 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<u64>,
+    /// With `extend`: seconds that the lease lasts from now; within [`LEASE_RANGE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<u64>,
+}
+
+/// Receipts of one call.
+pub const RECEIPTS_MAX: usize = 500;
+/// Seconds of a lease.
+pub const LEASE_RANGE: std::ops::RangeInclusive<u64> = 1..=3_600;
+/// Seconds that a poll may wait.
+pub const WAIT_MAX: u64 = 55;
+/// Messages of one reply at most, where any parameter is given.
+pub const POLL_MAX: u64 = 500;
+
+/// What became of receipts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Acked {
+    /// `ok`, in the reply to `POST /ack`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Deliveries it was done to; those that were acknowledged before count.
+    pub done: usize,
+    /// Receipts of deliveries that were over; at most 100.
+    #[serde(default)]
+    pub expired: Vec<String>,
+    /// How many there were, where the list was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired_count: Option<usize>,
+    /// The batch is not one of this inbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_batch: Option<bool>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
-use actors::agent::handle::Common;
+use actors::agent::door::Common;
 use actors::arbiters::Arbiters;
 use actors::clock::Clock;
 use actors::directory::Directory;
@@ -171,6 +171,7 @@ fn start_actors(
         inbox: config.inbox,
         reap_after: config.reap_after,
         online: online.clone(),
+        lifeline: lifeline.clone(),
     };
     let settings = Settings {
         common,

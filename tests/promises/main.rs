@@ -13,6 +13,7 @@ mod messaging;
 mod original;
 mod presence;
 mod reach;
+mod receiving;
 mod returning;
 mod sharing;
 mod sockets;

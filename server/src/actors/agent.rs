@@ -1,16 +1,21 @@
 //! One actor for each registered agent. It owns the agent's inbox, its heartbeat timer and its
 //! socket; [`handle::AgentHandle`] is what everybody else holds.
 
+pub mod door;
 pub mod handle;
+pub mod poll;
+mod receiving;
 
 use super::registry::AgentStopped;
 use super::socket::{Deliver, Dismiss, SocketHandle};
-use crate::core::inbox::{Inbox, Portion, Seq};
-use crate::core::message::Envelope;
+use crate::core::Millis;
+use crate::core::inbox::{Inbox, Seq, Waiting};
 use crate::core::presence::Presence;
 use crate::core::window::Window;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
-use handle::{AgentHandle, Door, Session};
+use door::Door;
+use handle::{AgentHandle, Session};
+use poll::Waiter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +27,9 @@ pub type SessionId = u64;
 #[derive(Debug)]
 pub struct Belongings {
     inbox: Inbox,
-    /// Taken from the door, not yet in the inbox.
-    arrived: VecDeque<(Seq, Arc<Envelope>)>,
+    /// Taken from the door, not yet worked on: owned first, so that a panic on the way loses
+    /// nothing of it.
+    pending: Waiting,
     seat: Option<Seat>,
     sessions: SessionId,
     /// Runs that ended in a panic.
@@ -35,16 +41,29 @@ impl Belongings {
     pub fn new(door: &Door) -> Self {
         Belongings {
             inbox: Inbox::new(door.limits()),
-            arrived: VecDeque::new(),
+            pending: Waiting::default(),
             seat: None,
             sessions: 0,
             panics: 0,
         }
     }
 
+    /// Works off what was taken from the door.
+    fn take_in(&mut self) {
+        while let Some(seq) = self.pending.read.pop_front() {
+            self.inbox.confirm(seq);
+        }
+        while let Some(seq) = self.pending.returned.pop_front() {
+            self.inbox.put_back(seq);
+        }
+        while let Some((seq, envelope)) = self.pending.come.pop_front() {
+            self.inbox.accept(seq, envelope);
+        }
+    }
+
     /// Messages that nobody has confirmed.
     pub fn unread(&self) -> usize {
-        self.inbox.len() + self.arrived.len()
+        self.inbox.len() + self.pending.come.len()
     }
 
     /// The agent is gone for good: its socket closes, nothing is admitted any more.
@@ -73,6 +92,9 @@ pub struct Agent {
     registry: Recipient<AgentStopped>,
     reap: Recipient<super::registry::Reap>,
     timer: Option<SpawnHandle>,
+    /// The timer of leases and delays, and for when it is set.
+    due: Option<(Millis, SpawnHandle)>,
+    waiters: VecDeque<Waiter>,
     left: bool,
 }
 
@@ -91,14 +113,20 @@ impl Agent {
             registry,
             reap,
             timer: None,
+            due: None,
+            waiters: VecDeque::new(),
             left: false,
         }
     }
 
     /// What the run before had taken out and lost in a panic goes back to its places. What is in
-    /// flight to the socket stays there.
+    /// flight to the socket stays there; a reply that is still being written may come twice.
     fn recover(&mut self) {
-        let Belongings { inbox, seat, .. } = self.own();
+        let arrived = self.door.next_run();
+        let own = self.own();
+        own.pending.merge(arrived);
+        own.take_in();
+        let Belongings { inbox, seat, .. } = own;
         inbox.put_back_unless(|seq| seat.as_ref().is_some_and(|seat| seat.window.holds(seq)));
     }
 
@@ -106,17 +134,16 @@ impl Agent {
         self.own.get_or_insert_with(|| Belongings::new(&self.door))
     }
 
-    /// Takes in what waits at the door, forgets a socket that has ended, writes what the open one
-    /// has room for.
-    fn settle(&mut self) {
+    /// Takes in what waits at the door, ends leases whose time has come, forgets a socket that has
+    /// ended, and serves whoever waits for mail.
+    fn settle(&mut self, ctx: &mut Context<Self>) {
         let arrived = self.door.take_arrivals();
         let ended = self.door.ended_session();
+        let now = self.door.now();
         let own = self.own();
-        // Owned before it is worked on, so that a panic on the way loses nothing of it.
-        own.arrived.extend(arrived);
-        while let Some((seq, envelope)) = own.arrived.pop_front() {
-            own.inbox.accept(seq, envelope);
-        }
+        own.pending.merge(arrived);
+        own.take_in();
+        let dead = own.inbox.expire(now);
         self.note_read();
         if self
             .own()
@@ -126,7 +153,10 @@ impl Agent {
         {
             self.vacate();
         }
+        self.bury(dead);
         self.pump();
+        self.serve();
+        self.rearm_due(ctx);
     }
 
     /// What the socket's peer has read leaves for good.
@@ -185,7 +215,7 @@ impl Agent {
         let until = match self.door.presence(now) {
             Presence::Online { until } => {
                 self.door.note_online();
-                if self.door.is_attended() {
+                if self.door.is_present() {
                     return;
                 }
                 until
@@ -214,7 +244,7 @@ impl Actor for Agent {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.recover();
-        self.settle();
+        self.settle(ctx);
         self.rearm(ctx);
     }
 
@@ -242,7 +272,7 @@ impl Handler<Nudge> for Agent {
     type Result = ();
     fn handle(&mut self, _: Nudge, ctx: &mut Self::Context) {
         self.door.nudge_taken();
-        self.settle();
+        self.settle(ctx);
         self.rearm(ctx);
     }
 }
@@ -254,38 +284,12 @@ struct TakeIn(Seq);
 
 impl Handler<TakeIn> for Agent {
     type Result = bool;
-    fn handle(&mut self, TakeIn(seq): TakeIn, _: &mut Self::Context) -> bool {
-        self.settle();
+    fn handle(&mut self, TakeIn(seq): TakeIn, ctx: &mut Self::Context) -> bool {
+        self.settle(ctx);
         self.own()
             .seat
             .as_ref()
             .is_some_and(|seat| seat.window.holds(seq))
-    }
-}
-
-/// What a poll gets.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// Most urgent first.
-    pub messages: Vec<Arc<Envelope>>,
-    /// Notices that gave way since the last poll.
-    pub missed: u64,
-}
-
-/// Everything that waits.
-#[derive(Message)]
-#[rtype(result = "Batch")]
-struct Poll;
-
-impl Handler<Poll> for Agent {
-    type Result = actix::MessageResult<Poll>;
-    fn handle(&mut self, _: Poll, _: &mut Self::Context) -> Self::Result {
-        self.settle();
-        let taken = self.own().inbox.take(Portion::ALL);
-        self.confirm(taken.iter().map(|&(seq, _)| seq));
-        let missed = self.own().inbox.take_missed();
-        let messages = taken.into_iter().map(|(_, envelope)| envelope).collect();
-        actix::MessageResult(Batch { messages, missed })
     }
 }
 
@@ -314,7 +318,7 @@ impl Handler<Attach> for Agent {
             agent: AgentHandle::of(self.door.clone()),
             id,
         };
-        self.settle();
+        self.settle(ctx);
         self.rearm(ctx);
         actix::MessageResult(session)
     }

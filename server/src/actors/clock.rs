@@ -2,6 +2,7 @@
 
 use crate::core::Millis;
 use chrono::{SecondsFormat, Utc};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Time since the relay's start. Reads [`tokio::time`], so that a test may pause it.
@@ -28,6 +29,11 @@ impl Clock {
         let ago = self.now().saturating_sub(at);
         (Utc::now().timestamp_millis() - i64::try_from(ago).unwrap_or(i64::MAX)) as f64 / 1000.0
     }
+}
+
+/// The wall-clock time so far from now, as [`timestamp`] writes it.
+pub fn timestamp_in(time: Duration) -> String {
+    (Utc::now() + time).to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
 /// The wall-clock time, RFC 3339 with microseconds. UTC is written `+00:00`, which every

@@ -13,6 +13,7 @@ pub struct Lifeline(Arc<Inner>);
 struct Inner {
     ending: AtomicBool,
     cut: Notify,
+    ended: Notify,
     hub: parking_lot::Mutex<Option<&'static str>>,
 }
 
@@ -20,6 +21,15 @@ impl Lifeline {
     /// The relay is ending: from now on hubs may stop.
     pub fn end(&self) {
         self.0.ending.store(true, Ordering::SeqCst);
+        self.0.ended.notify_waiters();
+    }
+
+    /// Waits until the relay ends.
+    pub async fn ending(&self) {
+        let ended = self.0.ended.notified();
+        if !self.is_ending() {
+            ended.await;
+        }
     }
 
     /// Whether the relay is ending.

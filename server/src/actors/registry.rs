@@ -1,6 +1,7 @@
 //! Who exists, who has left, and who must be started again. The only writer of the directory.
 
-use super::agent::handle::{AgentHandle, Common};
+use super::agent::door::Common;
+use super::agent::handle::AgentHandle;
 use super::agent::{Agent, Belongings};
 use super::arbiters::Arbiters;
 use super::clock::timestamp;
@@ -10,6 +11,7 @@ use super::lifeline::Lifeline;
 use crate::core::Millis;
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
+use crate::core::receipt::SALT;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use clawlink_protocol::agents::Register;
 use clawlink_protocol::name::{AgentId, Word};
@@ -179,7 +181,8 @@ impl Registry {
                 Arc::new(Entry { agent, profile })
             }
             None => {
-                let agent = AgentHandle::new(id, ttl, self.settings.common.clone());
+                let salt: String = self.ids.next().chars().rev().take(SALT).collect();
+                let agent = AgentHandle::new(id, ttl, salt, self.settings.common.clone());
                 let own = Belongings::new(agent.door());
                 self.start_agent(&agent, own, ctx);
                 Arc::new(Entry { agent, profile })

@@ -4,8 +4,10 @@
 mod names;
 mod panics;
 mod presence;
+mod receiving;
 mod sockets;
 
+use super::agent::poll::Ask;
 use super::relay::Relay;
 use super::socket::{Announce, Deliver, Dismiss, SocketHandle};
 use crate::Server;
@@ -116,14 +118,18 @@ impl World {
 
     /// The tasks and contents of what a poll takes; `None` for an unknown agent.
     async fn poll(&self, agent: &str) -> Option<Vec<String>> {
-        let batch = self.relay().poll(&id(agent)).await.unwrap()?;
-        Some(
-            batch
-                .messages
-                .iter()
-                .map(|message| body_of(&message.body))
-                .collect(),
-        )
+        let batch = self
+            .relay()
+            .poll(&id(agent), Ask::PLAIN, Duration::ZERO)
+            .await
+            .unwrap()?;
+        let bodies = batch
+            .messages
+            .iter()
+            .map(|(message, _)| body_of(&message.body))
+            .collect();
+        batch.written();
+        Some(bodies)
     }
 
     /// Its status, looked at without being heard.

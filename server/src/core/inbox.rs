@@ -1,118 +1,28 @@
 //! The messages that wait for one agent: order, bounds, and what is in hand.
 //!
-//! A message is *waiting* or *in hand* (given to somebody who has not confirmed it). Put back,
-//! it takes its old place. Mail (delegations and responses) is bounded at the door, by
+//! A message is *waiting* or *in hand* (given to somebody who has not confirmed it). In hand it is
+//! either *out*, written to a socket or a reply, or *leased*, given for a time together with a
+//! receipt, or *delayed*, given back for later. Put back, it takes its old place. Mail (delegations and responses) is bounded at the door, by
 //! [`Arrivals`], and refused there; notices (broadcasts, changed files) have half as much room
 //! and are never refused: beyond it the oldest of them gives way.
 
+mod acked;
+mod arrivals;
+mod lease;
+
+pub use arrivals::{Arrivals, Limits, NotAdmitted, Waiting};
+pub use lease::{ATTEMPTS_MAX, Dead, Delivery, Leased, Returned, Settled};
+use lease::{Holder, Item};
+
+use super::Millis;
 use super::message::{Envelope, Kind};
+use acked::Acked;
 use clawlink_protocol::messages::Priority;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The place of a message in the order of arrival at one inbox.
 pub type Seq = u64;
-
-/// How much one inbox holds, waiting and in hand together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Delegations and responses.
-    pub places: usize,
-    /// Bytes of them.
-    pub bytes: usize,
-}
-
-impl Limits {
-    fn notices(self) -> Limits {
-        Limits {
-            places: self.places / 2,
-            bytes: self.bytes / 2,
-        }
-    }
-}
-
-/// Why a message was not admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotAdmitted {
-    /// The inbox holds as much mail as it may.
-    Full,
-    /// Its agent is gone.
-    Closed,
-}
-
-/// The door of an inbox: counts the mail inside, numbers what comes, and holds it until the
-/// inbox's owner takes it in. Kept apart from [`Inbox`], so that a sender needs only this.
-#[derive(Debug)]
-pub struct Arrivals {
-    limits: Limits,
-    places: usize,
-    bytes: usize,
-    next: Seq,
-    outside: Vec<(Seq, Arc<Envelope>)>,
-    closed: bool,
-}
-
-impl Arrivals {
-    /// An empty one.
-    pub fn new(limits: Limits) -> Self {
-        Arrivals {
-            limits,
-            places: 0,
-            bytes: 0,
-            next: 0,
-            outside: Vec::new(),
-            closed: false,
-        }
-    }
-
-    /// Takes a message, or says why not. One message always fits into an empty
-    /// inbox, however long it is.
-    pub fn admit(&mut self, envelope: Arc<Envelope>) -> Result<Seq, NotAdmitted> {
-        if self.closed {
-            return Err(NotAdmitted::Closed);
-        }
-        if envelope.is_mail() {
-            let bytes = self.bytes + envelope.size();
-            if self.places >= self.limits.places || (self.places > 0 && bytes > self.limits.bytes) {
-                return Err(NotAdmitted::Full);
-            }
-            self.places += 1;
-            self.bytes = bytes;
-        }
-        let seq = self.next;
-        self.next += 1;
-        self.outside.push((seq, envelope));
-        Ok(seq)
-    }
-
-    /// Gives up what came since the last call, in the order in which it came.
-    pub fn take(&mut self) -> Vec<(Seq, Arc<Envelope>)> {
-        std::mem::take(&mut self.outside)
-    }
-
-    /// Nothing is admitted from here on.
-    pub fn close(&mut self) {
-        self.closed = true;
-    }
-
-    /// How many wait outside.
-    pub fn outside(&self) -> usize {
-        self.outside.len()
-    }
-
-    /// A message has left the inbox for good: its place is free.
-    pub fn release(&mut self, envelope: &Envelope) {
-        if envelope.is_mail() {
-            self.places -= 1;
-            self.bytes -= envelope.size();
-        }
-    }
-
-    /// Mail inside: waiting, in hand and outside together.
-    pub fn mail(&self) -> usize {
-        self.places
-    }
-}
 
 /// How much may be taken at once.
 #[derive(Debug, Clone, Copy)]
@@ -138,9 +48,14 @@ impl Portion {
 #[derive(Debug)]
 pub struct Inbox {
     limits: Limits,
-    mail: BTreeMap<(Priority, Seq), Arc<Envelope>>,
-    notices: BTreeMap<Seq, Arc<Envelope>>,
-    in_hand: BTreeMap<Seq, Arc<Envelope>>,
+    mail: BTreeMap<(Priority, Seq), Item>,
+    notices: BTreeMap<Seq, Item>,
+    in_hand: BTreeMap<Seq, (Item, Holder)>,
+    leased: BTreeMap<Delivery, Seq>,
+    /// When a lease or a delay ends.
+    due: BTreeSet<(Millis, Seq)>,
+    next_delivery: Delivery,
+    acked: Acked,
     notice_count: usize,
     notice_bytes: usize,
     missed: u64,
@@ -154,6 +69,10 @@ impl Inbox {
             mail: BTreeMap::new(),
             notices: BTreeMap::new(),
             in_hand: BTreeMap::new(),
+            leased: BTreeMap::new(),
+            due: BTreeSet::new(),
+            next_delivery: 1,
+            acked: Acked::default(),
             notice_count: 0,
             notice_bytes: 0,
             missed: 0,
@@ -162,15 +81,30 @@ impl Inbox {
 
     /// Takes in a message that [`Arrivals`] admitted. Notices beyond their room give way.
     pub fn accept(&mut self, seq: Seq, envelope: Arc<Envelope>) {
-        if envelope.is_mail() {
-            self.mail.insert((envelope.priority, seq), envelope);
-            return;
-        }
-        self.notice_count += 1;
-        self.notice_bytes += envelope.size();
         let kind = envelope.kind.clone();
-        self.notices.insert(seq, envelope);
-        self.make_room(&kind);
+        if kind != Kind::Mail {
+            self.notice_count += 1;
+            self.notice_bytes += envelope.size();
+        }
+        self.wait(
+            seq,
+            Item {
+                envelope,
+                attempts: 0,
+            },
+        );
+        if kind != Kind::Mail {
+            self.make_room(&kind);
+        }
+    }
+
+    /// Puts a message in its place among those that wait.
+    fn wait(&mut self, seq: Seq, item: Item) {
+        if item.envelope.is_mail() {
+            self.mail.insert((item.envelope.priority, seq), item);
+        } else {
+            self.notices.insert(seq, item);
+        }
     }
 
     /// Lets notices go until they fit: an older one of the same file first, then the oldest.
@@ -181,102 +115,240 @@ impl Inbox {
             if self.notices.len() < 2 {
                 return;
             }
+            let newest_seq = self.notices.keys().next_back().copied();
             let same_file = matches!(newest, Kind::FileUpdated(_))
-                .then(|| self.notices.iter().find(|(_, other)| other.kind == *newest))
+                .then(|| {
+                    self.notices
+                        .iter()
+                        .find(|(_, other)| other.envelope.kind == *newest)
+                })
                 .flatten()
                 .map(|(&seq, _)| seq)
-                .filter(|seq| Some(seq) != self.notices.keys().next_back());
+                .filter(|&seq| Some(seq) != newest_seq);
             let Some(seq) = same_file.or_else(|| self.notices.keys().next().copied()) else {
                 return;
             };
             if let Some(gone) = self.notices.remove(&seq) {
-                self.forget_notice(&gone);
+                self.forget(&gone.envelope);
                 self.missed += 1;
             }
         }
     }
 
-    fn forget_notice(&mut self, envelope: &Envelope) {
-        self.notice_count -= 1;
-        self.notice_bytes -= envelope.size();
+    /// A message has left: its room among the notices is free. That of mail is [`Arrivals`]'.
+    fn forget(&mut self, envelope: &Envelope) {
+        if !envelope.is_mail() {
+            self.notice_count -= 1;
+            self.notice_bytes -= envelope.size();
+        }
     }
 
-    /// Takes the next messages in hand: urgent, high, normal, low; inside one priority in the
-    /// order of arrival. Notices are normal.
-    pub fn take(&mut self, portion: Portion) -> Vec<(Seq, Arc<Envelope>)> {
-        let mut taken = Vec::new();
-        let mut bytes = 0;
-        while taken.len() < portion.count {
-            let Some((seq, size, is_mail, key)) = self.peek() else {
-                break;
+    /// The keys of the next messages, as many as the portion holds: urgent, high, normal, low;
+    /// inside one priority in the order of arrival. Notices are normal.
+    fn next(&self, portion: Portion) -> Vec<(Priority, Seq)> {
+        let mut mail = self
+            .mail
+            .iter()
+            .map(|(&key, item)| (key, item.envelope.size()))
+            .peekable();
+        let notices = self.notices.iter();
+        let mut notices = notices
+            .map(|(&seq, item)| ((Priority::Normal, seq), item.envelope.size()))
+            .peekable();
+        let (mut keys, mut bytes) = (Vec::new(), 0usize);
+        while keys.len() < portion.count {
+            let notice_first = match (mail.peek(), notices.peek()) {
+                (Some(mail), Some(notice)) => notice.0 < mail.0,
+                (None, Some(_)) => true,
+                (_, None) => false,
             };
-            let first = taken.is_empty() && portion.one_at_least;
-            if !first && bytes + size > portion.bytes {
+            let next = if notice_first {
+                notices.next()
+            } else {
+                mail.next()
+            };
+            let Some((key, size)) = next else { break };
+            bytes += size;
+            let first = keys.is_empty() && portion.one_at_least;
+            if bytes > portion.bytes && !first {
                 break;
             }
-            bytes += size;
-            let envelope = if is_mail {
-                self.mail.remove(&key)
-            } else {
-                self.notices.remove(&seq)
+            keys.push(key);
+        }
+        keys
+    }
+
+    fn remove_waiting(&mut self, key: (Priority, Seq)) -> Option<Item> {
+        self.mail
+            .remove(&key)
+            .or_else(|| self.notices.remove(&key.1))
+    }
+
+    /// The next messages, which stay where they are.
+    pub fn peek(&self, portion: Portion) -> Vec<Arc<Envelope>> {
+        let item = |key: &(Priority, Seq)| self.mail.get(key).or_else(|| self.notices.get(&key.1));
+        let keys = self.next(portion);
+        keys.iter()
+            .filter_map(item)
+            .map(|item| item.envelope.clone())
+            .collect()
+    }
+
+    /// Takes the next messages out, until they are confirmed or put back.
+    pub fn take(&mut self, portion: Portion) -> Vec<(Seq, Arc<Envelope>)> {
+        let mut taken = Vec::new();
+        for key in self.next(portion) {
+            let Some(item) = self.remove_waiting(key) else {
+                continue;
             };
-            let Some(envelope) = envelope else { break };
-            self.in_hand.insert(seq, envelope.clone());
-            taken.push((seq, envelope));
+            taken.push((key.1, item.envelope.clone()));
+            self.in_hand.insert(key.1, (item, Holder::Out));
         }
         taken
     }
 
-    /// The next message: its number, size, whether it is mail, and its key.
-    fn peek(&self) -> Option<(Seq, usize, bool, (Priority, Seq))> {
-        let mail = self
-            .mail
-            .first_key_value()
-            .map(|(&key, e)| (key, e.size(), true));
-        let notice = self
-            .notices
-            .first_key_value()
-            .map(|(&seq, e)| ((Priority::Normal, seq), e.size(), false));
-        let (key, size, is_mail) = match (mail, notice) {
-            (Some(mail), Some(notice)) => {
-                if mail.0 < notice.0 {
-                    mail
-                } else {
-                    notice
-                }
-            }
-            (mail, notice) => mail.or(notice)?,
-        };
-        Some((key.1, size, is_mail, key))
+    /// Leases the next messages until a moment. Their deliveries are numbered one after the other.
+    pub fn lease(&mut self, portion: Portion, until: Millis) -> Vec<Leased> {
+        let mut leases = Vec::new();
+        for key in self.next(portion) {
+            let Some(mut item) = self.remove_waiting(key) else {
+                continue;
+            };
+            let (seq, delivery) = (key.1, self.next_delivery);
+            self.next_delivery += 1;
+            item.attempts += 1;
+            let (attempt, envelope) = (item.attempts, item.envelope.clone());
+            leases.push(Leased {
+                delivery,
+                seq,
+                attempt,
+                envelope,
+            });
+            self.leased.insert(delivery, seq);
+            self.due.insert((until, seq));
+            self.in_hand
+                .insert(seq, (item, Holder::Lease { delivery, until }));
+        }
+        leases
     }
 
-    /// A message in hand is confirmed and leaves for good. `None` if it is not in hand.
+    /// Ends what held a message, and gives it.
+    fn release(&mut self, seq: Seq) -> Option<Item> {
+        let (item, holder) = self.in_hand.remove(&seq)?;
+        if let Some(until) = holder.until() {
+            self.due.remove(&(until, seq));
+        }
+        if let Holder::Lease { delivery, .. } = holder {
+            self.leased.remove(&delivery);
+        }
+        Some(item)
+    }
+
+    /// A message that is out is confirmed and leaves for good. `None` if it is not in hand.
     pub fn confirm(&mut self, seq: Seq) -> Option<Arc<Envelope>> {
-        let envelope = self.in_hand.remove(&seq)?;
-        if !envelope.is_mail() {
-            self.forget_notice(&envelope);
-        }
-        Some(envelope)
+        let item = self.release(seq)?;
+        self.forget(&item.envelope);
+        Some(item.envelope)
     }
 
-    /// A message in hand was not confirmed and takes its old place again.
+    /// A message that is out, or was leased by a reply that nobody got, takes its old place; a
+    /// lease of that kind was no attempt.
     pub fn put_back(&mut self, seq: Seq) {
-        let Some(envelope) = self.in_hand.remove(&seq) else {
-            return;
-        };
-        if envelope.is_mail() {
-            self.mail.insert((envelope.priority, seq), envelope);
-        } else {
-            self.notices.insert(seq, envelope);
+        let leased = matches!(self.in_hand.get(&seq), Some((_, Holder::Lease { .. })));
+        if let Some(mut item) = self.release(seq) {
+            item.attempts -= u32::from(leased);
+            self.wait(seq, item);
         }
     }
 
-    /// Puts everything in hand back, but what somebody is known to hold.
+    /// Puts everything that is out back, but what somebody is known to hold.
     pub fn put_back_unless(&mut self, held: impl Fn(Seq) -> bool) {
-        let lost = self.in_hand.keys().copied().filter(|&seq| !held(seq));
+        let out = self
+            .in_hand
+            .iter()
+            .filter(|(_, (_, holder))| *holder == Holder::Out);
+        let lost = out.map(|(&seq, _)| seq).filter(|&seq| !held(seq));
         for seq in lost.collect::<Vec<_>>() {
             self.put_back(seq);
         }
+    }
+
+    /// A delivery is acknowledged: its message leaves for good.
+    pub fn ack(&mut self, delivery: Delivery, now: Millis) -> Settled {
+        let Some(seq) = self.leased.get(&delivery).copied() else {
+            return match self.acked.holds(delivery, now) {
+                true => Settled::Before,
+                false => Settled::Expired,
+            };
+        };
+        self.acked.note(delivery, now);
+        self.confirm(seq).map_or(Settled::Expired, Settled::Left)
+    }
+
+    /// A delivery is given back: its message waits again, at once or at a later moment, or dies if
+    /// this was its last attempt.
+    pub fn nack(&mut self, delivery: Delivery, later: Option<Millis>) -> Returned {
+        let seq = self.leased.get(&delivery).copied();
+        let Some((seq, item)) = seq.and_then(|seq| Some((seq, self.release(seq)?))) else {
+            return Returned::Expired;
+        };
+        if item.attempts >= ATTEMPTS_MAX {
+            return Returned::Died(self.bury(item));
+        }
+        match later {
+            None => self.wait(seq, item),
+            Some(until) => {
+                self.due.insert((until, seq));
+                self.in_hand.insert(seq, (item, Holder::Delay { until }));
+            }
+        }
+        Returned::Waits
+    }
+
+    /// A lease ends at another moment. Says whether there was one.
+    pub fn extend(&mut self, delivery: Delivery, until: Millis) -> bool {
+        let Some(&seq) = self.leased.get(&delivery) else {
+            return false;
+        };
+        let Some((_, holder)) = self.in_hand.get_mut(&seq) else {
+            return false;
+        };
+        if let Some(before) = holder.until() {
+            self.due.remove(&(before, seq));
+        }
+        *holder = Holder::Lease { delivery, until };
+        self.due.insert((until, seq));
+        true
+    }
+
+    /// Ends the leases and delays whose time has come. Gives the messages that this kills.
+    pub fn expire(&mut self, now: Millis) -> Vec<Dead> {
+        let mut dead = Vec::new();
+        while let Some(&(until, seq)) = self.due.first() {
+            if now < until {
+                break;
+            }
+            let Some(item) = self.release(seq) else { break };
+            if item.attempts >= ATTEMPTS_MAX {
+                dead.push(self.bury(item));
+            } else {
+                self.wait(seq, item);
+            }
+        }
+        dead
+    }
+
+    fn bury(&mut self, item: Item) -> Dead {
+        self.forget(&item.envelope);
+        Dead {
+            envelope: item.envelope,
+            attempts: item.attempts,
+        }
+    }
+
+    /// When the next lease or delay ends.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.due.first().map(|&(until, _)| until)
     }
 
     /// Notices that gave way since the last call.
@@ -301,5 +373,4 @@ impl Inbox {
 }
 
 #[cfg(test)]
-#[path = "inbox_tests.rs"]
 mod tests;

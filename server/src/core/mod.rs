@@ -8,6 +8,7 @@ pub mod json;
 pub mod knowledge;
 pub mod message;
 pub mod presence;
+pub mod receipt;
 pub mod shelf;
 pub mod similar;
 pub mod window;

@@ -9,6 +9,7 @@ pub mod frame;
 pub mod guard;
 pub mod messages;
 pub mod page;
+pub mod poll;
 pub mod watch;
 pub mod ws;
 
@@ -61,7 +62,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(on("/delegate", [post().to(messages::delegate)]))
         .service(on("/respond", [post().to(messages::respond)]))
         .service(on("/broadcast", [post().to(messages::broadcast)]))
-        .service(on("/poll/{agent_id}", [get().to(messages::poll)]))
+        .service(on("/poll/{agent_id}", [get().to(poll::poll)]))
+        .service(on("/ack", [post().to(poll::ack)]))
         .service(on(
             "/files",
             [read().to(files::list), post().to(files::put)],

@@ -12,7 +12,17 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 5] = ["deregister", "epoch", "names", "socket_ref", "ttl"];
+pub const FEATURES: [&str; 9] = [
+    "ack",
+    "deregister",
+    "epoch",
+    "lease",
+    "names",
+    "peek",
+    "socket_ref",
+    "ttl",
+    "wait",
+];
 /// How long the registry may take to answer before the relay calls itself ill.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
 

@@ -1,14 +1,12 @@
-//! The typed handle of an agent, and the door behind it.
-//!
-//! A message for an agent that has no socket open is left at the door: counted, numbered, and
-//! taken in when the agent next has something to do. That costs no wake-up, survives a panic of
-//! the actor, and is bounded all the same.
+//! The typed handle of an agent.
 
-use super::{Agent, Attach, Batch, Leave, Nudge, Poll, SessionId, TakeIn};
-use crate::actors::clock::Clock;
+use super::door::{Common, Door, OUTSIDE_MAX, Standing};
+use super::poll::{Action, Ask, Batch, Given, Settlement};
+use super::receiving::{Poll, Settle};
+use super::{Agent, Attach, Leave, SessionId, TakeIn};
 use crate::actors::socket::SocketHandle;
 use crate::core::Millis;
-use crate::core::inbox::{Arrivals, Limits, NotAdmitted, Seq};
+use crate::core::inbox::{Arrivals, Delivery, NotAdmitted};
 use crate::core::message::Envelope;
 use crate::core::presence::{Presence, millis};
 use crate::core::window::Mark;
@@ -19,164 +17,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Left at the door at most, before the actor is woken to take them in. Mail is bounded by the
-/// inbox; this is for notices, whose bound the inbox keeps.
-const OUTSIDE_MAX: usize = 64;
 /// How long a call waits for an agent that is being started again after a panic.
 const RESTART_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What all agents have in common.
-#[derive(Debug, Clone)]
-pub struct Common {
-    /// The relay's clock.
-    pub clock: Clock,
-    /// The bounds of one inbox.
-    pub inbox: Limits,
-    /// Silence after which an agent is removed.
-    pub reap_after: Duration,
-    /// How many are online.
-    pub online: Arc<AtomicUsize>,
-}
-
-/// How the agent was last counted. [`Presence`] says how it is; this makes each change count once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Standing {
-    Online,
-    Stale,
-    Gone,
-}
-
-/// What an agent and its callers share.
-#[derive(Debug)]
-pub struct Door {
-    id: AgentId,
-    common: Common,
-    arrivals: Mutex<Arrivals>,
-    address: RwLock<Option<Addr<Agent>>>,
-    nudged: AtomicBool,
-    heard: AtomicU64,
-    ttl: AtomicU64,
-    standing: AtomicU8,
-    /// The newest session that has sat down, and the newest that has ended.
-    session: AtomicU64,
-    ended: AtomicU64,
-    /// How far the newest session that has confirmed anything has read.
-    confirmed: Mutex<(SessionId, Mark)>,
-}
-
-impl Door {
-    pub(super) fn id(&self) -> &AgentId {
-        &self.id
-    }
-
-    pub(super) fn limits(&self) -> Limits {
-        self.common.inbox
-    }
-
-    pub(super) fn now(&self) -> Millis {
-        self.common.clock.now()
-    }
-
-    pub(super) fn take_arrivals(&self) -> Vec<(Seq, Arc<Envelope>)> {
-        self.arrivals.lock().take()
-    }
-
-    pub(super) fn release(&self, envelope: &Envelope) {
-        self.arrivals.lock().release(envelope);
-    }
-
-    /// Nothing is admitted any more; gives how many messages were left outside.
-    pub(super) fn close(&self) -> usize {
-        let mut arrivals = self.arrivals.lock();
-        arrivals.close();
-        arrivals.take().len()
-    }
-
-    pub(super) fn nudge_taken(&self) {
-        self.nudged.store(false, Ordering::SeqCst);
-    }
-
-    pub(super) fn attended(&self, session: SessionId) {
-        self.session.fetch_max(session, Ordering::SeqCst);
-    }
-
-    fn note_confirmed(&self, session: SessionId, mark: Mark) {
-        let mut confirmed = self.confirmed.lock();
-        *confirmed = (*confirmed).max((session, mark));
-    }
-
-    /// How far this session has read.
-    pub(super) fn confirmed(&self, session: SessionId) -> Mark {
-        let (newest, mark) = *self.confirmed.lock();
-        if newest == session { mark } else { 0 }
-    }
-
-    pub(super) fn ended_session(&self) -> SessionId {
-        self.ended.load(Ordering::SeqCst)
-    }
-
-    /// Whether a socket is open.
-    pub(super) fn is_attended(&self) -> bool {
-        self.session.load(Ordering::SeqCst) > self.ended.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn presence(&self, now: Millis) -> Presence {
-        let ttl = Duration::from_millis(self.ttl.load(Ordering::Relaxed));
-        let heard = if self.is_attended() {
-            now
-        } else {
-            self.heard.load(Ordering::Relaxed)
-        };
-        Presence::at(now, heard, ttl, self.common.reap_after)
-    }
-
-    pub(super) fn note_stale(&self) {
-        if self.turn(Standing::Online, Standing::Stale) {
-            self.common.online.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Gives whether it was stale before.
-    pub(super) fn note_online(&self) -> bool {
-        let was_stale = self.turn(Standing::Stale, Standing::Online);
-        if was_stale {
-            self.common.online.fetch_add(1, Ordering::Relaxed);
-        }
-        was_stale
-    }
-
-    fn turn(&self, from: Standing, to: Standing) -> bool {
-        let (from, to) = (from as u8, to as u8);
-        self.standing
-            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
-    }
-
-    pub(in crate::actors) fn nudge(&self) {
-        if !self.nudged.swap(true, Ordering::SeqCst)
-            && let Some(address) = &*self.address.read()
-        {
-            address.do_send(Nudge);
-        }
-    }
-}
-
 /// Where a delivered message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub enum Route {
     /// It is in flight to the agent's open socket.
     Websocket,
     /// It waits in the inbox.
     Queued,
 }
 
-impl Delivery {
+impl Route {
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
-            Delivery::Websocket => "websocket",
-            Delivery::Queued => "queued",
+            Route::Websocket => "websocket",
+            Route::Queued => "queued",
         }
     }
 }
@@ -221,19 +79,39 @@ impl Drop for NudgeAtEnd<'_> {
     }
 }
 
+/// A poll that waits: while it lives, its agent is heard.
+struct Present(Arc<Door>);
+
+impl Present {
+    fn of(door: &Arc<Door>) -> Present {
+        door.polls.fetch_add(1, Ordering::SeqCst);
+        Present(door.clone())
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.heard.store(self.0.now(), Ordering::Relaxed);
+        self.0.polls.fetch_sub(1, Ordering::SeqCst);
+        self.0.nudge();
+    }
+}
+
 /// What callers hold of an agent.
 #[derive(Debug, Clone)]
 pub struct AgentHandle(Arc<Door>);
 
 impl AgentHandle {
     /// A door without an actor behind it yet. Counted as online from the start.
-    pub fn new(id: AgentId, ttl: Duration, common: Common) -> Self {
+    pub fn new(id: AgentId, ttl: Duration, salt: String, common: Common) -> Self {
         common.online.fetch_add(1, Ordering::Relaxed);
         let now = common.clock.now();
         AgentHandle(Arc::new(Door {
             arrivals: Mutex::new(Arrivals::new(common.inbox)),
             id,
             common,
+            salt,
+            run: AtomicU64::new(0),
             address: RwLock::new(None),
             nudged: AtomicBool::new(false),
             heard: AtomicU64::new(now),
@@ -242,6 +120,7 @@ impl AgentHandle {
             session: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             confirmed: Mutex::new((0, 0)),
+            polls: AtomicUsize::new(0),
         }))
     }
 
@@ -293,7 +172,7 @@ impl AgentHandle {
 
     /// When it was last heard.
     pub fn last_heard(&self) -> Millis {
-        if self.0.is_attended() {
+        if self.0.is_present() {
             self.0.now()
         } else {
             self.0.heard.load(Ordering::Relaxed)
@@ -301,20 +180,23 @@ impl AgentHandle {
     }
 
     /// Gives the agent a message. It is in the inbox, or refused, when this returns.
-    pub async fn deliver(&self, envelope: Arc<Envelope>) -> Result<Delivery, NotAdmitted> {
+    pub async fn deliver(&self, envelope: Arc<Envelope>) -> Result<Route, NotAdmitted> {
         let seq = self.0.arrivals.lock().admit(envelope)?;
         if !self.0.is_attended() {
-            return Ok(Delivery::Queued);
+            if self.0.is_present() {
+                self.0.nudge();
+            }
+            return Ok(Route::Queued);
         }
         let Some(address) = self.0.address.read().clone() else {
-            return Ok(Delivery::Queued);
+            return Ok(Route::Queued);
         };
         // A caller that hangs up takes the question back, not the message: then a nudge asks for it.
         // An actor that panics meanwhile leaves the message where its successor finds it.
         let _taken_in = NudgeAtEnd(&self.0);
         match address.send(TakeIn(seq)).await {
-            Ok(true) => Ok(Delivery::Websocket),
-            Ok(false) | Err(_) => Ok(Delivery::Queued),
+            Ok(true) => Ok(Route::Websocket),
+            Ok(false) | Err(_) => Ok(Route::Queued),
         }
     }
 
@@ -327,15 +209,65 @@ impl AgentHandle {
             }
             arrivals.outside()
         };
-        if outside >= OUTSIDE_MAX || self.0.is_attended() {
+        if outside >= OUTSIDE_MAX || self.0.is_present() {
             self.0.nudge();
         }
     }
 
-    /// Takes everything that waits. Counts as heard.
-    pub async fn poll(&self) -> Result<Batch, Gone> {
+    /// What waits; where nothing does, what comes within `wait`. Counts as heard, all the while it
+    /// waits. Dropped while it waits, it takes nothing with it.
+    pub async fn poll(&self, ask: Ask, wait: Duration) -> Result<Batch, Gone> {
         self.heard();
-        self.ask(|| Poll).await
+        let deadline = tokio::time::Instant::now() + wait;
+        let ask = Ask {
+            wait: !wait.is_zero(),
+            ..ask
+        };
+        let _present = ask.wait.then(|| Present::of(&self.0));
+        let mut later = match self.ask(|| Poll(ask)).await? {
+            Given::Now(batch) => return Ok(batch),
+            Given::Later(later) => later,
+        };
+        tokio::select! {
+            batch = &mut later => match batch {
+                Ok(batch) => Ok(batch),
+                Err(_) if self.is_gone() => Err(Gone),
+                // A newer poll took its place, or the actor panicked.
+                Err(_) => self.ask_now(ask).await,
+            },
+            () = tokio::time::sleep_until(deadline) => self.ask_now(ask).await,
+            () = self.0.common.lifeline.ending() => self.ask_now(ask).await,
+        }
+    }
+
+    async fn ask_now(&self, ask: Ask) -> Result<Batch, Gone> {
+        match self.ask(|| Poll(Ask { wait: false, ..ask })).await? {
+            Given::Now(batch) => Ok(batch),
+            Given::Later(_) => Ok(Batch::default()),
+        }
+    }
+
+    /// Acknowledges, gives back or prolongs deliveries.
+    pub async fn settle(
+        &self,
+        deliveries: Vec<Delivery>,
+        action: Action,
+    ) -> Result<Settlement, Gone> {
+        self.heard();
+        self.ask(|| Settle {
+            deliveries: deliveries.clone(),
+            action,
+        })
+        .await
+    }
+
+    /// The salt of its receipts.
+    pub fn salt(&self) -> &str {
+        self.0.salt()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.0.standing.load(Ordering::SeqCst) == Standing::Gone as u8
     }
 
     /// Sits a socket down; the one before it is told that it was replaced.
@@ -365,7 +297,7 @@ impl AgentHandle {
     {
         let deadline = tokio::time::Instant::now() + RESTART_PATIENCE;
         loop {
-            if self.0.standing.load(Ordering::SeqCst) == Standing::Gone as u8 {
+            if self.is_gone() {
                 return Err(Gone);
             }
             let address = self.0.address.read().clone().ok_or(Gone)?;

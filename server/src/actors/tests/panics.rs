@@ -24,7 +24,7 @@ macro_rules! panics {
 panics!(Agent, Registry, Herald, Library);
 
 impl World {
-    async fn make_agent_panic(&self, agent: &str) {
+    pub(super) async fn make_agent_panic(&self, agent: &str) {
         let address = self.relay().directory.get(agent).unwrap().agent.address();
         assert!(address.send(Panic).await.is_err());
     }
@@ -110,7 +110,7 @@ fn an_agent_that_left_is_not_started_again() {
         world.relay().deregister(id("a")).await.unwrap();
         quiet().await;
         assert_eq!((world.status("a"), world.relay().online()), (None, 0));
-        assert!(agent.poll().await.is_err());
+        assert!(agent.poll(Ask::PLAIN, Duration::ZERO).await.is_err());
     });
 }
 

@@ -172,7 +172,7 @@ fn leaving_frees_the_id_and_counts_once() {
         );
         // Whoever still holds the handle changes nothing any more.
         kept.heard();
-        assert!(kept.poll().await.is_err());
+        assert!(kept.poll(Ask::PLAIN, Duration::ZERO).await.is_err());
         assert_eq!(world.relay().online(), 0);
         let again = world.relay().deregister(id("a")).await.unwrap_err();
         assert!(again.0.error.contains("no agent"), "{}", again.0.error);

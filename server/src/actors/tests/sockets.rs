@@ -170,8 +170,13 @@ fn ten_thousand_broadcasts_to_one_that_never_polls_stay_within_bounds() {
         for n in 0..10_000 {
             world.broadcast(&n.to_string()).await;
         }
-        let batch = world.relay().poll(&id("a")).await.unwrap().unwrap();
+        let batch = world
+            .relay()
+            .poll(&id("a"), Ask::PLAIN, Duration::ZERO)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((batch.messages.len(), batch.missed), (50, 9_950));
-        assert_eq!(body_of(&batch.messages[49].body), "9999");
+        assert_eq!(body_of(&batch.messages[49].0.body), "9999");
     });
 }

@@ -1,0 +1,211 @@
+//! The door of an agent: what it shares with its callers.
+//!
+//! A message for an agent that has no socket open is left at the door: counted, numbered, and
+//! taken in when the agent next has something to do. That costs no wake-up, survives a panic of
+//! the actor, and is bounded all the same.
+
+use super::{Agent, Nudge, SessionId};
+use crate::actors::clock::Clock;
+use crate::actors::lifeline::Lifeline;
+use crate::core::Millis;
+use crate::core::inbox::{Arrivals, Limits, Seq, Waiting};
+use crate::core::message::Envelope;
+use crate::core::presence::Presence;
+use crate::core::window::Mark;
+use actix::Addr;
+use clawlink_protocol::name::AgentId;
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Left at the door at most, before the actor is woken to take them in. Mail is bounded by the
+/// inbox; this is for notices, whose bound the inbox keeps.
+pub(super) const OUTSIDE_MAX: usize = 64;
+/// What all agents have in common.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// The relay's clock.
+    pub clock: Clock,
+    /// The bounds of one inbox.
+    pub inbox: Limits,
+    /// Silence after which an agent is removed.
+    pub reap_after: Duration,
+    /// How many are online.
+    pub online: Arc<AtomicUsize>,
+    /// Tells polls that wait when the relay ends.
+    pub lifeline: Lifeline,
+}
+
+/// How the agent was last counted. [`Presence`] says how it is; this makes each change count once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Standing {
+    Online,
+    Stale,
+    Gone,
+}
+
+/// What an agent and its callers share.
+#[derive(Debug)]
+pub struct Door {
+    pub(super) id: AgentId,
+    pub(super) common: Common,
+    pub(super) arrivals: Mutex<Arrivals>,
+    pub(super) salt: String,
+    /// Runs of the actor so far.
+    pub(super) run: AtomicU64,
+    pub(super) address: RwLock<Option<Addr<Agent>>>,
+    pub(super) nudged: AtomicBool,
+    pub(super) heard: AtomicU64,
+    pub(super) ttl: AtomicU64,
+    pub(super) standing: AtomicU8,
+    /// The newest session that has sat down, and the newest that has ended.
+    pub(super) session: AtomicU64,
+    pub(super) ended: AtomicU64,
+    /// How far the newest session that has confirmed anything has read.
+    pub(super) confirmed: Mutex<(SessionId, Mark)>,
+    /// Polls that wait.
+    pub(super) polls: AtomicUsize,
+}
+
+impl Door {
+    pub(super) fn id(&self) -> &AgentId {
+        &self.id
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.common.inbox
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        self.common.clock.now()
+    }
+
+    /// Tells the receipts of this inbox from those of others.
+    pub(super) fn salt(&self) -> &str {
+        &self.salt
+    }
+
+    /// Which run of the actor this is.
+    pub(super) fn run(&self) -> u64 {
+        self.run.load(Ordering::SeqCst)
+    }
+
+    /// A new run begins: what replies of the run before still hold is not theirs any more. Gives
+    /// what waits.
+    pub(super) fn next_run(&self) -> Waiting {
+        let mut arrivals = self.arrivals.lock();
+        self.run.fetch_add(1, Ordering::SeqCst);
+        arrivals.take()
+    }
+
+    /// Messages that were out have been read.
+    pub(super) fn read<'a>(&self, run: u64, read: impl Iterator<Item = (Seq, &'a Arc<Envelope>)>) {
+        let mut arrivals = self.arrivals.lock();
+        if run == self.run() {
+            read.for_each(|(seq, envelope)| arrivals.read(seq, envelope));
+        }
+    }
+
+    /// Messages could not be written out.
+    pub(super) fn give_back(&self, run: u64, seqs: &[Seq]) {
+        if seqs.is_empty() {
+            return;
+        }
+        let mut arrivals = self.arrivals.lock();
+        if run == self.run() {
+            seqs.iter().for_each(|&seq| arrivals.give_back(seq));
+        }
+        drop(arrivals);
+        self.nudge();
+    }
+
+    pub(super) fn take_arrivals(&self) -> Waiting {
+        self.arrivals.lock().take()
+    }
+
+    pub(super) fn release(&self, envelope: &Envelope) {
+        self.arrivals.lock().release(envelope);
+    }
+
+    /// Nothing is admitted any more; gives how many messages were left outside.
+    pub(super) fn close(&self) -> usize {
+        let mut arrivals = self.arrivals.lock();
+        arrivals.close();
+        arrivals.take().come.len()
+    }
+
+    pub(super) fn nudge_taken(&self) {
+        self.nudged.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn attended(&self, session: SessionId) {
+        self.session.fetch_max(session, Ordering::SeqCst);
+    }
+
+    pub(super) fn note_confirmed(&self, session: SessionId, mark: Mark) {
+        let mut confirmed = self.confirmed.lock();
+        *confirmed = (*confirmed).max((session, mark));
+    }
+
+    /// How far this session has read.
+    pub(super) fn confirmed(&self, session: SessionId) -> Mark {
+        let (newest, mark) = *self.confirmed.lock();
+        if newest == session { mark } else { 0 }
+    }
+
+    pub(super) fn ended_session(&self) -> SessionId {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Whether a socket is open.
+    pub(super) fn is_attended(&self) -> bool {
+        self.session.load(Ordering::SeqCst) > self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody is there this very moment: a socket, or a poll that waits.
+    pub(super) fn is_present(&self) -> bool {
+        self.is_attended() || self.polls.load(Ordering::SeqCst) > 0
+    }
+
+    pub(super) fn presence(&self, now: Millis) -> Presence {
+        let ttl = Duration::from_millis(self.ttl.load(Ordering::Relaxed));
+        let heard = if self.is_present() {
+            now
+        } else {
+            self.heard.load(Ordering::Relaxed)
+        };
+        Presence::at(now, heard, ttl, self.common.reap_after)
+    }
+
+    pub(super) fn note_stale(&self) {
+        if self.turn(Standing::Online, Standing::Stale) {
+            self.common.online.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives whether it was stale before.
+    pub(super) fn note_online(&self) -> bool {
+        let was_stale = self.turn(Standing::Stale, Standing::Online);
+        if was_stale {
+            self.common.online.fetch_add(1, Ordering::Relaxed);
+        }
+        was_stale
+    }
+
+    fn turn(&self, from: Standing, to: Standing) -> bool {
+        let (from, to) = (from as u8, to as u8);
+        self.standing
+            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
+    }
+
+    pub(in crate::actors) fn nudge(&self) {
+        if !self.nudged.swap(true, Ordering::SeqCst)
+            && let Some(address) = &*self.address.read()
+        {
+            address.do_send(Nudge);
+        }
+    }
+}

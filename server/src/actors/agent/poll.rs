@@ -1,0 +1,199 @@
+//! What a poll asks, what it gets, and what becomes of it when nobody is there to get it.
+
+use super::door::Door;
+use crate::core::Millis;
+use crate::core::inbox::{Delivery, Inbox, Leased, Portion, Seq};
+use crate::core::message::Envelope;
+use crate::core::presence::millis;
+use crate::core::receipt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Messages of a reply, unless asked otherwise.
+pub const MAX: usize = 50;
+/// Bytes of messages of a reply that was asked for with any parameter; one message at least.
+pub const BYTES: usize = 1024 * 1024;
+
+/// What a poll asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    /// How much.
+    pub portion: Portion,
+    /// Whether messages stay until their receipts come back, and how long.
+    pub lease: Option<Duration>,
+    /// Whether messages are only shown.
+    pub peek: bool,
+    /// Whether to wait for mail where there is none.
+    pub wait: bool,
+}
+
+impl Ask {
+    /// Everything, for good, now.
+    pub const PLAIN: Ask = Ask {
+        portion: Portion::ALL,
+        lease: None,
+        peek: false,
+        wait: false,
+    };
+
+    /// At most so many, within [`BYTES`].
+    pub fn portion(max: usize) -> Portion {
+        Portion {
+            count: max,
+            bytes: BYTES,
+            one_at_least: true,
+        }
+    }
+}
+
+/// One delivery, as its recipient needs it.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// Acknowledges it.
+    pub receipt: String,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// How long it is.
+    pub length: Duration,
+}
+
+/// What a poll gets. Dropped without [`Batch::written`], it goes back to its places.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Most urgent first.
+    pub messages: Vec<(Arc<Envelope>, Option<Lease>)>,
+    /// Acknowledges all of them.
+    pub token: Option<String>,
+    /// Notices that gave way since the last poll.
+    pub missed: u64,
+    /// Messages that wait besides.
+    pub remaining: usize,
+    guard: Option<Guard>,
+}
+
+/// Gives messages back to their door unless it is told that they were written.
+#[derive(Debug)]
+struct Guard {
+    door: Arc<Door>,
+    /// The run of the actor that gave them.
+    run: u64,
+    seqs: Vec<Seq>,
+    leased: bool,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.door.give_back(self.run, &self.seqs);
+    }
+}
+
+impl Batch {
+    /// What the inbox gives to this ask at this moment.
+    pub(super) fn of(ask: Ask, inbox: &mut Inbox, door: &Arc<Door>) -> Batch {
+        let mut batch = Batch::default();
+        let mut seqs = Vec::new();
+        match ask.lease {
+            _ if ask.peek => {
+                let shown = inbox.peek(ask.portion);
+                batch.messages = shown.into_iter().map(|envelope| (envelope, None)).collect();
+            }
+            Some(length) => {
+                let until = door.now().saturating_add(millis(length));
+                let leased = inbox.lease(ask.portion, until);
+                seqs = leased.iter().map(|lease| lease.seq).collect();
+                batch.lease(leased, length, door.salt());
+            }
+            None => {
+                for (seq, envelope) in inbox.take(ask.portion) {
+                    seqs.push(seq);
+                    batch.messages.push((envelope, None));
+                }
+            }
+        }
+        if !ask.peek {
+            batch.missed = inbox.take_missed();
+        }
+        batch.remaining = inbox.waiting();
+        let guard = Guard {
+            door: door.clone(),
+            run: door.run(),
+            seqs,
+            leased: ask.lease.is_some(),
+        };
+        batch.guard = (!guard.seqs.is_empty()).then_some(guard);
+        batch
+    }
+
+    fn lease(&mut self, leased: Vec<Leased>, length: Duration, salt: &str) {
+        let Some(first) = leased.first().map(|lease| lease.delivery) else {
+            return;
+        };
+        self.token = Some(receipt::batch(salt, first, leased.len() as u64));
+        self.messages.extend(leased.into_iter().map(|lease| {
+            let receipt = receipt::receipt(salt, lease.delivery);
+            (
+                lease.envelope,
+                Some(Lease {
+                    receipt,
+                    attempt: lease.attempt,
+                    length,
+                }),
+            )
+        }));
+    }
+
+    /// The reply was written: what was not leased has left.
+    pub fn written(mut self) {
+        let Some(mut guard) = self.guard.take() else {
+            return;
+        };
+        let seqs = std::mem::take(&mut guard.seqs);
+        if !guard.leased {
+            let envelopes = self.messages.iter().map(|(envelope, _)| envelope);
+            guard.door.read(guard.run, seqs.into_iter().zip(envelopes));
+        }
+    }
+}
+
+/// What an agent answers to a poll.
+pub enum Given {
+    /// It is here.
+    Now(Batch),
+    /// It comes with the mail.
+    Later(oneshot::Receiver<Batch>),
+}
+
+/// A poll that waits.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    /// What it wants.
+    pub(super) ask: Ask,
+    /// Closed when it has gone.
+    pub(super) reply: oneshot::Sender<Batch>,
+}
+
+/// What is done with deliveries.
+#[derive(Debug, Clone, Copy)]
+pub enum Action {
+    /// They have been dealt with.
+    Ack,
+    /// They come again, after a while if one is given.
+    Nack(Option<Duration>),
+    /// Their leases last so long from now.
+    Extend(Duration),
+}
+
+/// How that went.
+#[derive(Debug, Default)]
+pub struct Settlement {
+    /// Deliveries it was done to.
+    pub done: usize,
+    /// Those that were over before.
+    pub expired: Vec<Delivery>,
+}
+
+/// A moment that is so far from now.
+pub(super) fn from_now(now: Millis, time: Duration) -> Millis {
+    now.saturating_add(millis(time))
+}

@@ -1,0 +1,564 @@
+//! The inbox against a naive model: a plain list that is sorted and counted anew at each step.
+
+use super::*;
+use proptest::prelude::*;
+
+const LIMITS: Limits = Limits {
+    places: 6,
+    bytes: 60,
+};
+
+#[derive(Debug, Clone)]
+enum Op {
+    Send(Priority, usize),
+    Broadcast(usize),
+    File(u8, usize),
+    Take(usize, usize, bool),
+    Confirm(usize),
+    PutBack(usize),
+    PutBackUnless(usize),
+    Lease(usize, u64),
+    Ack(usize),
+    Nack(usize, Option<u64>),
+    Extend(usize, u64),
+    Undo(usize),
+    Pass(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let priority = prop::sample::select(Priority::ALL.to_vec());
+    prop_oneof![
+        5 => (priority, 1usize..25).prop_map(|(p, size)| Op::Send(p, size)),
+        2 => (1usize..20).prop_map(Op::Broadcast),
+        2 => (0u8..2, 1usize..20).prop_map(|(key, size)| Op::File(key, size)),
+        4 => (1usize..5, 1usize..60, any::<bool>()).prop_map(|(n, b, one)| Op::Take(n, b, one)),
+        3 => (0usize..8).prop_map(Op::Confirm),
+        2 => (0usize..8).prop_map(Op::PutBack),
+        1 => (0usize..8).prop_map(Op::PutBackUnless),
+        4 => (1usize..5, 1u64..50).prop_map(|(n, time)| Op::Lease(n, time)),
+        4 => (0usize..12).prop_map(Op::Ack),
+        2 => (0usize..12, prop::option::of(1u64..50)).prop_map(|(n, later)| Op::Nack(n, later)),
+        2 => (0usize..12, 1u64..50).prop_map(|(n, time)| Op::Extend(n, time)),
+        1 => (0usize..12).prop_map(Op::Undo),
+        4 => (1u64..40).prop_map(Op::Pass),
+    ]
+}
+
+fn envelope(kind: Kind, priority: Priority, size: usize) -> Arc<Envelope> {
+    Arc::new(Envelope {
+        body: "x".repeat(size).into(),
+        kind,
+        priority,
+        accepted_at: String::new(),
+    })
+}
+
+/// Where the naive twin has a message.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    Waiting,
+    Out,
+    Leased { delivery: Delivery, until: Millis },
+    Delayed { until: Millis },
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    seq: Seq,
+    envelope: Arc<Envelope>,
+    attempts: u32,
+    place: Place,
+}
+
+/// The naive twin of [`Arrivals`] and [`Inbox`] together.
+#[derive(Default)]
+struct Model {
+    entries: Vec<Entry>,
+    acked: Vec<Delivery>,
+    deliveries: Delivery,
+    missed: u64,
+    dead: usize,
+}
+
+impl Model {
+    fn sum(&self, mail: bool) -> (usize, usize) {
+        let of_kind = self.entries.iter().filter(|e| e.envelope.is_mail() == mail);
+        of_kind.fold((0, 0), |(n, bytes), e| (n + 1, bytes + e.envelope.size()))
+    }
+
+    fn fits(&self, envelope: &Envelope) -> bool {
+        let (places, bytes) = self.sum(true);
+        !envelope.is_mail()
+            || places < LIMITS.places && (places == 0 || bytes + envelope.size() <= LIMITS.bytes)
+    }
+
+    fn add(&mut self, seq: Seq, envelope: Arc<Envelope>) {
+        let entry = Entry {
+            seq,
+            envelope: envelope.clone(),
+            attempts: 0,
+            place: Place::Waiting,
+        };
+        self.entries.push(entry);
+        if envelope.is_mail() {
+            return;
+        }
+        loop {
+            let (places, bytes) = self.sum(false);
+            let waits = |e: &&Entry| e.place == Place::Waiting && !e.envelope.is_mail();
+            let waiting: Vec<Entry> = self.entries.iter().filter(waits).cloned().collect();
+            let fits = places <= LIMITS.places / 2 && bytes <= LIMITS.bytes / 2;
+            if fits || waiting.len() < 2 {
+                return;
+            }
+            let older = &waiting[..waiting.len() - 1];
+            let same = older.iter().find(|e| {
+                matches!(e.envelope.kind, Kind::FileUpdated(_)) && e.envelope.kind == envelope.kind
+            });
+            let goes = same.unwrap_or(&older[0]).seq;
+            self.entries.retain(|e| e.seq != goes);
+            self.missed += 1;
+        }
+    }
+
+    /// The next messages, which the caller puts where they go.
+    fn next(&mut self, portion: Portion) -> Vec<&mut Entry> {
+        let mut waiting: Vec<&mut Entry> = self
+            .entries
+            .iter_mut()
+            .filter(|e| e.place == Place::Waiting)
+            .collect();
+        waiting.sort_by_key(|e| (e.envelope.priority, e.seq));
+        let (mut taken, mut bytes) = (0, 0);
+        for entry in &waiting {
+            let first = taken == 0 && portion.one_at_least;
+            bytes += entry.envelope.size();
+            if taken == portion.count || !first && bytes > portion.bytes {
+                break;
+            }
+            taken += 1;
+        }
+        waiting.truncate(taken);
+        waiting
+    }
+
+    fn take(&mut self, portion: Portion) -> Vec<Seq> {
+        let out = |entry: &mut Entry| {
+            entry.place = Place::Out;
+            entry.seq
+        };
+        self.next(portion).into_iter().map(out).collect()
+    }
+
+    fn lease(&mut self, portion: Portion, until: Millis) -> Vec<(Delivery, Seq, u32)> {
+        let mut delivery = self.deliveries;
+        let mut leases = Vec::new();
+        for entry in self.next(portion) {
+            delivery += 1;
+            entry.attempts += 1;
+            entry.place = Place::Leased { delivery, until };
+            leases.push((delivery, entry.seq, entry.attempts));
+        }
+        self.deliveries = delivery;
+        leases
+    }
+
+    fn out(&self) -> Vec<Seq> {
+        let mut seqs: Vec<Seq> = self
+            .entries
+            .iter()
+            .filter(|e| e.place == Place::Out)
+            .map(|e| e.seq)
+            .collect();
+        seqs.sort_unstable();
+        seqs
+    }
+
+    fn leased(&mut self, wanted: Delivery) -> Option<&mut Entry> {
+        let holds = |e: &&mut Entry| matches!(e.place, Place::Leased { delivery, .. } if delivery == wanted);
+        self.entries.iter_mut().find(holds)
+    }
+
+    fn remove(&mut self, seq: Seq) {
+        self.entries.retain(|e| e.seq != seq);
+    }
+
+    /// The message of a lease that has ended: it waits, or it is dead.
+    fn given_back(&mut self, seq: Seq, later: Option<Millis>) {
+        let Some(entry) = self.entries.iter_mut().find(|e| e.seq == seq) else {
+            return;
+        };
+        if entry.attempts >= ATTEMPTS_MAX {
+            self.dead += 1;
+            self.remove(seq);
+        } else {
+            entry.place = later.map_or(Place::Waiting, |until| Place::Delayed { until });
+        }
+    }
+
+    fn expire(&mut self, now: Millis) {
+        let over = |e: &&Entry| match e.place {
+            Place::Leased { until, .. } | Place::Delayed { until } => until <= now,
+            _ => false,
+        };
+        let over: Vec<Seq> = self.entries.iter().filter(over).map(|e| e.seq).collect();
+        for seq in over {
+            self.given_back(seq, None);
+        }
+    }
+}
+
+/// The real thing and its model, driven side by side.
+struct Pair {
+    arrivals: Arrivals,
+    inbox: Inbox,
+    model: Model,
+    now: Millis,
+    dead: usize,
+}
+
+impl Pair {
+    fn new() -> Self {
+        Pair {
+            arrivals: Arrivals::new(LIMITS),
+            inbox: Inbox::new(LIMITS),
+            model: Model::default(),
+            now: 0,
+            dead: 0,
+        }
+    }
+
+    fn send(&mut self, envelope: Arc<Envelope>) -> Result<(), TestCaseError> {
+        let admitted = self.arrivals.admit(envelope.clone());
+        prop_assert_eq!(admitted.is_ok(), self.model.fits(&envelope));
+        if let Ok(seq) = admitted {
+            self.model.add(seq, envelope);
+            for (seq, envelope) in self.arrivals.take().come {
+                self.inbox.accept(seq, envelope);
+            }
+        }
+        Ok(())
+    }
+
+    fn pick(&self, n: usize) -> Option<Seq> {
+        let out = self.model.out();
+        (!out.is_empty()).then(|| out[n % out.len()])
+    }
+
+    fn put_back_unless(&mut self, held: Option<Seq>) {
+        self.inbox.put_back_unless(|seq| Some(seq) == held);
+        for entry in &mut self.model.entries {
+            if entry.place == Place::Out && Some(entry.seq) != held {
+                entry.place = Place::Waiting;
+            }
+        }
+    }
+
+    /// A delivery: of now, of before, or one that never was.
+    fn delivery(&self, n: usize) -> Delivery {
+        (self.model.deliveries + 1).saturating_sub(n as Delivery)
+    }
+
+    fn buried(&mut self, dead: impl IntoIterator<Item = Dead>) {
+        for dead in dead {
+            assert_eq!(dead.attempts, ATTEMPTS_MAX);
+            self.arrivals.release(&dead.envelope);
+            self.dead += 1;
+        }
+    }
+
+    fn apply(&mut self, op: Op) -> Result<(), TestCaseError> {
+        match op {
+            Op::Send(priority, size) => self.send(envelope(Kind::Mail, priority, size))?,
+            Op::Broadcast(size) => self.send(envelope(Kind::Broadcast, Priority::Normal, size))?,
+            Op::File(key, size) => {
+                let kind = Kind::FileUpdated(key.to_string().into());
+                self.send(envelope(kind, Priority::Normal, size))?;
+            }
+            Op::Take(count, bytes, one_at_least) => {
+                let portion = Portion {
+                    count,
+                    bytes,
+                    one_at_least,
+                };
+                let peeked = self.inbox.peek(portion);
+                let taken = self.inbox.take(portion);
+                prop_assert!(peeked.iter().zip(&taken).all(|(a, b)| Arc::ptr_eq(a, &b.1)));
+                prop_assert_eq!(peeked.len(), taken.len());
+                let taken: Vec<Seq> = taken.into_iter().map(|t| t.0).collect();
+                prop_assert_eq!(taken, self.model.take(portion));
+            }
+            Op::Confirm(n) => {
+                let Some(seq) = self.pick(n) else {
+                    return Ok(());
+                };
+                let confirmed = self.inbox.confirm(seq).unwrap();
+                self.arrivals.release(&confirmed);
+                self.model.remove(seq);
+                prop_assert!(self.inbox.confirm(seq).is_none(), "confirmed once");
+            }
+            Op::PutBack(n) => {
+                let Some(seq) = self.pick(n) else {
+                    return Ok(());
+                };
+                self.inbox.put_back(seq);
+                self.model
+                    .entries
+                    .iter_mut()
+                    .filter(|e| e.seq == seq)
+                    .for_each(|e| e.place = Place::Waiting);
+            }
+            Op::PutBackUnless(n) => {
+                let held = self.pick(n);
+                self.put_back_unless(held);
+            }
+            leasing => self.apply_leasing(leasing)?,
+        }
+        Ok(())
+    }
+
+    fn apply_leasing(&mut self, op: Op) -> Result<(), TestCaseError> {
+        match op {
+            Op::Lease(count, time) => {
+                let portion = Portion {
+                    count,
+                    ..Portion::ALL
+                };
+                let leases = self.inbox.lease(portion, self.now + time);
+                let leases: Vec<_> = leases
+                    .iter()
+                    .map(|l| (l.delivery, l.seq, l.attempt))
+                    .collect();
+                prop_assert_eq!(leases, self.model.lease(portion, self.now + time));
+            }
+            Op::Ack(n) => {
+                let delivery = self.delivery(n);
+                let held = self.model.leased(delivery).map(|e| e.seq);
+                match self.inbox.ack(delivery, self.now) {
+                    Settled::Left(envelope) => {
+                        self.arrivals.release(&envelope);
+                        prop_assert!(held.is_some());
+                        self.model.remove(held.unwrap());
+                        self.model.acked.push(delivery);
+                    }
+                    Settled::Before => prop_assert!(self.model.acked.contains(&delivery)),
+                    Settled::Expired => {
+                        prop_assert!(held.is_none() && !self.model.acked.contains(&delivery));
+                    }
+                }
+            }
+            Op::Nack(n, later) => {
+                let (delivery, until) = (self.delivery(n), later.map(|time| self.now + time));
+                let held = self.model.leased(delivery).map(|e| e.seq);
+                let nacked = self.inbox.nack(delivery, until);
+                prop_assert_eq!(!matches!(nacked, Returned::Expired), held.is_some());
+                if let Returned::Died(dead) = nacked {
+                    self.buried([dead]);
+                }
+                if let Some(seq) = held {
+                    self.model.given_back(seq, until);
+                }
+            }
+            Op::Extend(n, time) => {
+                let (delivery, until) = (self.delivery(n), self.now + time);
+                let held = self.model.leased(delivery);
+                prop_assert_eq!(self.inbox.extend(delivery, until), held.is_some());
+                if let Some(entry) = held {
+                    entry.place = Place::Leased { delivery, until };
+                }
+            }
+            Op::Undo(n) => {
+                let delivery = self.delivery(n);
+                let Some(entry) = self.model.leased(delivery) else {
+                    return Ok(());
+                };
+                entry.attempts -= 1;
+                entry.place = Place::Waiting;
+                self.inbox.put_back(entry.seq);
+            }
+            Op::Pass(time) => {
+                self.now += time;
+                let dead = self.inbox.expire(self.now);
+                self.buried(dead);
+                self.model.expire(self.now);
+            }
+            other => unreachable!("{other:?} is no leasing"),
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #[test]
+    fn the_inbox_does_what_a_plain_list_would(ops in prop::collection::vec(op(), 1..120)) {
+        let mut pair = Pair::new();
+        for op in ops {
+            pair.apply(op)?;
+            prop_assert_eq!(pair.inbox.len(), pair.model.entries.len());
+            prop_assert_eq!(pair.arrivals.mail(), pair.model.sum(true).0);
+            prop_assert_eq!(pair.dead, pair.model.dead);
+            let due = pair.model.entries.iter().filter_map(|e| match e.place {
+                Place::Leased { until, .. } | Place::Delayed { until } => Some(until),
+                _ => None,
+            });
+            prop_assert_eq!(pair.inbox.next_due(), due.min());
+        }
+        prop_assert_eq!(pair.inbox.take_missed(), pair.model.missed);
+        // In the end everything that is left comes out once, in order, and leaves nothing behind.
+        pair.put_back_unless(None);
+        pair.apply(Op::Pass(1_000))?;
+        let left = pair.inbox.take(Portion::ALL);
+        prop_assert_eq!(left.iter().map(|t| t.0).collect::<Vec<_>>(), pair.model.take(Portion::ALL));
+        for (seq, _) in left {
+            let confirmed = pair.inbox.confirm(seq).unwrap();
+            pair.arrivals.release(&confirmed);
+        }
+        prop_assert!(pair.inbox.is_empty());
+        prop_assert_eq!((pair.arrivals.mail(), pair.inbox.notice_bytes), (0, 0));
+    }
+}
+
+#[test]
+fn urgent_comes_before_high_before_normal_before_low_and_each_in_order() {
+    let mut pair = Pair::new();
+    for priority in [
+        Priority::Low,
+        Priority::Normal,
+        Priority::Urgent,
+        Priority::High,
+        Priority::Urgent,
+    ] {
+        pair.send(envelope(Kind::Mail, priority, 1)).unwrap();
+    }
+    let order: Vec<Seq> = pair
+        .inbox
+        .take(Portion::ALL)
+        .into_iter()
+        .map(|t| t.0)
+        .collect();
+    assert_eq!(order, [2, 4, 3, 1, 0]);
+}
+
+#[test]
+fn mail_is_refused_at_the_limit_and_a_notice_is_not() {
+    let mut arrivals = Arrivals::new(LIMITS);
+    for _ in 0..LIMITS.places {
+        arrivals
+            .admit(envelope(Kind::Mail, Priority::Normal, 1))
+            .unwrap();
+    }
+    assert_eq!(
+        arrivals.admit(envelope(Kind::Mail, Priority::Urgent, 1)),
+        Err(NotAdmitted::Full)
+    );
+    assert!(
+        arrivals
+            .admit(envelope(Kind::Broadcast, Priority::Normal, 1))
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_message_in_hand_still_takes_its_place() {
+    let mut pair = Pair::new();
+    for _ in 0..LIMITS.places {
+        pair.send(envelope(Kind::Mail, Priority::Normal, 1))
+            .unwrap();
+    }
+    let taken = pair.inbox.take(Portion::ALL);
+    assert_eq!(
+        pair.arrivals
+            .admit(envelope(Kind::Mail, Priority::Normal, 1)),
+        Err(NotAdmitted::Full)
+    );
+    let confirmed = pair.inbox.confirm(taken[0].0).unwrap();
+    pair.arrivals.release(&confirmed);
+    assert!(
+        pair.arrivals
+            .admit(envelope(Kind::Mail, Priority::Normal, 1))
+            .is_ok()
+    );
+}
+
+#[test]
+fn an_older_notice_of_the_same_file_gives_way_before_the_oldest() {
+    let mut pair = Pair::new();
+    let file = |key: &str| envelope(Kind::FileUpdated(key.into()), Priority::Normal, 1);
+    for notice in [
+        envelope(Kind::Broadcast, Priority::Normal, 1),
+        file("a"),
+        file("b"),
+        file("a"),
+    ] {
+        pair.send(notice).unwrap();
+    }
+    let kept: Vec<Seq> = pair
+        .inbox
+        .take(Portion::ALL)
+        .into_iter()
+        .map(|t| t.0)
+        .collect();
+    assert_eq!(kept, [0, 2, 3]);
+    assert_eq!(pair.inbox.take_missed(), 1);
+}
+
+#[test]
+fn a_closed_door_admits_nothing() {
+    let mut arrivals = Arrivals::new(LIMITS);
+    arrivals.close();
+    for kind in [Kind::Mail, Kind::Broadcast] {
+        let message = envelope(kind, Priority::Normal, 1);
+        assert_eq!(arrivals.admit(message), Err(NotAdmitted::Closed));
+    }
+    assert_eq!(arrivals.outside(), 0);
+}
+
+#[test]
+fn an_ack_of_an_expired_lease_changes_nothing_and_says_so() {
+    let mut pair = Pair::new();
+    pair.send(envelope(Kind::Mail, Priority::Normal, 1))
+        .unwrap();
+    let first = pair.inbox.lease(Portion::ALL, 100)[0].delivery;
+    assert!(pair.inbox.expire(99).is_empty() && pair.inbox.waiting() == 0);
+    assert!(pair.inbox.expire(100).is_empty() && pair.inbox.waiting() == 1);
+    let second = pair.inbox.lease(Portion::ALL, 200);
+    assert_eq!(second[0].attempt, 2);
+    assert!(matches!(pair.inbox.ack(first, 150), Settled::Expired));
+    assert_eq!(pair.inbox.len(), 1);
+    assert!(matches!(
+        pair.inbox.ack(second[0].delivery, 150),
+        Settled::Left(_)
+    ));
+    assert!(matches!(
+        pair.inbox.ack(second[0].delivery, 150),
+        Settled::Before
+    ));
+    assert!(pair.inbox.is_empty());
+}
+
+#[test]
+fn a_message_dies_when_its_fifth_lease_ends_and_not_before() {
+    let mut pair = Pair::new();
+    pair.send(envelope(Kind::Mail, Priority::Normal, 1))
+        .unwrap();
+    for attempt in 1..=ATTEMPTS_MAX {
+        assert_eq!(pair.inbox.lease(Portion::ALL, 10)[0].attempt, attempt);
+        let dead = pair.inbox.expire(10);
+        assert_eq!(dead.len(), usize::from(attempt == ATTEMPTS_MAX));
+    }
+    assert!(pair.inbox.is_empty());
+}
+
+#[test]
+fn a_reply_that_nobody_got_is_no_attempt() {
+    let mut pair = Pair::new();
+    pair.send(envelope(Kind::Mail, Priority::Normal, 1))
+        .unwrap();
+    for _ in 0..20 {
+        let lease = pair.inbox.lease(Portion::ALL, 10);
+        assert_eq!(lease[0].attempt, 1);
+        pair.inbox.put_back(lease[0].seq);
+    }
+    assert_eq!((pair.inbox.next_due(), pair.inbox.waiting()), (None, 1));
+}

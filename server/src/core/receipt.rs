@@ -1,0 +1,96 @@
+//! Receipts: the tokens of deliveries, short enough for a model to copy.
+//!
+//! A receipt is the salt of its inbox and the number of the delivery, a batch the salt, the first
+//! number and how many. The salt, drawn when an inbox begins, tells the receipts of an inbox from
+//! those of one that was there before a restart under the same id.
+
+use super::inbox::Delivery;
+
+/// Characters of a salt.
+pub const SALT: usize = 4;
+/// Deliveries of one batch at most.
+pub const BATCH_MAX: u64 = 500;
+
+const RADIX: u32 = 36;
+
+/// The receipt of a delivery.
+pub fn receipt(salt: &str, delivery: Delivery) -> String {
+    format!("{salt}{}", digits(delivery))
+}
+
+/// The token of deliveries that came in one reply.
+pub fn batch(salt: &str, first: Delivery, count: u64) -> String {
+    format!("{salt}{}-{}", digits(first), digits(count))
+}
+
+/// The delivery that a receipt of this inbox names.
+pub fn parse_receipt(salt: &str, text: &str) -> Option<Delivery> {
+    number(text.strip_prefix(salt)?)
+}
+
+/// The deliveries that a batch of this inbox names.
+pub fn parse_batch(salt: &str, text: &str) -> Option<std::ops::Range<Delivery>> {
+    let (first, count) = text.strip_prefix(salt)?.split_once('-')?;
+    let (first, count) = (number(first)?, number(count)?);
+    (1..=BATCH_MAX).contains(&count).then_some(())?;
+    Some(first..first.checked_add(count)?)
+}
+
+fn digits(mut n: u64) -> String {
+    let mut out = Vec::new();
+    loop {
+        out.extend(char::from_digit((n % u64::from(RADIX)) as u32, RADIX));
+        n /= u64::from(RADIX);
+        if n == 0 {
+            return out.into_iter().rev().collect();
+        }
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    plain
+        .then(|| u64::from_str_radix(text, RADIX).ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(delivery: u64, count in 1..=BATCH_MAX) {
+            prop_assert_eq!(parse_receipt("ab1c", &receipt("ab1c", delivery)), Some(delivery));
+            let read = parse_batch("ab1c", &batch("ab1c", delivery, count));
+            prop_assert_eq!(read, delivery.checked_add(count).map(|end| delivery..end));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text: String) {
+            let _ = (parse_receipt("ab1c", &text), parse_batch("ab1c", &text));
+            let _ = parse_batch("ab1c", &format!("ab1c{text}"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_of_this_inbox_is_not_read() {
+        for text in [
+            "",
+            "ab1",
+            "xxxx1",
+            "ab1c",
+            "ab1c+1",
+            "ab1cA",
+            "ab1c1-",
+            "ab1c1-0",
+            "ab1c1-zzz",
+        ] {
+            assert_eq!(parse_receipt("ab1c", text), None, "{text}");
+            assert_eq!(parse_batch("ab1c", text), None, "{text}");
+        }
+    }
+}

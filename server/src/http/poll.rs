@@ -1,0 +1,247 @@
+//! Receiving: polls, and what is done with what they leased.
+
+use super::Shared;
+use super::body::Body;
+use super::error::ApiError;
+use super::guard::speaks_for;
+use super::messages::agent_id;
+use super::page::parameters;
+use crate::actors::agent::poll::{Action, Ask, Batch, Lease, MAX};
+use crate::actors::clock::timestamp_in;
+use crate::actors::relay::Deliveries;
+use crate::core::inbox::Portion;
+use crate::core::message::Envelope;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::{Json, Path};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use bytes::Bytes;
+use clawlink_protocol::error::ErrorCode;
+use clawlink_protocol::messages::{Ack, Acked, LEASE_RANGE, POLL_MAX, RECEIPTS_MAX, WAIT_MAX};
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::io::Write;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Bytes of a reply handed down at a time, so that the end of a long one is only claimed when the
+/// rest of it has gone.
+const CHUNK: usize = 64 * 1024;
+
+/// The parameters of a poll. Numbers come as text, so that a bad one is told by its name.
+#[derive(Debug, Default, Deserialize)]
+struct PollQuery {
+    wait: Option<String>,
+    lease: Option<String>,
+    max: Option<String>,
+    peek: Option<String>,
+    ack: Option<String>,
+}
+
+fn number(name: &str, text: &str, range: RangeInclusive<u64>) -> Result<u64, ApiError> {
+    let known = text.parse().ok().filter(|number| range.contains(number));
+    known.ok_or_else(|| {
+        let (from, to) = (range.start(), range.end());
+        ApiError::bad_request(format!("{name} must be {from} to {to}, not \"{text}\""))
+    })
+}
+
+impl PollQuery {
+    /// What is asked, and how long to wait for it.
+    fn ask(&self) -> Result<(Ask, Duration), ApiError> {
+        let of = |name, text: &Option<String>, range: RangeInclusive<u64>| {
+            text.as_deref()
+                .map(|text| number(name, text, range))
+                .transpose()
+        };
+        let wait = of("wait", &self.wait, 0..=WAIT_MAX)?;
+        let lease = of("lease", &self.lease, LEASE_RANGE)?;
+        let max = of("max", &self.max, 1..=POLL_MAX)?;
+        let peek = of("peek", &self.peek, 0..=1)?;
+        let plain = wait.is_none() && lease.is_none() && max.is_none() && peek.is_none();
+        let portion = match plain && self.ack.is_none() {
+            true => Portion::ALL,
+            false => Ask::portion(max.map_or(MAX, |max| max as usize)),
+        };
+        let ask = Ask {
+            portion,
+            lease: lease.map(Duration::from_secs),
+            peek: peek == Some(1),
+            ..Ask::PLAIN
+        };
+        Ok((ask, Duration::from_secs(wait.unwrap_or(0))))
+    }
+}
+
+/// `GET /poll/{agent_id}`
+pub async fn poll(
+    state: Shared,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = agent_id(&id)?;
+    speaks_for(&request, &id);
+    let query: PollQuery = parameters(request.query_string())?;
+    let (ask, wait) = query.ask()?;
+    let acked = match &query.ack {
+        Some(batch) => {
+            state
+                .relay
+                .settle(&id, &Deliveries::Batch(batch), Action::Ack)
+                .await?
+        }
+        None => None,
+    };
+    let batch = state.relay.poll(&id, ask, wait).await?;
+    let bounded = ask.portion.count != Portion::ALL.count;
+    let body = written(batch.as_ref(), &state.relay.epoch, bounded, acked.as_ref());
+    let body = Parcel {
+        rest: body.into(),
+        batch,
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(body))
+}
+
+/// `POST /ack`
+pub async fn ack(
+    state: Shared,
+    request: HttpRequest,
+    body: Body,
+) -> Result<impl Responder, ApiError> {
+    let call: Ack = body.parse()?;
+    speaks_for(&request, &call.agent_id);
+    let which = match (&call.receipts, &call.batch) {
+        (Some(receipts), None) if receipts.len() <= RECEIPTS_MAX => Deliveries::Receipts(receipts),
+        (Some(_), None) => {
+            return Err(ApiError::bad_request(format!(
+                "receipts: at most {RECEIPTS_MAX}"
+            )));
+        }
+        (None, Some(batch)) => Deliveries::Batch(batch),
+        _ => {
+            return Err(ApiError::bad_request(
+                "receipts or batch is required, not both",
+            ));
+        }
+    };
+    let seconds = |name, value: Option<u64>, least: u64| {
+        let value = value.unwrap_or(least);
+        number(name, &value.to_string(), least..=*LEASE_RANGE.end()).map(Duration::from_secs)
+    };
+    let action = match call.action.as_deref() {
+        None | Some("ack") => Action::Ack,
+        Some("nack") => {
+            let delay = seconds("delay", call.delay, 0)?;
+            Action::Nack((!delay.is_zero()).then_some(delay))
+        }
+        Some("extend") if call.lease.is_some() => Action::Extend(seconds("lease", call.lease, 1)?),
+        Some("extend") => return Err(ApiError::bad_request("extend needs a lease, in seconds")),
+        Some(other) => {
+            let error = format!("action \"{other}\" is not one of ack, nack, extend");
+            return Err(ApiError::bad_request(error));
+        }
+    };
+    match state.relay.settle(&call.agent_id, &which, action).await? {
+        Some(acked) => Ok(Json(Acked {
+            status: Some("ok".to_owned()),
+            ..acked
+        })),
+        None => Err(ApiError::new(
+            ErrorCode::UnknownAgent,
+            format!(
+                "no agent \"{}\" is registered; its mail went with it",
+                call.agent_id
+            ),
+        )),
+    }
+}
+
+/// The reply is put together, not serialised: each message is written as it was accepted.
+fn written(batch: Option<&Batch>, epoch: &str, bounded: bool, acked: Option<&Acked>) -> Vec<u8> {
+    let messages = batch.map_or(&[][..], |batch| &batch.messages);
+    let size: usize = messages
+        .iter()
+        .map(|(message, _)| message.size() + 256)
+        .sum();
+    let mut out = Vec::with_capacity(size + 256);
+    out.extend_from_slice(b"{\"messages\":[");
+    for (n, (message, lease)) in messages.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write_message(&mut out, message, lease.as_ref());
+    }
+    // Writing to a Vec does not fail.
+    let _ = write!(out, "],\"count\":{},\"epoch\":\"{epoch}\"", messages.len());
+    match batch {
+        None => out.extend_from_slice(b",\"status\":\"unknown_agent\""),
+        Some(batch) => {
+            if batch.missed > 0 {
+                let _ = write!(out, ",\"missed\":{}", batch.missed);
+            }
+            if bounded {
+                let _ = write!(out, ",\"remaining\":{}", batch.remaining);
+            }
+            if let Some(token) = &batch.token {
+                let _ = write!(out, ",\"batch\":\"{token}\"");
+            }
+        }
+    }
+    if let Some(acked) = acked.and_then(|acked| serde_json::to_string(acked).ok()) {
+        let _ = write!(out, ",\"acked\":{acked}");
+    }
+    out.push(b'}');
+    out
+}
+
+fn write_message(out: &mut Vec<u8>, message: &Envelope, lease: Option<&Lease>) {
+    message.write_polled(out);
+    let Some(Lease {
+        receipt,
+        attempt,
+        length,
+    }) = lease
+    else {
+        return;
+    };
+    // The closing brace makes room for one field more.
+    out.pop();
+    let (until, seconds) = (timestamp_in(*length), length.as_secs());
+    let _ = write!(
+        out,
+        ",\"delivery\":{{\"receipt\":\"{receipt}\",\"attempt\":{attempt},\
+         \"lease_until\":\"{until}\",\"lease_seconds\":{seconds}}}}}"
+    );
+}
+
+/// A reply's body that knows whether it was written to its end. If it was not, its messages go back
+/// to their places.
+struct Parcel {
+    rest: Bytes,
+    batch: Option<Batch>,
+}
+
+impl MessageBody for Parcel {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.rest.len() as u64)
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        if self.rest.is_empty() {
+            if let Some(batch) = self.batch.take() {
+                batch.written();
+            }
+            return Poll::Ready(None);
+        }
+        let size = CHUNK.min(self.rest.len());
+        Poll::Ready(Some(Ok(self.rest.split_to(size))))
+    }
+}
