@@ -21,11 +21,11 @@ pub struct FrameHead<'a> {
 
 impl FrameHead<'_> {
     /// The word that says what the frame is; empty where there is none.
-    pub fn kind(&self) -> &str {
-        let text = self.kind.map_or("", RawValue::get);
-        text.strip_prefix('"')
-            .and_then(|text| text.strip_suffix('"'))
-            .unwrap_or_default()
+    pub fn kind(&self) -> String {
+        let kind = self
+            .kind
+            .and_then(|kind| serde_json::from_str(kind.get()).ok());
+        kind.unwrap_or_default()
     }
 }
 

@@ -23,14 +23,17 @@ pub const WORD_MAX: usize = 128;
 /// Bytes in a file key.
 pub const FILE_KEY_MAX: usize = 256;
 
-const BAD_ID: NameError = NameError("must be 1 to 64 of A-Z a-z 0-9 . _ -");
+const BAD_ID: NameError = NameError("must be 1 to 64 of A-Z a-z 0-9 . _ -, and not . or ..");
 const BAD_WORD: NameError = NameError("must be 1 to 128 printable characters");
 const BAD_KEY: NameError = NameError(
     "must be 1 to 256 bytes without control characters and without an empty, \".\" or \"..\" segment",
 );
 
 fn is_id(s: &str) -> bool {
+    // A segment of a path that is "." or ".." never arrives: URLs fold it away.
     (1..=ID_MAX).contains(&s.len())
+        && s != "."
+        && s != ".."
         && s.bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
@@ -40,12 +43,22 @@ fn is_id(s: &str) -> bool {
 fn is_word(s: &str) -> bool {
     let mut count = 0;
     for c in s.chars() {
-        if c.is_control() || reorders_or_breaks(c) {
+        if c.is_control() || reorders_or_breaks(c) || is_unseen(c) {
             return false;
         }
         count += 1;
     }
     (1..=WORD_MAX).contains(&count) && !s.trim().is_empty()
+}
+
+/// What shows nothing of its own, or is nobody's character: with it two names that look alike could
+/// differ. The joiner of emoji and its selectors stay.
+fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{AD}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}' | '\u{200C}' | '\u{2060}'..='\u{2064}'
+        | '\u{206A}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{E000}'..='\u{F8FF}' | '\u{FEFF}'
+        | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}' | '\u{F0000}'..='\u{10FFFF}')
+        || (c as u32) & 0xFFFE == 0xFFFE
 }
 
 /// Line and paragraph separators and the bidirectional controls: printable to
@@ -153,14 +166,24 @@ mod tests {
         assert!(AgentId::parse("a").is_ok());
         assert!(AgentId::parse(&"a".repeat(64)).is_ok());
         assert!(AgentId::parse("A.b_c-9").is_ok());
-        for bad in ["", &"a".repeat(65), "a b", "a/b", "ä", "a\n", "*"] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            &"a".repeat(65),
+            "a b",
+            "a/b",
+            "ä",
+            "a\n",
+            "*",
+        ] {
             assert_eq!(AgentId::parse(bad), Err(BAD_ID), "{bad:?}");
         }
     }
 
     #[test]
     fn a_word_is_1_to_128_printable_characters() {
-        assert!(Word::parse("Größe 🦞").is_ok());
+        assert!(Word::parse("Größe 🦞 👩\u{200d}🔬").is_ok());
         assert!(Word::parse(&"ü".repeat(128)).is_ok());
         for bad in [
             "",
@@ -173,6 +196,10 @@ mod tests {
             "\u{202e}abc",
             "a\u{2028}b",
             "\u{7f}",
+            "j\u{200b}",
+            "\u{feff}j",
+            "a\u{fffe}",
+            "\u{e0041}x",
         ] {
             assert_eq!(Word::parse(bad), Err(BAD_WORD), "{bad:?}");
         }

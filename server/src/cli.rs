@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::error;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// The arguments; the exit code where there is nothing to run.
@@ -73,22 +74,29 @@ fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Logs to standard error. A panic is one line there too.
-pub(crate) fn start_log(level: &str, format: &str) -> Result<(), String> {
+/// Lines that wait to be written; beyond them lines are dropped.
+const LOG_LINES: usize = 8_192;
+
+/// Logs to standard error. A panic is one line there too. Whoever reads it may stop to, or go: lines
+/// are dropped then, and the relay goes on. What is left is written when the guard is dropped.
+pub(crate) fn start_log(level: &str, format: &str) -> Result<WorkerGuard, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     if !LEVELS.contains(&level) {
-        return Err(format!(
-            "--log takes one of {}, not \"{level}\"",
-            LEVELS.join(", ")
-        ));
+        let levels = LEVELS.join(", ");
+        return Err(format!("--log takes one of {levels}, not \"{level}\""));
     }
     // Of the libraries below only those that meet the operating system are heard: what the others
     // call an error is what a peer did.
     let below = if level == "off" { "off" } else { "error" };
     let filter = format!("off,clawlink_server={level},actix_server={below},mdns_sd={below}");
+    let writer = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LOG_LINES);
+    let (writer, guard) = writer.finish(std::io::stderr());
     let log = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(EnvFilter::new(filter));
+        .with_writer(writer)
+        .with_env_filter(EnvFilter::new(filter))
+        .log_internal_errors(false);
     match format {
         "text" => log.with_ansi(false).with_target(false).init(),
         "json" => log.json().with_target(false).init(),
@@ -106,7 +114,7 @@ pub(crate) fn start_log(level: &str, format: &str) -> Result<(), String> {
             .unwrap_or_default();
         error!(place, text, "a panic");
     }));
-    Ok(())
+    Ok(guard)
 }
 
 /// Done at the first SIGTERM or SIGINT.

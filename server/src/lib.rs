@@ -162,12 +162,13 @@ fn start_actors(
     let ids = Arc::new(Ids::new([random[0], random[1]]));
     let epoch = Ids::new([random[2], random[0]]).next();
     let clock = Clock::start();
+    actix_web::rt::spawn(clock.clone().tick());
     let online = Arc::new(AtomicUsize::new(0));
     let directory = Arc::new(Directory::default());
     let herald = Herald::start(directory.clone(), config.log, lifeline.clone());
     let library = Library::start(config.shelf, herald.clone(), lifeline.clone());
     let common = Common {
-        clock,
+        clock: clock.clone(),
         inbox: config.inbox,
         reap_after: config.reap_after,
         online: online.clone(),

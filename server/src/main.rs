@@ -11,9 +11,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(exit) => return exit,
     };
-    if let Err(error) = cli::start_log(&args.log, &args.log_format) {
-        return cli::fail(2, &error);
-    }
+    let _log = match cli::start_log(&args.log, &args.log_format) {
+        Ok(guard) => guard,
+        Err(error) => return cli::fail(2, &error),
+    };
     let config = match Config::new(&args, std::env::var("CLAWLINK_TOKEN").ok()) {
         Ok(config) => config,
         Err(error) => return cli::fail(2, &error),

@@ -43,8 +43,22 @@ impl Relay {
         Relay::launch(&[&["--host", &host, "--port", &port], options].concat())
     }
 
+    /// One whose log goes elsewhere.
+    pub fn logging_to(log: impl Into<Stdio>) -> Relay {
+        Relay::launch_with(
+            &["--port", "0"],
+            log.into(),
+            NamedTempFile::new().expect("a file"),
+        )
+    }
+
     fn launch(options: &[&str]) -> Relay {
         let log = NamedTempFile::new().expect("a file for the log");
+        let file = log.reopen().expect("the file for the log");
+        Relay::launch_with(options, file.into(), log)
+    }
+
+    fn launch_with(options: &[&str], stderr: Stdio, log: NamedTempFile) -> Relay {
         let mut child = Command::new(binaries::relay())
             .args(if options.contains(&"--log") {
                 &[][..]
@@ -55,7 +69,7 @@ impl Relay {
             .env_remove("CLAWLINK_TOKEN")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log.reopen().expect("the file for the log"))
+            .stderr(stderr)
             .spawn()
             .expect("the relay starts");
         let mut words = BufReader::new(child.stdout.take().expect("its standard output"));

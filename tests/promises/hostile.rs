@@ -250,3 +250,37 @@ fn a_body_that_breaks_off_changes_nothing() {
         .collect();
     assert_eq!(tasks, ["whole"]);
 }
+
+/// A log that nobody reads, or that nobody can read any more, is not worth a relay.
+#[test]
+fn a_log_that_cannot_be_written_does_not_matter() {
+    use nix::sys::signal::Signal;
+    for reads in [true, false] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut relay = Relay::logging_to(writer);
+        let reader = reads.then_some(reader);
+        for _ in 0..2_000 {
+            assert_eq!(relay.get("/nothing").status, 404);
+        }
+        assert_eq!(relay.get("/health").status, 200);
+        relay.signal(Signal::SIGTERM);
+        let (status, took) = relay.wait();
+        assert_eq!(status.code(), Some(0), "{status}");
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        drop(reader);
+    }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_found_wherever_it_stands() {
+    let relay = Relay::start();
+    let json = [("Content-Type", "application/json")];
+    let body = b"{\"agent_id\":\"a\",\"unknown\":\"\xff\"}";
+    assert_eq!(relay.request("POST", "/register", &json, body).status, 400);
+    let put = json!({"file_key": "\u{fffd}", "content": "x", "agent_id": "a"});
+    assert_eq!(relay.post("/files", &put).status, 200);
+    assert_eq!(relay.get("/files/%EF%BF%BD").status, 200);
+    for path in ["/files/%ff", "/files/%ff%EF%BF%BD", "/files/%EF%BF"] {
+        assert_eq!(relay.get(path).code(), "bad_request", "{path}");
+    }
+}

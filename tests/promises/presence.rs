@@ -81,3 +81,26 @@ fn a_ttl_outlasts_the_default() {
         );
     }
 }
+
+/// A laptop that slept: nobody could be heard, and nobody is blamed for it.
+#[test]
+fn time_in_which_the_relay_stood_still_does_not_count() {
+    use nix::sys::signal::Signal;
+    let relay = Relay::with(&["--stale-after", "3", "--reap-after", "4"]);
+    relay.register("a");
+    relay.delegate("b", "a", "kept");
+    let leased = relay.get("/poll/a?lease=5").json();
+    relay.signal(Signal::SIGSTOP);
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    relay.signal(Signal::SIGCONT);
+    assert_eq!(relay.get("/discover").json()["count"], 1, "{}", relay.log());
+    let ack = json!({"agent_id": "a", "batch": leased["batch"]});
+    assert_eq!(
+        relay.post("/ack", &ack).json()["done"],
+        1,
+        "its lease goes on"
+    );
+    eventually("after that time runs as ever", || {
+        (relay.get("/discover").json()["count"] == 0).then_some(())
+    });
+}

@@ -160,6 +160,17 @@ fn a_frame_with_a_ref_is_always_answered() {
         socket.send(&odd);
         assert_eq!(socket.next_of("reply")["ref"], 9);
     }
+    let escaped = r#"{"type":"heart\u0062eat","ref":1}"#;
+    socket.send_message(tungstenite::Message::text(escaped));
+    assert_eq!(socket.next_of("reply")["status"], "ok");
+    socket.send_message(tungstenite::Message::text(
+        r#"{"type":"heartbeat","ref":1e999}"#,
+    ));
+    assert_eq!(
+        socket.next_of("error")["code"],
+        "bad_request",
+        "nobody could read it back"
+    );
     socket.send(&json!({"type": "heartbeat", "ref": 3}));
     assert_eq!(
         socket.next_of("reply"),

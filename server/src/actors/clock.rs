@@ -2,32 +2,84 @@
 
 use crate::core::Millis;
 use chrono::{SecondsFormat, Utc};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::warn;
 
-/// Time since the relay's start. Reads [`tokio::time`], so that a test may pause it.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
+/// A longer gap between two looks at the clock, in milliseconds, is a standstill of the relay.
+pub const STANDSTILL: Millis = 5_000;
+/// How often somebody looks at it, whatever else happens.
+const TICK: Duration = Duration::from_secs(1);
+/// A shorter time since the last look is not looked at.
+const LOOK: Millis = 250;
+
+/// Time since the relay's start, without the time in which the relay itself stood still: a suspended
+/// machine, a stopped process. Nobody could be heard then, so nobody grows stale by it and no lease
+/// ends. Reads [`tokio::time`], so that a test may pause it.
+#[derive(Debug, Clone)]
+pub struct Clock(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     start: Instant,
+    /// Written under the lock only, `skipped` before `last_look`: whoever sees a look sees what it
+    /// found.
+    look: Mutex<()>,
+    last_look: AtomicU64,
+    skipped: AtomicU64,
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// A clock that starts now. [`Clock::tick`] must run beside it.
     pub fn start() -> Self {
-        Clock {
+        Clock(Arc::new(Inner {
             start: Instant::now(),
+            look: Mutex::new(()),
+            last_look: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+        }))
+    }
+
+    /// Looks at the clock every second, so that a gap is a standstill.
+    pub async fn tick(self) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.now();
         }
     }
 
     /// Milliseconds since the start.
     pub fn now(&self) -> Millis {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let inner = &*self.0;
+        let elapsed = u64::try_from(inner.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if elapsed.saturating_sub(inner.last_look.load(Ordering::SeqCst)) >= LOOK {
+            inner.look(elapsed);
+        }
+        elapsed.saturating_sub(inner.skipped.load(Ordering::SeqCst))
     }
 
     /// The wall-clock time of a moment on this clock, as Unix seconds.
     pub fn unix(&self, at: Millis) -> f64 {
         let ago = self.now().saturating_sub(at);
         (Utc::now().timestamp_millis() - i64::try_from(ago).unwrap_or(i64::MAX)) as f64 / 1000.0
+    }
+}
+
+impl Inner {
+    fn look(&self, elapsed: Millis) {
+        let _alone = self.look.lock();
+        let gap = elapsed.saturating_sub(self.last_look.load(Ordering::SeqCst));
+        if gap > STANDSTILL {
+            self.skipped.fetch_add(gap, Ordering::SeqCst);
+            warn!(
+                seconds = gap / 1000,
+                "the relay stood still; every deadline moves on by that"
+            );
+        }
+        self.last_look.fetch_add(gap, Ordering::SeqCst);
     }
 }
 

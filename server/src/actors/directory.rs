@@ -27,6 +27,18 @@ pub struct Profile {
     pub registered_at: String,
 }
 
+impl Profile {
+    /// Bytes of text in it.
+    pub fn size(&self) -> usize {
+        let capabilities: usize = self
+            .capabilities
+            .iter()
+            .map(|word| word.as_str().len())
+            .sum();
+        self.name.as_str().len() + capabilities + self.machine.len() + self.description.len()
+    }
+}
+
 /// A registered agent.
 #[derive(Debug)]
 pub struct Entry {

@@ -16,7 +16,7 @@ use crate::core::json;
 use crate::core::message::{Envelope, Kind};
 use crate::core::receipt;
 use crate::core::shelf::{Content, ShelfError};
-use clawlink_protocol::agents::{AgentRecord, Register, TTL_RANGE};
+use clawlink_protocol::agents::{Register, TTL_RANGE};
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::files::PutFile;
 use clawlink_protocol::messages::{
@@ -31,6 +31,8 @@ use std::time::Duration;
 
 /// Bytes of what an agent says of its machine.
 pub const MACHINE_MAX: usize = 256;
+/// Bytes of all capabilities of an agent.
+pub const CAPABILITIES_MAX: usize = 4096;
 /// Bytes of what an agent says of itself.
 pub const DESCRIPTION_MAX: usize = 4096;
 
@@ -114,47 +116,39 @@ fn constant(json: &'static str) -> &'static RawValue {
 
 impl Relay {
     /// Registers an agent, or changes what one says of itself.
-    pub async fn register(&self, call: Register, peer: String) -> Result<AgentRecord, Refused> {
-        at_most(
-            "machine",
-            call.machine.as_ref().map_or(0, String::len),
-            MACHINE_MAX,
-            "bytes",
-        )?;
+    pub async fn register(&self, call: Register, peer: String) -> Result<Arc<Entry>, Refused> {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let capabilities = call.capabilities.as_deref().unwrap_or_default();
+        let all: usize = capabilities.iter().map(|word| word.as_str().len()).sum();
+        at_most("machine", length(&call.machine), MACHINE_MAX, "bytes")?;
         at_most(
             "description",
-            call.description.as_ref().map_or(0, String::len),
+            length(&call.description),
             DESCRIPTION_MAX,
             "bytes",
         )?;
-        at_most(
-            "capabilities",
-            call.capabilities.as_ref().map_or(0, Vec::len),
-            TAGS_MAX,
-            "entries",
-        )?;
+        at_most("capabilities", capabilities.len(), TAGS_MAX, "entries")?;
+        at_most("capabilities", all, CAPABILITIES_MAX, "bytes")?;
         if let Some(ttl) = call.ttl.filter(|ttl| !TTL_RANGE.contains(ttl)) {
             let (from, to) = (TTL_RANGE.start(), TTL_RANGE.end());
-            return Err(Refused::bad_request(format!(
-                "ttl must be {from} to {to} seconds, not {ttl}"
-            )));
+            let error = format!("ttl must be {from} to {to} seconds, not {ttl}");
+            return Err(Refused::bad_request(error));
         }
         let name = call
             .name
             .as_ref()
-            .map(|name| name.as_str().to_owned())
+            .map(ToString::to_string)
             .unwrap_or_default();
-        match self.registry.register(call, peer).await {
-            Ok(entry) => Ok(entry.record(&self.clock)),
-            Err(NotRegistered::NameIsAnId) => Err(Refused::bad_request(format!(
+        self.registry.register(call, peer).await.map_err(|why| match why {
+            NotRegistered::NameIsAnId => Refused::bad_request(format!(
                 "the name \"{name}\" is the id of another agent, or was within a day; take another name"
-            ))),
-            Err(NotRegistered::TooMany { limit }) => Err(Refused::new(
+            )),
+            NotRegistered::TooMany { limit } => Refused::new(
                 ErrorCode::RelayFull,
                 format!("this relay holds its limit of {limit} agents (--agents-limit)"),
-            )),
-            Err(NotRegistered::Unavailable) => Err(Refused::unavailable("the registry")),
-        }
+            ),
+            NotRegistered::Unavailable => Refused::unavailable("the registry"),
+        })
     }
 
     /// Removes an agent.
@@ -191,10 +185,15 @@ impl Relay {
             return Ok(None);
         };
         match entry.agent.poll(ask, wait).await {
-            Ok(batch) => Ok(Some(batch)),
-            Err(Gone) if self.directory.get(id.as_str()).is_none() => Ok(None),
-            Err(Gone) => Err(Refused::unavailable("the agent's inbox")),
+            Ok(batch) => return Ok(Some(batch)),
+            Err(Gone) if entry.agent.is_gone() => {}
+            Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
         }
+        // Gone for good; somebody may have registered under its id since, with an inbox of its own.
+        let Some(entry) = self.directory.get(id.as_str()) else {
+            return Ok(None);
+        };
+        Ok(entry.agent.poll(ask, Duration::ZERO).await.ok())
     }
 
     /// Acknowledges, gives back or prolongs deliveries; `None` where nobody has registered under
@@ -256,11 +255,7 @@ impl Relay {
             agent_id: Some(id.clone()),
             ..Register::default()
         };
-        self.register(register, peer).await?;
-        let entry = self.directory.get(id.as_str());
-        entry
-            .map(|entry| entry.agent.clone())
-            .ok_or_else(|| Refused::unavailable("the registry"))
+        Ok(self.register(register, peer).await?.agent.clone())
     }
 
     fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Refused> {

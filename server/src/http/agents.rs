@@ -11,6 +11,8 @@ use actix_web::{HttpRequest, Responder};
 use clawlink_protocol::agents::{AboutAgent, Discovered, Register, Registered, Status};
 use clawlink_protocol::name::AgentId;
 
+/// Bytes of what agents say of themselves, after which a page ends.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Agents looked at in one hold of the directory.
 const STEP: usize = 1_000;
 
@@ -28,7 +30,8 @@ pub async fn register(
     body: Body,
 ) -> Result<impl Responder, ApiError> {
     let call: Register = body.parse()?;
-    let agent = state.relay.register(call, peer(&request)).await?;
+    let entry = state.relay.register(call, peer(&request)).await?;
+    let agent = entry.record(&state.relay.clock);
     speaks_for(&request, &agent.agent_id);
     Ok(Json(Registered {
         status: "registered".to_owned(),
@@ -66,16 +69,17 @@ pub async fn heartbeat(
 pub async fn discover(state: Shared, request: HttpRequest) -> Result<impl Responder, ApiError> {
     let page = Page::of(request.query_string(), |id| AgentId::parse(id).ok())?;
     let relay = &state.relay;
-    let (mut agents, mut after) = (Vec::new(), page.after);
+    let (mut agents, mut after, mut bytes) = (Vec::new(), page.after, 0);
     let next_cursor = 'full: loop {
         let step = relay.directory.page(after.as_ref(), STEP);
         for entry in &step {
             if !entry.agent.presence().is_online() {
                 continue;
             }
-            if agents.len() == page.limit {
+            if agents.len() == page.limit || bytes >= PAGE_BYTES {
                 break 'full after.map(|id| cursor(id.as_str()));
             }
+            bytes += entry.profile.size();
             agents.push(entry.record(&relay.clock));
             after = Some(entry.agent.id().clone());
         }

@@ -42,25 +42,27 @@ impl Body {
 
 /// Reads a call; an error says which field is wrong.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    // The parser skips what it does not know without looking at it.
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| ApiError::bad_request(format!("the body is not UTF-8: {error}")))?;
     // An array would do for the parser, its elements taken as the fields in turn.
-    if bytes.trim_ascii_start().first() != Some(&b'{')
-        && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+    if !text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
     {
         let error = "the body is JSON, but no object; send {\"field\": value}";
         return Err(ApiError::bad_request(error));
     }
-    serde_json::from_slice(bytes).map_err(|error| not_understood::<T>(bytes, &error))
+    serde_json::from_str(text).map_err(|error| not_understood::<T>(text, &error))
 }
 
 /// Says which field is wrong, when it is a field. Reads the body anew: the way that goes well
 /// does not pay for it.
-fn not_understood<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> ApiError {
+fn not_understood<'a, T: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> ApiError {
     if error.classify() != serde_json::error::Category::Data {
         return ApiError::bad_request(format!("the body is not JSON: {error}"));
     }
     let error = error.to_string();
     let reason = error.split(" at line ").next().unwrap_or_default();
-    let again = &mut serde_json::Deserializer::from_slice(bytes);
+    let again = &mut serde_json::Deserializer::from_str(text);
     let field = serde_path_to_error::deserialize::<_, T>(again)
         .err()
         .map(|e| e.path().to_string());

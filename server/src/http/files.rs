@@ -6,7 +6,7 @@ use super::error::ApiError;
 use super::guard::speaks_for;
 use super::page::{Page, cursor};
 use crate::core::shelf::File;
-use actix_web::web::{Json, Path};
+use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::files::{FileEntry, FileList, FileRead, FileSaved, PutFile};
@@ -28,20 +28,28 @@ pub async fn put(
     }))
 }
 
-/// `GET /files/{file_key}`
-pub async fn get(
-    state: Shared,
-    request: HttpRequest,
-    key: Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    let text = key.into_inner();
-    // A path that is not UTF-8 arrives with replacement characters, which somebody's key may hold.
-    if text.contains(char::REPLACEMENT_CHARACTER)
-        && !request.path().to_ascii_uppercase().contains("%EF%BF%BD")
-        && !request.path().contains(char::REPLACEMENT_CHARACTER)
-    {
-        return Err(ApiError::bad_request("file_key: not UTF-8"));
+/// A path without its escapes. Done here, as the router replaces what is not UTF-8.
+fn decoded(path: &str) -> Option<String> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| first == b'%');
+        let escaped =
+            escaped.and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
     }
+    String::from_utf8(bytes).ok()
+}
+
+/// `GET /files/{file_key}`
+pub async fn get(state: Shared, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let path = request.path();
+    let text = path.strip_prefix("/files/").and_then(decoded);
+    let text = text.ok_or_else(|| ApiError::bad_request("file_key: not UTF-8"))?;
     let key =
         FileKey::parse(&text).map_err(|why| ApiError::bad_request(format!("file_key: {why}")))?;
     let Some(file) = state.relay.library.get(key).await else {

@@ -3,6 +3,7 @@
 
 use super::error::ApiError;
 use super::{Shared, body};
+use crate::core::json;
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::events::{
     BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
@@ -17,7 +18,14 @@ pub async fn serve(state: &Shared, id: AgentId, text: &str) -> Option<String> {
         Ok(head) => head,
         Err(error) => return Some(failure(&error)),
     };
-    let outcome = call(state, id, head.kind(), text).await;
+    // It is sent back, so its reader must be able to read it.
+    if let Some(error) = head
+        .reference
+        .and_then(|reference| json::check(reference.get()).err())
+    {
+        return Some(failure(&ApiError::bad_request(format!("ref: {error}"))));
+    }
+    let outcome = call(state, id, &head.kind(), text).await;
     match (head.reference, outcome) {
         (None, Ok(_)) => None,
         (None, Err(error)) => Some(failure(&error)),

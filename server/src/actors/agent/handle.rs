@@ -266,7 +266,8 @@ impl AgentHandle {
         self.0.salt()
     }
 
-    fn is_gone(&self) -> bool {
+    /// Whether it was removed.
+    pub fn is_gone(&self) -> bool {
         self.0.standing.load(Ordering::SeqCst) == Standing::Gone as u8
     }
 

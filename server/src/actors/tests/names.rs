@@ -98,7 +98,8 @@ fn an_agent_without_an_id_gets_a_short_one_and_a_name() {
             .relay()
             .register(Register::default(), "10.1.2.3".into())
             .await
-            .unwrap();
+            .unwrap()
+            .record(&world.relay().clock);
         assert_eq!(agent.agent_id.len(), 8);
         assert_eq!(agent.name, format!("agent-{}", &agent.agent_id[..4]));
         assert_eq!(

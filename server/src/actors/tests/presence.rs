@@ -199,3 +199,24 @@ fn a_thousand_agents_turn_stale_and_go_each_in_its_time() {
         assert!(world.relay().directory.is_empty());
     });
 }
+
+#[test]
+fn a_standstill_moves_every_deadline_on() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let clock = world.relay().clock.clone();
+        pass(s(100)).await;
+        let before = clock.now();
+        // The clock jumps without anybody having looked at it meanwhile.
+        tokio::time::advance(s(3600)).await;
+        assert!(clock.now() - before < 2_000, "{}", clock.now() - before);
+        assert_eq!(world.status("a"), Some("online"));
+        pass(s(19)).await;
+        assert_eq!(world.status("a"), Some("online"));
+        pass(s(3)).await;
+        assert_eq!(
+            (world.status("a"), world.relay().online()),
+            (Some("stale"), 0)
+        );
+    });
+}
