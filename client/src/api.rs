@@ -91,6 +91,8 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Option<&'a str>,
     /// Whether doing it twice is the same as doing it once.
     pub(crate) repeatable: bool,
+    /// Seconds that the relay may take its time, besides those that an answer may.
+    pub(crate) wait: u64,
 }
 
 impl Api {
@@ -142,7 +144,7 @@ impl Api {
         let mut wire = minreq::Request::new(method, url)
             .with_follow_redirects(false)
             // Whole seconds, and one at least.
-            .with_timeout(left.as_millis().div_ceil(1000).max(1) as u64)
+            .with_timeout(left.as_millis().div_ceil(1000).max(1) as u64 + request.wait)
             .with_header("Connection", "close");
         if let Some(token) = &self.token {
             wire = wire.with_header("Authorization", ["Bearer ", token].concat());

@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Deregister(Deregister),
     Delegate(Delegate),
     Poll(Poll),
+    Ack(Ack),
+    Nack(Nack),
+    Wait(Wait),
     Show(Show),
     Respond(Respond),
     Broadcast(Broadcast),
@@ -119,12 +122,57 @@ pub(crate) struct Delegate {
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "poll")]
 pub(crate) struct Poll {
+    /// seconds
+    #[argh(option)]
+    pub(crate) wait: Option<u64>,
+    /// messages
+    #[argh(option)]
+    pub(crate) max: Option<u64>,
+    /// only look
+    #[argh(switch)]
+    pub(crate) peek: bool,
+    /// leave them leased
+    #[argh(switch)]
+    pub(crate) keep: bool,
     /// nothing without mail
     #[argh(switch)]
     pub(crate) quiet: bool,
     /// shorten nothing
     #[argh(switch)]
     pub(crate) full: bool,
+}
+
+/// Acknowledges messages.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "ack")]
+pub(crate) struct Ack {
+    /// receipts
+    #[argh(positional)]
+    pub(crate) receipts: Vec<String>,
+}
+
+/// Gives messages back.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "nack")]
+pub(crate) struct Nack {
+    /// receipts
+    #[argh(positional)]
+    pub(crate) receipts: Vec<String>,
+    /// seconds
+    #[argh(option)]
+    pub(crate) delay: Option<u64>,
+}
+
+/// Waits for mail.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "wait")]
+pub(crate) struct Wait {
+    /// seconds
+    #[argh(option, long = "for")]
+    pub(crate) seconds: Option<u64>,
 }
 
 /// Prints a kept message.
@@ -308,7 +356,10 @@ mod tests {
                 "{}",
                 info.name
             );
-            assert_eq!(!info.command.positionals.is_empty(), command.positional);
+            assert_eq!(
+                info.command.positionals.is_empty(),
+                command.positionals == 0
+            );
         }
     }
 

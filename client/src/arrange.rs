@@ -113,7 +113,7 @@ impl Walk {
                 None => Err(unknown_command(word)),
             };
         };
-        if !command.positional || !self.positionals.is_empty() {
+        if self.positionals.len() >= command.positionals {
             return Err(Misuse {
                 what: format!("{} does not take \"{word}\"", command.name),
                 hint: format!(

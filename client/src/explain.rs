@@ -39,6 +39,7 @@ pub(crate) fn words(failure: &Failure) -> (String, String) {
             )
         }
         Failure::Local { doing, error } => (format!("{doing}: {error}"), local_hint(error)),
+        Failure::NothingCame { seconds } => (format!("no mail within {seconds} s"), String::new()),
         Failure::NothingThere { what, hint }
         | Failure::Conflict { what, hint }
         | Failure::Unable { what, hint } => (escape::line(what), escape::lines(hint)),

@@ -16,6 +16,7 @@ pub(crate) enum Exit {
     Refused = 1,
     Usage = 2,
     NotFound = 3,
+    NothingCame = 4,
     Conflict = 5,
     OutOfReach = 6,
     NotAllowed = 7,
@@ -41,6 +42,8 @@ pub(crate) enum Failure {
     Local { doing: String, error: io::Error },
     /// Something was looked for here and is not there.
     NothingThere { what: String, hint: String },
+    /// Nothing came in time.
+    NothingCame { seconds: u64 },
     /// Several things could be meant.
     Conflict { what: String, hint: String },
     /// This relay has no such call.
@@ -103,6 +106,7 @@ impl Failure {
                 Exit::Refused
             }
             Failure::NothingThere { .. } => Exit::NotFound,
+            Failure::NothingCame { .. } => Exit::NothingCame,
             Failure::Conflict { .. } => Exit::Conflict,
             Failure::FoundBySearch { .. } | Failure::NoReply { .. } => Exit::OutOfReach,
             Failure::Refused(refused) => refused_exit(&refused.refusal),

@@ -44,6 +44,12 @@ impl Message {
         }
     }
 
+    /// What acknowledges this delivery of it, if it was leased.
+    pub(crate) fn receipt(&self) -> Option<String> {
+        let receipt = self.fields.object("delivery").text_of("receipt")?;
+        Some(escape::shell(&receipt))
+    }
+
     /// The text that the sender wrote; the JSON text where it is no string.
     fn body(&self) -> Option<String> {
         let field = match self.kind.as_str() {

@@ -146,6 +146,7 @@ impl Session {
             path,
             body: None,
             repeatable: true,
+            wait: 0,
         })
     }
 
@@ -187,6 +188,7 @@ impl Session {
             path,
             body: Some(body.get()),
             repeatable: false,
+            wait: 0,
         })?;
         if reply.fields.text("status") == status {
             return Ok(reply);

@@ -67,6 +67,8 @@ impl Memory {
     fn answer(&mut self, request: &Request) -> Answer {
         let (method, path) = request.line.split_once(' ').unwrap_or_default();
         let body = request.json();
+        // As its library does: parameters are no part of the path, and nobody reads them.
+        let path = path.split('?').next().unwrap_or_default();
         let reply = match (method, path) {
             ("GET", "/") => self.root(),
             ("POST", "/register") => self.register(&body),

@@ -3,13 +3,16 @@
 use harness::{Client, Relay, json};
 use std::process::Command;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 18] = [
     "register",
     "discover",
     "heartbeat",
     "deregister",
     "delegate",
     "poll",
+    "ack",
+    "nack",
+    "wait",
     "show",
     "respond",
     "broadcast",
@@ -175,10 +178,33 @@ fn every_example_in_the_help_does_what_it_says() {
         for example in examples(&page) {
             let line = example.replace("http://10.0.0.5:9077", &relay.url());
             let line = line.replace("git diff", "echo diff");
+            let line = with_mail(&relay, &client, line);
             let outcome = client.shell(&line).output().expect("a shell runs");
             assert!(outcome.status.success(), "{example}: {outcome:?}");
         }
     }
+}
+
+/// The line with receipts that are real, after mail has come for whoever waits for it.
+fn with_mail(relay: &Relay, client: &Client, line: String) -> String {
+    let agents = relay.get("/discover").json()["agents"].clone();
+    for agent in agents.as_array().expect("agents") {
+        let id = agent["agent_id"].as_str().expect("an id");
+        relay.delegate("x", id, "one");
+        relay.delegate("x", id, "two");
+    }
+    if !line.contains("x7q2") {
+        return line;
+    }
+    let kept = client.run(&["poll", "--keep", "--json"]).ok().json();
+    let receipt = |n: usize| {
+        kept[n]["delivery"]["receipt"]
+            .as_str()
+            .expect("a receipt")
+            .to_owned()
+    };
+    line.replace("x7q21", &receipt(0))
+        .replace("x7q22", &receipt(1))
 }
 
 /// What the examples speak of.

@@ -9,6 +9,7 @@ mod ending;
 mod hostile;
 mod identity;
 mod joining;
+mod leasing;
 mod messaging;
 mod original;
 mod presence;

@@ -181,7 +181,7 @@ fn a_poll_whose_reply_is_lost_is_not_repeated_in_silence() {
         outcome.err.contains("unknown"),
         "mail may have been lost: {outcome:?}"
     );
-    assert_eq!(stub.lines(), ["GET /poll/me"]);
+    assert_eq!(stub.lines(), ["GET /poll/me?lease=60"]);
 }
 
 #[test]

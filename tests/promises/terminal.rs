@@ -1,6 +1,6 @@
 //! Text of other agents never reaches a terminal raw, and never forges what the client says.
 
-use harness::{Answer, Client, Outcome, Relay, Stub, Value, json};
+use harness::{Answer, Client, Original, Outcome, Relay, Stub, Value, json};
 use std::io::Read;
 
 /// Moves the cursor, clears the screen, forges lines, turns the reading round, ends an escape
@@ -30,32 +30,34 @@ fn hostile_relay() -> Stub {
         {"type": x, x: x},
         x,
     ]);
-    Stub::start(move |request| match request.line.as_str() {
-        "GET /" => {
-            Answer::ok(json!({"service": "ClawLink Relay", "version": x, "agents_online": x}))
-        }
-        "GET /discover" => Answer::ok(json!({"agents": [agent], "server_time": x})),
-        "GET /files" => Answer::ok(json!({"files": [file]})),
-        "GET /files/k" => Answer::ok(file.clone()),
-        "GET /poll/me" => Answer::ok(json!({"messages": messages, "epoch": x, "missed": 3})),
-        "POST /delegate" => Answer::ok(json!({
-            "status": "delegated", "message_id": x, "to_agent": x, "delivery": x,
-            "recipient": {"status": x, "last_seen_seconds": 5},
-        })),
-        "POST /broadcast" => Answer::ok(json!({"status": "broadcast_sent", "message_id": x})),
-        "POST /respond" => Answer::Json(
-            409,
-            json!({
-                "error": x, "code": "ambiguous_agent",
-                "candidates": [{"agent_id": x, "status": x, "machine": x}],
-            }),
-        ),
-        "POST /heartbeat" => Answer::Json(
-            404,
-            json!({"error": x, "code": "unknown_agent", "did_you_mean": [x]}),
-        ),
-        _ => Answer::Json(400, json!({"error": x, "code": x})),
-    })
+    Stub::start(
+        move |request| match request.line.split('?').next().unwrap_or_default() {
+            "GET /" => {
+                Answer::ok(json!({"service": "ClawLink Relay", "version": x, "agents_online": x}))
+            }
+            "GET /discover" => Answer::ok(json!({"agents": [agent], "server_time": x})),
+            "GET /files" => Answer::ok(json!({"files": [file]})),
+            "GET /files/k" => Answer::ok(file.clone()),
+            "GET /poll/me" => Answer::ok(json!({"messages": messages, "epoch": x, "missed": 3})),
+            "POST /delegate" => Answer::ok(json!({
+                "status": "delegated", "message_id": x, "to_agent": x, "delivery": x,
+                "recipient": {"status": x, "last_seen_seconds": 5},
+            })),
+            "POST /broadcast" => Answer::ok(json!({"status": "broadcast_sent", "message_id": x})),
+            "POST /respond" => Answer::Json(
+                409,
+                json!({
+                    "error": x, "code": "ambiguous_agent",
+                    "candidates": [{"agent_id": x, "status": x, "machine": x}],
+                }),
+            ),
+            "POST /heartbeat" => Answer::Json(
+                404,
+                json!({"error": x, "code": "unknown_agent", "did_you_mean": [x]}),
+            ),
+            _ => Answer::Json(400, json!({"error": x, "code": x})),
+        },
+    )
 }
 
 const COMMANDS: [&[&str]; 11] = [
@@ -209,10 +211,13 @@ fn a_table_keeps_its_columns_and_80_of_them_whatever_stands_in_it() {
     let files: Vec<Value> = names.iter().map(|name| {
         json!({"file_key": name, "version": 1, "file_type": name, "last_editor": name, "updated_at": "2026-11-22T12:31:07Z"})
     }).collect();
-    let stub = Stub::start(move |request| match request.line.as_str() {
-        "GET /files" => Answer::ok(json!({"files": files})),
-        _ => Answer::ok(json!({"agents": agents})),
-    });
+    let stub =
+        Stub::start(
+            move |request| match request.line.split('?').next().unwrap_or_default() {
+                "GET /files" => Answer::ok(json!({"files": files})),
+                _ => Answer::ok(json!({"agents": agents})),
+            },
+        );
     let client = member(&stub);
     for (command, heading, word) in [
         ("discover", "STATUS", "online"),
@@ -316,9 +321,9 @@ fn a_reader_that_leaves_early_is_no_error() {
 }
 
 #[test]
-fn mail_that_a_reader_did_not_take_is_kept() {
-    let relay = Relay::start();
-    let client = Client::of(&relay);
+fn mail_that_a_reader_did_not_take_is_kept_where_the_relay_has_let_it_go() {
+    let original = Original::start();
+    let client = Client::at(Some(original.url()));
     client.run(&["register", "--name", "n"]).ok();
     client
         .pipe(

@@ -6,6 +6,7 @@ mod files;
 mod messages;
 mod poll;
 mod presence;
+mod receipts;
 mod relay;
 
 use crate::api::Reply;
@@ -37,6 +38,9 @@ pub(crate) fn run(top: Top) -> Done {
         Command::Respond(args) => messages::respond(&session, args),
         Command::Broadcast(args) => messages::broadcast(&session, args),
         Command::Poll(args) => poll::poll(&session, &args),
+        Command::Ack(args) => receipts::ack(&session, args),
+        Command::Nack(args) => receipts::nack(&session, args),
+        Command::Wait(args) => poll::wait(&session, &args),
         Command::FilePut(args) => files::put(&session, args),
         Command::FileGet(args) => files::get(&session, args),
         Command::FileList(_) => files::list(&session),

@@ -1,12 +1,13 @@
-//! `poll` and `show`.
+//! `poll`, `wait` and `show`.
 //!
-//! A poll takes mail off the relay, so from there on this program is the only place that has
-//! it: what is not printed whole is kept on disk before anything is printed, and what cannot
-//! be printed at all is kept too.
+//! Mail is leased, printed, and then acknowledged: what was not printed comes again. An original
+//! knows no leases; there this program is the only place that has the mail, and what cannot be
+//! printed is kept on disk.
 
 use super::presence::{RESTARTED, beat, enroll_again, note_epoch};
+use super::receipts::settle_batch;
 use super::{Done, json_lines};
-use crate::api::Request;
+use crate::api::{Reply, Request};
 use crate::args::{self, Top};
 use crate::escape;
 use crate::failure::Failure;
@@ -16,33 +17,160 @@ use crate::message::Message;
 use crate::output;
 use crate::session::{self, Session};
 use crate::state::{Identity, Store};
+use clawlink_protocol::messages::WAIT_MAX;
 use serde_json::value::RawValue;
+use std::time::{Duration, Instant};
+
+/// Seconds in which messages that are being printed are nobody else's.
+const LEASE: u64 = 60;
+/// The same for messages that are kept.
+const KEEP: u64 = 3600;
 
 pub(super) fn poll(session: &Session, args: &args::Poll) -> Done {
-    let mut identity = session.identity()?;
+    let mut identity = look_first(session, session.identity()?, args)?;
     // The original says nothing of an agent that it does not know, unless by a heartbeat.
     if identity.entry.is_true("original") && !beat(session, &identity)?.1 {
         identity = enroll_again(session, identity)?;
     }
-    let path = ["/poll/", identity.id.as_str()].concat();
-    let reply = session.ask(&Request {
-        path: &path,
-        body: None,
-        repeatable: false,
-    })?;
-    if reply.fields.raw("messages").is_none() {
-        return Err(session.not_a_relay("its list of messages is missing"));
-    }
+    let query = match identity.entry.is_true("original") {
+        true => String::new(),
+        false => query(args),
+    };
+    let reply = receive(session, &identity, &query, args.wait.unwrap_or(0))?;
     let messages = reply.fields.list("messages");
+    let batch = reply.fields.text_of("batch").filter(|_| !args.keep);
     // Mail first: whatever fails after this must not lose it.
-    deliver(session, args, &messages)?;
-    if let Some(missed) = reply.fields.number("missed").filter(|missed| *missed > 0) {
+    if let Err(error) = output::print(&printed(session, args, &messages)) {
+        match batch {
+            // It comes again at once, instead of when the lease ends.
+            Some(batch) => _ = settle_batch(session, &identity, &batch, Some("nack")),
+            None if reply.fields.raw("batch").is_none() && !args.peek => {
+                rescue(session.store(), &messages);
+            }
+            None => {}
+        }
+        output::excuse(error)?;
+    } else if let Some(batch) = batch
+        && !settle_batch(session, &identity, &batch, None)
+    {
+        output::note(&format!(
+            "printed, but the relay could not be told: the messages come again in {LEASE} s"
+        ));
+    }
+    tell(&reply.fields);
+    settle(session, identity, &reply.fields)?;
+    Ok(String::new())
+}
+
+/// What an original would misread, an original is not asked. Which kind a relay is, is asked once.
+fn look_first(
+    session: &Session,
+    mut identity: Identity,
+    args: &args::Poll,
+) -> Result<Identity, Failure> {
+    let more = args.peek || args.keep || args.max.is_some() || args.wait.is_some();
+    let entry = &identity.entry;
+    if more && entry.text("epoch").is_empty() && !entry.is_true("original") {
+        let info = session.get("/")?;
+        note_epoch(&mut identity.entry, &info.fields);
+        session.update(&identity)?;
+    }
+    if more && identity.entry.is_true("original") {
+        return Err(Failure::Unable {
+            what: "this relay cannot wait, look or lease: it takes all mail off at once".to_owned(),
+            hint: format!("without these options: {} poll", session.program),
+        });
+    }
+    Ok(identity)
+}
+
+fn query(args: &args::Poll) -> String {
+    let max = args
+        .max
+        .map(|max| format!("&max={max}"))
+        .unwrap_or_default();
+    match args.peek {
+        true => format!("?peek=1{max}"),
+        false => format!("?lease={}{max}", if args.keep { KEEP } else { LEASE }),
+    }
+}
+
+/// A poll, as often as the relay holds one, until there is something or the time is up.
+fn receive(
+    session: &Session,
+    identity: &Identity,
+    query: &str,
+    seconds: u64,
+) -> Result<Reply, Failure> {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = left.as_millis().div_ceil(1000) as u64;
+        let wait = left.min(WAIT_MAX);
+        let waits = if wait > 0 {
+            format!("&wait={wait}")
+        } else {
+            String::new()
+        };
+        let path = ["/poll/", identity.id.as_str(), query, &waits].concat();
+        let reply = session.ask(&Request {
+            path: &path,
+            body: None,
+            repeatable: false,
+            wait,
+        })?;
+        if reply.fields.raw("messages").is_none() {
+            return Err(session.not_a_relay("its list of messages is missing"));
+        }
+        let answered =
+            !reply.fields.list("messages").is_empty() || !reply.fields.text("status").is_empty();
+        if answered || left <= wait {
+            return Ok(reply);
+        }
+    }
+}
+
+/// What the reply says beside its messages.
+fn tell(reply: &Object) {
+    if let Some(missed) = reply.number("missed").filter(|missed| *missed > 0) {
         output::note(&format!(
             "{missed} broadcasts and file notices were dropped before this poll"
         ));
     }
-    settle(session, identity, &reply.fields)?;
-    Ok(String::new())
+    if let Some(more) = reply.number("remaining").filter(|more| *more > 0) {
+        output::note(&format!("{more} more wait: poll again"));
+    }
+}
+
+pub(super) fn wait(session: &Session, args: &args::Wait) -> Done {
+    let looking = args::Poll {
+        wait: None,
+        max: None,
+        peek: true,
+        keep: false,
+        quiet: false,
+        full: false,
+    };
+    let mut identity = look_first(session, session.identity()?, &looking)?;
+    let seconds = args.seconds.unwrap_or(u64::from(u32::MAX));
+    loop {
+        let reply = receive(session, &identity, "?peek=1&max=1", seconds)?;
+        if reply.fields.text("status") == "unknown_agent" {
+            identity = enroll_again(session, identity)?;
+            continue;
+        }
+        settle(session, identity, &reply.fields)?;
+        let waiting = reply.fields.number("remaining").unwrap_or_default();
+        return match waiting {
+            0 => Err(Failure::NothingCame { seconds }),
+            _ if session.json => Ok(format!("{{\"waiting\":{waiting}}}\n")),
+            1 => Ok(format!("1 message waits: {} poll\n", session.program)),
+            _ => Ok(format!(
+                "{waiting} messages wait: {} poll\n",
+                session.program
+            )),
+        };
+    }
 }
 
 /// Takes note of what the reply says about the relay and this agent.
@@ -69,38 +197,35 @@ fn settle(session: &Session, mut identity: Identity, reply: &Object) -> Result<(
     Ok(())
 }
 
-/// Prints the messages, and keeps what does not get through whole.
-fn deliver(
-    session: &Session,
-    args: &args::Poll,
-    messages: &[Box<RawValue>],
-) -> Result<(), Failure> {
-    let store = session.store();
-    let mut text = String::new();
+/// The messages as they are printed. What is printed short is kept whole before.
+fn printed(session: &Session, args: &args::Poll, messages: &[Box<RawValue>]) -> String {
     if session.json {
-        text = json_lines(messages.iter().map(|raw| raw.get()));
-    } else if messages.is_empty() {
-        if !args.quiet {
-            text.push_str("No messages.\n");
-        }
-    } else {
-        kept::tidy(store);
-        for raw in messages {
-            let raw = raw.get();
-            let message = Message::parse(raw);
-            let short = !args.full && message.is_long();
-            let kept = if short {
-                kept::keep(store, &message.id(), raw)
-            } else {
-                None
-            };
-            text.push_str(&message.render(raw, &session.program, kept.as_deref()));
+        return json_lines(messages.iter().map(|raw| raw.get()));
+    }
+    if messages.is_empty() {
+        return if args.quiet {
+            String::new()
+        } else {
+            "No messages.\n".to_owned()
+        };
+    }
+    let (store, mut text) = (session.store(), String::new());
+    kept::tidy(store);
+    for raw in messages {
+        let raw = raw.get();
+        let message = Message::parse(raw);
+        let short = !args.full && message.is_long();
+        let kept = if short {
+            kept::keep(store, &message.id(), raw)
+        } else {
+            None
+        };
+        text.push_str(&message.render(raw, &session.program, kept.as_deref()));
+        if let Some(receipt) = message.receipt().filter(|_| args.keep) {
+            text.push_str(&["  done: ", &session.program, " ack ", &receipt, "\n"].concat());
         }
     }
-    output::print(&text).or_else(|error| {
-        rescue(store, messages);
-        output::excuse(error)
-    })
+    text
 }
 
 /// Keeps all of them, where standard output did not take them.

@@ -95,6 +95,7 @@ fn enroll(
         path: "/register",
         body: Some(body.get()),
         repeatable: true,
+        wait: 0,
     })?;
     let agent = reply.fields.object("agent");
     let Ok(id) = AgentId::parse(&agent.text("agent_id")) else {
@@ -179,6 +180,7 @@ pub(super) fn beat(session: &Session, identity: &Identity) -> Result<(Reply, boo
         path: "/heartbeat",
         body: Some(body.get()),
         repeatable: true,
+        wait: 0,
     })?;
     match reply.fields.text("status").as_str() {
         "ok" => Ok((reply, true)),
@@ -196,6 +198,7 @@ pub(super) fn deregister(session: &Session) -> Done {
         path: "/deregister",
         body: Some(body.get()),
         repeatable: false,
+        wait: 0,
     };
     let text = match session.try_ask(&request)? {
         Answer::Done(reply) if session.json => json_line(&reply),

@@ -112,6 +112,7 @@ fn local_relay() -> Option<Found> {
         path: "/",
         body: None,
         repeatable: true,
+        wait: 0,
     };
     let Ok(Answer::Done(reply)) = api.send(&request) else {
         return None;

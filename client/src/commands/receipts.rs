@@ -1,0 +1,95 @@
+//! `ack`, `nack`: what becomes of messages that were kept.
+
+use super::{Done, json_line};
+use crate::api::{Answer, Reply, Request};
+use crate::args;
+use crate::escape;
+use crate::failure::{Failure, usage};
+use crate::json;
+use crate::session::Session;
+use crate::state::Identity;
+use clawlink_protocol::messages::{Ack, LEASE_RANGE};
+
+pub(super) fn ack(session: &Session, args: args::Ack) -> Done {
+    let reply = settle(session, args.receipts, None, None)?;
+    done(session, &reply, "acknowledged")
+}
+
+pub(super) fn nack(session: &Session, args: args::Nack) -> Done {
+    if let Some(delay) = args.delay.filter(|delay| delay > LEASE_RANGE.end()) {
+        let most = LEASE_RANGE.end();
+        return Err(usage(
+            format!("--delay cannot be {delay}"),
+            format!("it takes 0 to {most} seconds"),
+        ));
+    }
+    let reply = settle(session, args.receipts, Some("nack"), args.delay)?;
+    done(session, &reply, "given back")
+}
+
+fn settle(
+    session: &Session,
+    receipts: Vec<String>,
+    action: Option<&str>,
+    delay: Option<u64>,
+) -> Result<Reply, Failure> {
+    if receipts.is_empty() {
+        let hint = "it stands below each message that poll --keep prints";
+        return Err(usage("missing: RECEIPT", hint));
+    }
+    let identity = session.identity()?;
+    let call = Ack {
+        agent_id: identity.id,
+        receipts: Some(receipts),
+        batch: None,
+        action: action.map(str::to_owned),
+        delay,
+        lease: None,
+    };
+    session.post("/ack", &call, "ok")
+}
+
+/// What was done; a lease that was over is told, as its message comes again.
+fn done(session: &Session, reply: &Reply, word: &str) -> Done {
+    let count = reply.fields.number("done").unwrap_or_default();
+    let expired = reply.fields.texts("expired");
+    if !expired.is_empty() {
+        let over: Vec<String> = expired
+            .iter()
+            .map(|receipt| escape::line(receipt))
+            .collect();
+        return Err(Failure::Conflict {
+            what: format!("{count} {word}; not {}: its lease was over", over.join(" ")),
+            hint: "such a message comes again: clawlink poll".to_owned(),
+        });
+    }
+    if session.json {
+        return Ok(json_line(reply));
+    }
+    Ok(format!("{count} {word}\n"))
+}
+
+/// Says what becomes of all messages of one reply. Whether that got through.
+pub(super) fn settle_batch(
+    session: &Session,
+    identity: &Identity,
+    batch: &str,
+    action: Option<&str>,
+) -> bool {
+    let body = json::write(&Ack {
+        agent_id: identity.id.clone(),
+        receipts: None,
+        batch: Some(batch.to_owned()),
+        action: action.map(str::to_owned),
+        delay: None,
+        lease: None,
+    });
+    // To say it twice is to say it once.
+    let request = Request {
+        path: "/ack",
+        body: Some(body.get()),
+        repeatable: true,
+        wait: 0,
+    };
+    matches!(session.try_ask(&request), Ok(Answer::Done(_)))
+}
