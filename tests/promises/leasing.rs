@@ -40,9 +40,20 @@ fn mail_that_a_closed_pipe_did_not_take_comes_again_at_once() {
     pipe.read_exact(&mut [0; 10]).expect("it begins");
     drop(pipe);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let mut command = client.command(&["poll", "--full", "--keep"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the client runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("come again"),
+        "{output:?}"
+    );
     let again = client.run(&["poll", "--json"]).ok().json();
     assert_eq!(again.len(), 20);
-    assert_eq!(again[0]["delivery"]["attempt"], 2);
+    assert_eq!(again[0]["delivery"]["attempt"], 3);
 }
 
 #[test]

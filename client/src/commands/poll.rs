@@ -21,6 +21,10 @@ use clawlink_protocol::messages::WAIT_MAX;
 use serde_json::value::RawValue;
 use std::time::{Duration, Instant};
 
+/// Seconds of the longest wait: a year.
+const WAIT_LONGEST: u64 = 365 * 24 * 3600;
+/// Before a poll that was answered early is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Seconds in which messages that are being printed are nobody else's.
 const LEASE: u64 = 60;
 /// The same for messages that are kept.
@@ -38,26 +42,29 @@ pub(super) fn poll(session: &Session, args: &args::Poll) -> Done {
     };
     let reply = receive(session, &identity, &query, args.wait.unwrap_or(0))?;
     let messages = reply.fields.list("messages");
-    let batch = reply.fields.text_of("batch").filter(|_| !args.keep);
+    let batch = reply.fields.text_of("batch");
     // Mail first: whatever fails after this must not lose it.
     if let Err(error) = output::print(&printed(session, args, &messages)) {
         match batch {
-            // It comes again at once, instead of when the lease ends.
-            Some(batch) => _ = settle_batch(session, &identity, &batch, Some("nack")),
-            None if reply.fields.raw("batch").is_none() && !args.peek => {
-                rescue(session.store(), &messages);
+            // They come again at once, instead of when the lease ends.
+            Some(batch) => {
+                settle_batch(session, &identity, &batch, Some("nack"));
+                output::note("not all could be printed; the messages come again");
             }
+            None if reply.fields.text("epoch").is_empty() => rescue(session.store(), &messages),
             None => {}
         }
         output::excuse(error)?;
     } else if let Some(batch) = batch
+        && !args.keep
         && !settle_batch(session, &identity, &batch, None)
     {
-        output::note(&format!(
-            "printed, but the relay could not be told: the messages come again in {LEASE} s"
-        ));
+        output::note("printed, but the relay could not be told in time: the messages come again");
     }
-    tell(&reply.fields);
+    tell(
+        &reply.fields,
+        if args.peek { messages.len() as u64 } else { 0 },
+    );
     settle(session, identity, &reply.fields)?;
     Ok(String::new())
 }
@@ -102,8 +109,9 @@ fn receive(
     query: &str,
     seconds: u64,
 ) -> Result<Reply, Failure> {
-    let until = Instant::now() + Duration::from_secs(seconds);
+    let until = Instant::now() + Duration::from_secs(seconds.min(WAIT_LONGEST));
     loop {
+        let began = Instant::now();
         let left = until.saturating_duration_since(Instant::now());
         let left = left.as_millis().div_ceil(1000) as u64;
         let wait = left.min(WAIT_MAX);
@@ -124,20 +132,29 @@ fn receive(
         }
         let answered =
             !reply.fields.list("messages").is_empty() || !reply.fields.text("status").is_empty();
-        if answered || left <= wait {
+        if answered || Instant::now() >= until {
             return Ok(reply);
+        }
+        // Another poll of this agent took our place, or the relay is ending: not at once again.
+        if began.elapsed().as_secs() < wait {
+            std::thread::sleep(PAUSE.min(until.saturating_duration_since(Instant::now())));
         }
     }
 }
 
 /// What the reply says beside its messages.
-fn tell(reply: &Object) {
+fn tell(reply: &Object, shown: u64) {
     if let Some(missed) = reply.number("missed").filter(|missed| *missed > 0) {
         output::note(&format!(
             "{missed} broadcasts and file notices were dropped before this poll"
         ));
     }
-    if let Some(more) = reply.number("remaining").filter(|more| *more > 0) {
+    // What was only shown is among what remains.
+    let more = reply
+        .number("remaining")
+        .unwrap_or_default()
+        .saturating_sub(shown);
+    if more > 0 {
         output::note(&format!("{more} more wait: poll again"));
     }
 }
@@ -152,7 +169,7 @@ pub(super) fn wait(session: &Session, args: &args::Wait) -> Done {
         full: false,
     };
     let mut identity = look_first(session, session.identity()?, &looking)?;
-    let seconds = args.seconds.unwrap_or(u64::from(u32::MAX));
+    let seconds = args.seconds.unwrap_or(WAIT_LONGEST);
     loop {
         let reply = receive(session, &identity, "?peek=1&max=1", seconds)?;
         if reply.fields.text("status") == "unknown_agent" {

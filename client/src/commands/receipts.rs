@@ -69,7 +69,7 @@ fn done(session: &Session, reply: &Reply, word: &str) -> Done {
     Ok(format!("{count} {word}\n"))
 }
 
-/// Says what becomes of all messages of one reply. Whether that got through.
+/// Says what becomes of all messages of one reply. Whether that was done to all of them.
 pub(super) fn settle_batch(
     session: &Session,
     identity: &Identity,
@@ -91,5 +91,11 @@ pub(super) fn settle_batch(
         repeatable: true,
         wait: 0,
     };
-    matches!(session.try_ask(&request), Ok(Answer::Done(_)))
+    match session.try_ask(&request) {
+        Ok(Answer::Done(reply)) => {
+            let fields = &reply.fields;
+            fields.texts("expired").is_empty() && !fields.is_true("unknown_batch")
+        }
+        _ => false,
+    }
 }

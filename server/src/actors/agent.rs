@@ -9,7 +9,7 @@ mod receiving;
 use super::registry::AgentStopped;
 use super::socket::{Deliver, Dismiss, SocketHandle};
 use crate::core::Millis;
-use crate::core::inbox::{Inbox, Seq, Waiting};
+use crate::core::inbox::{Inbox, Seq, Unwritten, Waiting};
 use crate::core::presence::Presence;
 use crate::core::window::Window;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
@@ -53,8 +53,11 @@ impl Belongings {
         while let Some(seq) = self.pending.read.pop_front() {
             self.inbox.confirm(seq);
         }
-        while let Some(seq) = self.pending.returned.pop_front() {
-            self.inbox.put_back(seq);
+        while let Some(message) = self.pending.returned.pop_front() {
+            match message {
+                Unwritten::Out(seq) => self.inbox.put_back(seq),
+                Unwritten::Leased(delivery) => self.inbox.unlease(delivery),
+            }
         }
         while let Some((seq, envelope)) = self.pending.come.pop_front() {
             self.inbox.accept(seq, envelope);

@@ -30,6 +30,7 @@ struct Inner {
     look: Mutex<()>,
     last_look: AtomicU64,
     skipped: AtomicU64,
+    latest: AtomicU64,
 }
 
 impl Clock {
@@ -40,6 +41,7 @@ impl Clock {
             look: Mutex::new(()),
             last_look: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
         }))
     }
 
@@ -58,7 +60,9 @@ impl Clock {
         if elapsed.saturating_sub(inner.last_look.load(Ordering::SeqCst)) >= LOOK {
             inner.look(elapsed);
         }
-        elapsed.saturating_sub(inner.skipped.load(Ordering::SeqCst))
+        // A thread that was held up between two reads must not find itself in the past.
+        let now = elapsed.saturating_sub(inner.skipped.load(Ordering::SeqCst));
+        inner.latest.fetch_max(now, Ordering::SeqCst).max(now)
     }
 
     /// The wall-clock time of a moment on this clock, as Unix seconds.

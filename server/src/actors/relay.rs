@@ -232,7 +232,8 @@ impl Relay {
         };
         let settlement = match entry.agent.settle(known, action).await {
             Ok(settlement) => settlement,
-            Err(Gone) => return Ok(None),
+            Err(Gone) if entry.agent.is_gone() => return Ok(None),
+            Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
         };
         let over = settlement.expired.iter();
         expired.extend(over.map(|&delivery| receipt::receipt(salt, delivery)));

@@ -10,7 +10,7 @@ mod acked;
 mod arrivals;
 mod lease;
 
-pub use arrivals::{Arrivals, Limits, NotAdmitted, Waiting};
+pub use arrivals::{Arrivals, Limits, NotAdmitted, Unwritten, Waiting};
 pub use lease::{ATTEMPTS_MAX, Dead, Delivery, Leased, Returned, Settled};
 use lease::{Holder, Item};
 
@@ -251,12 +251,22 @@ impl Inbox {
         Some(item.envelope)
     }
 
-    /// A message that is out, or was leased by a reply that nobody got, takes its old place; a
-    /// lease of that kind was no attempt.
+    /// A message that is out takes its old place. What is not out stays where it is.
     pub fn put_back(&mut self, seq: Seq) {
-        let leased = matches!(self.in_hand.get(&seq), Some((_, Holder::Lease { .. })));
-        if let Some(mut item) = self.release(seq) {
-            item.attempts -= u32::from(leased);
+        if !matches!(self.in_hand.get(&seq), Some((_, Holder::Out))) {
+            return;
+        }
+        if let Some(item) = self.release(seq) {
+            self.wait(seq, item);
+        }
+    }
+
+    /// A delivery was leased by a reply that nobody got: it was no attempt. Nothing changes where the
+    /// lease is over.
+    pub fn unlease(&mut self, delivery: Delivery) {
+        let seq = self.leased.get(&delivery).copied();
+        if let Some((seq, mut item)) = seq.and_then(|seq| Some((seq, self.release(seq)?))) {
+            item.attempts -= 1;
             self.wait(seq, item);
         }
     }

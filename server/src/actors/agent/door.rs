@@ -8,7 +8,7 @@ use super::{Agent, Nudge, SessionId};
 use crate::actors::clock::Clock;
 use crate::actors::lifeline::Lifeline;
 use crate::core::Millis;
-use crate::core::inbox::{Arrivals, Limits, Seq, Waiting};
+use crate::core::inbox::{Arrivals, Limits, Seq, Unwritten, Waiting};
 use crate::core::message::Envelope;
 use crate::core::presence::Presence;
 use crate::core::window::Mark;
@@ -108,14 +108,17 @@ impl Door {
         }
     }
 
-    /// Messages could not be written out.
-    pub(super) fn give_back(&self, run: u64, seqs: &[Seq]) {
-        if seqs.is_empty() {
+    /// Messages could not be written out. Those that were out in an earlier run are back already.
+    pub(super) fn give_back(&self, run: u64, messages: &[Unwritten]) {
+        if messages.is_empty() {
             return;
         }
         let mut arrivals = self.arrivals.lock();
-        if run == self.run() {
-            seqs.iter().for_each(|&seq| arrivals.give_back(seq));
+        let this_run = run == self.run();
+        for &message in messages {
+            if this_run || matches!(message, Unwritten::Leased(_)) {
+                arrivals.give_back(message);
+            }
         }
         drop(arrivals);
         self.nudge();

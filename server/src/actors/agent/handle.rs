@@ -228,16 +228,30 @@ impl AgentHandle {
             Given::Now(batch) => return Ok(batch),
             Given::Later(later) => later,
         };
-        tokio::select! {
-            batch = &mut later => match batch {
-                Ok(batch) => Ok(batch),
-                Err(_) if self.is_gone() => Err(Gone),
-                // A newer poll took its place, or the actor panicked.
-                Err(_) => self.ask_now(ask).await,
-            },
-            () = tokio::time::sleep_until(deadline) => self.ask_now(ask).await,
-            () = self.0.common.lifeline.ending() => self.ask_now(ask).await,
+        let answered = tokio::select! {
+            biased;
+            batch = &mut later => Some(batch),
+            () = tokio::time::sleep_until(deadline) => None,
+            () = self.0.common.lifeline.ending() => None,
+        };
+        match answered {
+            Some(Ok(batch)) => return Ok(batch),
+            Some(Err(_)) if self.is_gone() => return Err(Gone),
+            // A newer poll took its place, or the actor panicked.
+            Some(Err(_)) => {}
+            None => {
+                // From here on mail goes to whoever asks next; what is on its way is ours.
+                later.close();
+                if let Ok(batch) = later.try_recv() {
+                    return Ok(batch);
+                }
+            }
         }
+        // Agents of workers that were idle are gone already when the relay ends.
+        if self.0.common.lifeline.is_ending() {
+            return Ok(Batch::default());
+        }
+        self.ask_now(ask).await
     }
 
     async fn ask_now(&self, ask: Ask) -> Result<Batch, Gone> {

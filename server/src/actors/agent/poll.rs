@@ -2,7 +2,7 @@
 
 use super::door::Door;
 use crate::core::Millis;
-use crate::core::inbox::{Delivery, Inbox, Leased, Portion, Seq};
+use crate::core::inbox::{Delivery, Inbox, Leased, Portion, Unwritten};
 use crate::core::message::Envelope;
 use crate::core::presence::millis;
 use crate::core::receipt;
@@ -78,13 +78,12 @@ struct Guard {
     door: Arc<Door>,
     /// The run of the actor that gave them.
     run: u64,
-    seqs: Vec<Seq>,
-    leased: bool,
+    given: Vec<Unwritten>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.door.give_back(self.run, &self.seqs);
+        self.door.give_back(self.run, &self.given);
     }
 }
 
@@ -92,7 +91,7 @@ impl Batch {
     /// What the inbox gives to this ask at this moment.
     pub(super) fn of(ask: Ask, inbox: &mut Inbox, door: &Arc<Door>) -> Batch {
         let mut batch = Batch::default();
-        let mut seqs = Vec::new();
+        let mut given = Vec::new();
         match ask.lease {
             _ if ask.peek => {
                 let shown = inbox.peek(ask.portion);
@@ -101,12 +100,12 @@ impl Batch {
             Some(length) => {
                 let until = door.now().saturating_add(millis(length));
                 let leased = inbox.lease(ask.portion, until);
-                seqs = leased.iter().map(|lease| lease.seq).collect();
+                given.extend(leased.iter().map(|lease| Unwritten::Leased(lease.delivery)));
                 batch.lease(leased, length, door.salt());
             }
             None => {
                 for (seq, envelope) in inbox.take(ask.portion) {
-                    seqs.push(seq);
+                    given.push(Unwritten::Out(seq));
                     batch.messages.push((envelope, None));
                 }
             }
@@ -118,10 +117,9 @@ impl Batch {
         let guard = Guard {
             door: door.clone(),
             run: door.run(),
-            seqs,
-            leased: ask.lease.is_some(),
+            given,
         };
-        batch.guard = (!guard.seqs.is_empty()).then_some(guard);
+        batch.guard = (!guard.given.is_empty()).then_some(guard);
         batch
     }
 
@@ -148,11 +146,17 @@ impl Batch {
         let Some(mut guard) = self.guard.take() else {
             return;
         };
-        let seqs = std::mem::take(&mut guard.seqs);
-        if !guard.leased {
-            let envelopes = self.messages.iter().map(|(envelope, _)| envelope);
-            guard.door.read(guard.run, seqs.into_iter().zip(envelopes));
-        }
+        let given = std::mem::take(&mut guard.given);
+        let envelopes = self.messages.iter().map(|(envelope, _)| envelope);
+        let read =
+            given
+                .into_iter()
+                .zip(envelopes)
+                .filter_map(|(message, envelope)| match message {
+                    Unwritten::Out(seq) => Some((seq, envelope)),
+                    Unwritten::Leased(_) => None,
+                });
+        guard.door.read(guard.run, read);
     }
 }
 

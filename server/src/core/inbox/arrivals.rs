@@ -1,7 +1,7 @@
 //! The door of an inbox: what a sender needs of it, and no more.
 
 use super::super::message::Envelope;
-use super::Seq;
+use super::{Delivery, Seq};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -45,6 +45,15 @@ pub struct Arrivals {
     closed: bool,
 }
 
+/// A message of a reply that could not be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwritten {
+    /// It was given for good.
+    Out(Seq),
+    /// It was leased.
+    Leased(Delivery),
+}
+
 /// What waits at the door for the inbox's owner.
 #[derive(Debug, Default)]
 pub struct Waiting {
@@ -52,8 +61,8 @@ pub struct Waiting {
     pub come: VecDeque<(Seq, Arc<Envelope>)>,
     /// Messages that were out and have been read; their places are free already.
     pub read: VecDeque<Seq>,
-    /// Messages that were out, or leased, in a reply that could not be written.
-    pub returned: VecDeque<Seq>,
+    /// Messages of replies that could not be written.
+    pub returned: VecDeque<Unwritten>,
 }
 
 impl Waiting {
@@ -105,8 +114,8 @@ impl Arrivals {
     }
 
     /// A message could not be written out: the owner will put it back.
-    pub fn give_back(&mut self, seq: Seq) {
-        self.waiting.returned.push_back(seq);
+    pub fn give_back(&mut self, message: Unwritten) {
+        self.waiting.returned.push_back(message);
     }
 
     /// Gives up what waits since the last call.

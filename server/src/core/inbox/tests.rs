@@ -369,12 +369,13 @@ impl Pair {
             }
             Op::Undo(n) => {
                 let delivery = self.delivery(n);
-                let Some(entry) = self.model.leased(delivery) else {
-                    return Ok(());
-                };
-                entry.attempts -= 1;
-                entry.place = Place::Waiting;
-                self.inbox.put_back(entry.seq);
+                self.inbox.unlease(delivery);
+                if let Some(entry) = self.model.leased(delivery) {
+                    entry.attempts -= 1;
+                    entry.place = Place::Waiting;
+                    let seq = entry.seq;
+                    self.inbox.put_back(seq);
+                }
             }
             Op::Pass(time) => {
                 self.now += time;
@@ -558,7 +559,24 @@ fn a_reply_that_nobody_got_is_no_attempt() {
     for _ in 0..20 {
         let lease = pair.inbox.lease(Portion::ALL, 10);
         assert_eq!(lease[0].attempt, 1);
-        pair.inbox.put_back(lease[0].seq);
+        pair.inbox.unlease(lease[0].delivery);
     }
     assert_eq!((pair.inbox.next_due(), pair.inbox.waiting()), (None, 1));
+}
+
+#[test]
+fn what_an_old_reply_gives_back_is_not_taken_from_who_has_it_now() {
+    let mut pair = Pair::new();
+    pair.send(envelope(Kind::Mail, Priority::Normal, 1))
+        .unwrap();
+    let first = pair.inbox.lease(Portion::ALL, 10)[0].delivery;
+    pair.inbox.expire(10);
+    let second = pair.inbox.lease(Portion::ALL, 100)[0].clone();
+    pair.inbox.unlease(first);
+    pair.inbox.put_back(second.seq);
+    assert_eq!((second.attempt, pair.inbox.waiting()), (2, 0));
+    assert!(matches!(
+        pair.inbox.ack(second.delivery, 20),
+        Settled::Left(_)
+    ));
 }
