@@ -168,27 +168,49 @@ fn a_long_poll_wakes_when_mail_comes_and_ends_when_none_does() {
     assert_eq!(waits["status"], "unknown_agent", "at once");
 }
 
-/// FIN, RST and half-close: whoever is gone is given nothing.
+/// FIN, RST and half-close.
+fn leave(poll: std::net::TcpStream, way: usize) {
+    match way {
+        0 => drop(poll),
+        1 => {
+            let socket = socket2::SockRef::from(&poll);
+            socket.set_linger(Some(Duration::ZERO)).expect("a reset");
+        }
+        _ => {
+            poll.shutdown(Shutdown::Write).expect("half of it closes");
+            // The other half stays open for the rest of the test.
+            std::mem::forget(poll);
+        }
+    }
+}
+
 #[test]
-fn who_leaves_a_long_poll_takes_nothing_along() {
+fn who_is_known_to_have_left_a_long_poll_is_given_nothing() {
     let relay = relay_that_notices();
-    for round in 0..6 {
+    for way in 0..3 {
         is_online(&relay, false);
         let poll = waiting(&relay, "wait=30");
         is_online(&relay, true);
-        match round % 3 {
-            0 => drop(poll),
-            1 => {
-                socket2::SockRef::from(&poll)
-                    .set_linger(Some(Duration::ZERO))
-                    .expect("a reset");
-                drop(poll);
-            }
-            _ => poll.shutdown(Shutdown::Write).expect("half of it closes"),
-        }
+        leave(poll, way);
+        is_online(&relay, false);
         relay.delegate("b", "a", "t");
-        let polled = eventually("it is still there", || relay.poll("a").into_iter().next());
-        assert_eq!(polled["task"], "t", "round {round}");
+        assert_eq!(relay.poll("a").len(), 1, "way {way}");
+    }
+}
+
+/// Between the moment in which a client leaves and that in which the relay hears of it, a lease is
+/// what keeps its mail.
+#[test]
+fn what_is_leased_to_somebody_who_just_left_comes_again() {
+    let relay = relay_that_notices();
+    for way in 0..3 {
+        is_online(&relay, false);
+        let poll = waiting(&relay, "wait=30&lease=1");
+        is_online(&relay, true);
+        leave(poll, way);
+        relay.delegate("b", "a", "t");
+        let polled = eventually("it comes again", || relay.poll("a").into_iter().next());
+        assert_eq!(polled["task"], "t", "way {way}");
     }
 }
 
