@@ -1,7 +1,6 @@
 //! The wire of ClawLink as types: what the relay and the client say to each other.
 //!
-//! Requests stand beside their replies, and what one side writes stands beside what the
-//! other reads. Requests hold parsed names ([`name`]), so that a value of a request type
+//! Requests stand beside their replies. Requests hold parsed names ([`name`]), so that a value of a request type
 //! is already within its bounds; replies hold plain strings and optional fields, because a
 //! client must also read what an older relay says.
 //!

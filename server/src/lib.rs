@@ -185,7 +185,6 @@ fn start_actors(
         arbiters.clone(),
         herald.clone(),
         ids.clone(),
-        lifeline.clone(),
     );
     Ok(Relay {
         clock,

@@ -1,6 +1,6 @@
 //! `file-put`, `file-get`, `file-list`.
 
-use super::presence::stay_known;
+use super::presence::send;
 use super::{Done, json_line, json_lines, shown};
 use crate::args;
 use crate::escape;
@@ -37,17 +37,13 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
         .map(|kind| input::word("--type", kind))
         .transpose()?;
     let content = json::write_text(&input::read(&args.file)?);
-    let reply = session.post(
-        "/files",
-        &PutFile {
-            file_key,
-            content: &content,
-            agent_id: identity.id.clone(),
-            file_type,
-        },
-        "saved",
-    )?;
-    stay_known(session, identity, &reply)?;
+    let call = PutFile {
+        file_key,
+        content: &content,
+        agent_id: identity.id.clone(),
+        file_type,
+    };
+    let reply = send(session, identity, "/files", &call, "saved")?;
     if session.json {
         return Ok(json_line(&reply));
     }

@@ -1,6 +1,6 @@
 //! `delegate`, `respond`, `broadcast`.
 
-use super::presence::stay_known;
+use super::presence::send;
 use super::{Done, discover, json_line, shown, span};
 use crate::args;
 use crate::failure::{Failure, usage};
@@ -18,31 +18,23 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
     let to_agent = addressee(session, &identity, &args.to)?;
     let context = context(args.context, args.context_file)?;
     let task = input::body("--task", args.task, args.task_file)?;
-    let reply = session.post(
-        "/delegate",
-        &Delegate {
-            from_agent: identity.id.clone(),
-            to_agent,
-            task: &task,
-            context: context.as_deref(),
-            priority: args.priority,
-        },
-        "delegated",
-    )?;
-    stay_known(session, identity, &reply)?;
+    let call = Delegate {
+        from_agent: identity.id.clone(),
+        to_agent,
+        task: &task,
+        context: context.as_deref(),
+        priority: args.priority,
+    };
+    let reply = send(session, identity, "/delegate", &call, "delegated")?;
     if session.json {
         return Ok(json_line(&reply));
     }
     let fields = &reply.fields;
     let to = recipient(fields, &args.to);
-    let state = if fields.text("delivery") == "websocket" {
-        "handed to"
-    } else {
-        "queued for"
-    };
     Ok(format!(
-        "task {}: {state} {to}{}\n",
+        "task {}: {} {to}{}\n",
         shown(fields, "message_id"),
+        delivery(fields),
         presence(fields)
     ))
 }
@@ -93,6 +85,14 @@ fn recipient(fields: &Object, given: &str) -> String {
     }
 }
 
+/// What the relay did with a message.
+fn delivery(fields: &Object) -> &'static str {
+    match fields.text("delivery").as_str() {
+        "websocket" => "handed to",
+        _ => "queued for",
+    }
+}
+
 /// How the recipient was, where the relay tells and it is not plainly there.
 fn presence(fields: &Object) -> String {
     let recipient = fields.object("recipient");
@@ -118,30 +118,22 @@ pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
         )
     })?;
     let result = input::body("--result", args.result, args.result_file)?;
-    let reply = session.post(
-        "/respond",
-        &Respond {
-            from_agent: identity.id.clone(),
-            to_agent,
-            message_id,
-            result: Some(&result),
-            status: args.status,
-        },
-        "response_sent",
-    )?;
-    stay_known(session, identity, &reply)?;
+    let call = Respond {
+        from_agent: identity.id.clone(),
+        to_agent,
+        message_id,
+        result: Some(&result),
+        status: args.status,
+    };
+    let reply = send(session, identity, "/respond", &call, "response_sent")?;
     if session.json {
         return Ok(json_line(&reply));
     }
     let fields = &reply.fields;
-    let state = if fields.text("delivery") == "websocket" {
-        "handed to"
-    } else {
-        "queued for"
-    };
     Ok(format!(
-        "answer to {}: {state} {}\n",
+        "answer to {}: {} {}\n",
         args.msg_id,
+        delivery(fields),
         recipient(fields, &args.to)
     ))
 }
@@ -155,17 +147,13 @@ pub(super) fn broadcast(session: &Session, args: args::Broadcast) -> Done {
         .transpose()?;
     let tags = input::words("--tags", args.tags.as_deref())?;
     let content = input::body("--content", args.content, args.content_file)?;
-    let reply = session.post(
-        "/broadcast",
-        &Broadcast {
-            from_agent: identity.id.clone(),
-            content: &content,
-            topic,
-            tags,
-        },
-        "broadcast_sent",
-    )?;
-    stay_known(session, identity, &reply)?;
+    let call = Broadcast {
+        from_agent: identity.id.clone(),
+        content: &content,
+        topic,
+        tags,
+    };
+    let reply = send(session, identity, "/broadcast", &call, "broadcast_sent")?;
     if session.json {
         return Ok(json_line(&reply));
     }

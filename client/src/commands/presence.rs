@@ -124,19 +124,22 @@ pub(super) fn enroll_again(session: &Session, identity: Identity) -> Result<Iden
     Ok(identity)
 }
 
-/// A call went through, at a relay that has been restarted since this agent registered: answers
-/// to it would not find the way back.
-pub(super) fn stay_known(
+/// Sends what this agent has to say. At a relay that has been restarted since the agent registered,
+/// it registers again: answers would not find the way back.
+pub(super) fn send<T: serde::Serialize>(
     session: &Session,
     identity: Identity,
-    reply: &Reply,
-) -> Result<(), Failure> {
+    path: &str,
+    body: &T,
+    status: &str,
+) -> Result<Reply, Failure> {
+    let reply = session.post(path, body, status)?;
     let before = identity.entry.text_of("epoch");
     let now = reply.fields.text_of("epoch");
     if before.is_some() && now.is_some() && before != now {
         enroll_again(session, identity)?;
     }
-    Ok(())
+    Ok(reply)
 }
 
 /// What a new epoch means.

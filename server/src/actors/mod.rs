@@ -9,6 +9,7 @@ pub mod directory;
 pub mod herald;
 pub mod library;
 pub mod lifeline;
+pub mod receiving;
 pub mod refused;
 pub mod registry;
 pub mod relay;

@@ -7,7 +7,6 @@ use super::arbiters::Arbiters;
 use super::clock::timestamp;
 use super::directory::{Directory, Entry, Profile};
 use super::herald::HeraldHandle;
-use super::lifeline::Lifeline;
 use crate::core::Millis;
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
@@ -47,7 +46,6 @@ pub struct Registry {
     arbiters: Arc<Arbiters>,
     herald: HeraldHandle,
     ids: Arc<Ids>,
-    lifeline: Lifeline,
     departed: HashMap<AgentId, Millis>,
     departures: VecDeque<(Millis, AgentId)>,
 }
@@ -74,7 +72,6 @@ impl Registry {
         arbiters: Arc<Arbiters>,
         herald: HeraldHandle,
         ids: Arc<Ids>,
-        lifeline: Lifeline,
     ) -> RegistryHandle {
         let registry = Registry {
             settings,
@@ -82,7 +79,6 @@ impl Registry {
             arbiters,
             herald,
             ids,
-            lifeline,
             departed: HashMap::new(),
             departures: VecDeque::new(),
         };
@@ -212,7 +208,7 @@ impl Actor for Registry {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.lifeline.hub_stopped("the registry");
+        self.settings.common.lifeline.hub_stopped("the registry");
     }
 }
 
@@ -279,7 +275,7 @@ pub struct AgentStopped {
 impl Handler<AgentStopped> for Registry {
     type Result = ();
     fn handle(&mut self, msg: AgentStopped, ctx: &mut Self::Context) {
-        if self.lifeline.is_ending() {
+        if self.settings.common.lifeline.is_ending() {
             return;
         }
         let AgentStopped {

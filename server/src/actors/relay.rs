@@ -1,9 +1,8 @@
 //! What HTTP and sockets call: the whole relay behind one face. Each call is made of a name
-//! looked up, a message serialised once, and one handle asked.
+//! looked up, a message serialised once, and one handle asked. Receiving stands in
+//! [`super::receiving`].
 
 use super::agent::handle::AgentHandle;
-use super::agent::handle::Gone;
-use super::agent::poll::{Action, Ask, Batch};
 use super::clock::{Clock, timestamp};
 use super::directory::{Directory, Entry};
 use super::herald::HeraldHandle;
@@ -14,20 +13,18 @@ use crate::core::ids::Ids;
 use crate::core::inbox::NotAdmitted;
 use crate::core::json;
 use crate::core::message::{Envelope, Kind};
-use crate::core::receipt;
 use crate::core::shelf::{Content, ShelfError};
 use clawlink_protocol::agents::{Register, TTL_RANGE};
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::files::PutFile;
 use clawlink_protocol::messages::{
-    Acked, Broadcast, BroadcastSent, Delegate, Delegated, Outgoing, Priority, Recipient, Respond,
+    Broadcast, BroadcastSent, Delegate, Delegated, Outgoing, Priority, Recipient, Respond,
     Responded, TAGS_MAX,
 };
 use clawlink_protocol::name::{AgentId, MessageId, Word};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 /// Bytes of what an agent says of its machine.
 pub const MACHINE_MAX: usize = 256;
@@ -35,17 +32,6 @@ pub const MACHINE_MAX: usize = 256;
 pub const CAPABILITIES_MAX: usize = 4096;
 /// Bytes of what an agent says of itself.
 pub const DESCRIPTION_MAX: usize = 4096;
-
-/// Receipts listed in one reply.
-const EXPIRED_MAX: usize = 100;
-
-/// Which deliveries are meant.
-pub enum Deliveries<'a> {
-    /// All of one reply.
-    Batch(&'a str),
-    /// These.
-    Receipts(&'a [String]),
-}
 
 /// The relay.
 pub struct Relay {
@@ -171,80 +157,6 @@ impl Relay {
     /// Agents online now.
     pub fn online(&self) -> usize {
         self.online.load(Ordering::Relaxed)
-    }
-
-    /// What waits for an agent, or comes within `wait`; `None` where nobody has registered under
-    /// this id.
-    pub async fn poll(
-        &self,
-        id: &AgentId,
-        ask: Ask,
-        wait: Duration,
-    ) -> Result<Option<Batch>, Refused> {
-        let Some(entry) = self.directory.get(id.as_str()) else {
-            return Ok(None);
-        };
-        match entry.agent.poll(ask, wait).await {
-            Ok(batch) => return Ok(Some(batch)),
-            Err(Gone) if entry.agent.is_gone() => {}
-            Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
-        }
-        // Gone for good; somebody may have registered under its id since, with an inbox of its own.
-        let Some(entry) = self.directory.get(id.as_str()) else {
-            return Ok(None);
-        };
-        Ok(entry.agent.poll(ask, Duration::ZERO).await.ok())
-    }
-
-    /// Acknowledges, gives back or prolongs deliveries; `None` where nobody has registered under
-    /// this id.
-    pub async fn settle(
-        &self,
-        id: &AgentId,
-        which: &Deliveries<'_>,
-        action: Action,
-    ) -> Result<Option<Acked>, Refused> {
-        let Some(entry) = self.directory.get(id.as_str()) else {
-            return Ok(None);
-        };
-        let salt = entry.agent.salt();
-        let (known, mut expired) = match which {
-            Deliveries::Batch(batch) => match receipt::parse_batch(salt, batch) {
-                Some(deliveries) => (deliveries.collect(), Vec::new()),
-                None => {
-                    let unknown_batch = Some(true);
-                    return Ok(Some(Acked {
-                        unknown_batch,
-                        ..Acked::default()
-                    }));
-                }
-            },
-            Deliveries::Receipts(receipts) => {
-                let (known, foreign): (Vec<_>, Vec<_>) = receipts
-                    .iter()
-                    .partition(|text| receipt::parse_receipt(salt, text).is_some());
-                let parse = |text: &String| receipt::parse_receipt(salt, text);
-                (
-                    known.into_iter().filter_map(parse).collect(),
-                    foreign.into_iter().cloned().collect(),
-                )
-            }
-        };
-        let settlement = match entry.agent.settle(known, action).await {
-            Ok(settlement) => settlement,
-            Err(Gone) if entry.agent.is_gone() => return Ok(None),
-            Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
-        };
-        let over = settlement.expired.iter();
-        expired.extend(over.map(|&delivery| receipt::receipt(salt, delivery)));
-        let expired_count = (expired.len() > EXPIRED_MAX).then_some(expired.len());
-        expired.truncate(EXPIRED_MAX);
-        Ok(Some(Acked {
-            done: settlement.done,
-            expired,
-            expired_count,
-            ..Acked::default()
-        }))
     }
 
     /// The agent with this id, registered with default fields if there is none.

@@ -8,7 +8,7 @@ use super::messages::agent_id;
 use super::page::parameters;
 use crate::actors::agent::poll::{Action, Ask, Batch, Lease, MAX};
 use crate::actors::clock::timestamp_in;
-use crate::actors::relay::Deliveries;
+use crate::actors::receiving::Deliveries;
 use crate::core::inbox::Portion;
 use crate::core::message::Envelope;
 use actix_web::body::{BodySize, MessageBody};

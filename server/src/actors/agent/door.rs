@@ -22,6 +22,7 @@ use std::time::Duration;
 /// Left at the door at most, before the actor is woken to take them in. Mail is bounded by the
 /// inbox; this is for notices, whose bound the inbox keeps.
 pub(super) const OUTSIDE_MAX: usize = 64;
+
 /// What all agents have in common.
 #[derive(Debug, Clone)]
 pub struct Common {

@@ -98,7 +98,7 @@ impl Batch {
                 batch.messages = shown.into_iter().map(|envelope| (envelope, None)).collect();
             }
             Some(length) => {
-                let until = door.now().saturating_add(millis(length));
+                let until = from_now(door.now(), length);
                 let leased = inbox.lease(ask.portion, until);
                 given.extend(leased.iter().map(|lease| Unwritten::Leased(lease.delivery)));
                 batch.lease(leased, length, door.salt());

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::actors::agent::poll::{Action, Batch};
-use crate::actors::relay::Deliveries;
+use crate::actors::receiving::Deliveries;
 use clawlink_protocol::messages::Acked;
 use tokio::time::Instant;
 

@@ -1,0 +1,96 @@
+//! Receiving, behind the face of the [`Relay`]: polls, and what becomes of what they leased.
+
+use super::agent::handle::Gone;
+use super::agent::poll::{Action, Ask, Batch};
+use super::refused::Refused;
+use super::relay::Relay;
+use crate::core::receipt;
+use clawlink_protocol::messages::Acked;
+use clawlink_protocol::name::AgentId;
+use std::time::Duration;
+
+/// Receipts listed in one reply.
+const EXPIRED_MAX: usize = 100;
+
+/// Which deliveries are meant.
+pub enum Deliveries<'a> {
+    /// All of one reply.
+    Batch(&'a str),
+    /// These.
+    Receipts(&'a [String]),
+}
+
+impl Relay {
+    /// What waits for an agent, or comes within `wait`; `None` where nobody has registered under
+    /// this id.
+    pub async fn poll(
+        &self,
+        id: &AgentId,
+        ask: Ask,
+        wait: Duration,
+    ) -> Result<Option<Batch>, Refused> {
+        let Some(entry) = self.directory.get(id.as_str()) else {
+            return Ok(None);
+        };
+        match entry.agent.poll(ask, wait).await {
+            Ok(batch) => return Ok(Some(batch)),
+            Err(Gone) if entry.agent.is_gone() => {}
+            Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
+        }
+        // Gone for good; somebody may have registered under its id since, with an inbox of its own.
+        let Some(entry) = self.directory.get(id.as_str()) else {
+            return Ok(None);
+        };
+        Ok(entry.agent.poll(ask, Duration::ZERO).await.ok())
+    }
+
+    /// Acknowledges, gives back or prolongs deliveries; `None` where nobody has registered under
+    /// this id.
+    pub async fn settle(
+        &self,
+        id: &AgentId,
+        which: &Deliveries<'_>,
+        action: Action,
+    ) -> Result<Option<Acked>, Refused> {
+        let Some(entry) = self.directory.get(id.as_str()) else {
+            return Ok(None);
+        };
+        let salt = entry.agent.salt();
+        let (mut known, mut expired) = (Vec::new(), Vec::new());
+        match which {
+            Deliveries::Batch(batch) => match receipt::parse_batch(salt, batch) {
+                Some(deliveries) => known.extend(deliveries),
+                None => {
+                    let unknown_batch = Some(true);
+                    return Ok(Some(Acked {
+                        unknown_batch,
+                        ..Acked::default()
+                    }));
+                }
+            },
+            Deliveries::Receipts(receipts) => {
+                for text in *receipts {
+                    match receipt::parse_receipt(salt, text) {
+                        Some(delivery) => known.push(delivery),
+                        None => expired.push(text.clone()),
+                    }
+                }
+            }
+        }
+        let settlement = match entry.agent.settle(known, action).await {
+            Ok(settlement) => settlement,
+            Err(Gone) if entry.agent.is_gone() => return Ok(None),
+            Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
+        };
+        let over = settlement.expired.iter();
+        expired.extend(over.map(|&delivery| receipt::receipt(salt, delivery)));
+        let expired_count = (expired.len() > EXPIRED_MAX).then_some(expired.len());
+        expired.truncate(EXPIRED_MAX);
+        Ok(Some(Acked {
+            done: settlement.done,
+            expired,
+            expired_count,
+            ..Acked::default()
+        }))
+    }
+}
