@@ -1,6 +1,6 @@
 //! Joining, being found, leaving, being addressed: the fixed wire, and names.
 
-use harness::{Relay, Value, is_rfc3339_utc, json, keys};
+use harness::{Relay, Value, eventually, is_rfc3339_utc, json, keys};
 
 #[test]
 fn everything_in_register_is_optional_and_has_a_default() {
@@ -45,6 +45,49 @@ fn registering_again_keeps_the_inbox_and_when_it_came_and_replaces_the_rest() {
     assert_eq!(second["agent"]["capabilities"], json!([]));
     assert_eq!(relay.poll("a")[0]["task"], "kept");
     assert_eq!(relay.get("/discover").json()["count"], 1);
+}
+
+#[test]
+fn discover_finds_who_meets_every_filter() {
+    let relay = Relay::with(&["--stale-after", "1"]);
+    let join = |id: &str, name: &str, capabilities: Value, machine: &str, ttl: u64| {
+        let call = json!({"agent_id": id, "name": name, "capabilities": capabilities,
+            "machine": machine, "description": format!("The {name}"), "ttl": ttl});
+        assert_eq!(relay.post("/register", &call).status, 200);
+    };
+    join("a1", "Anna", json!(["rust", "tests"]), "forge", 60);
+    join("b1", "Bert", json!(["rust"]), "laptop", 60);
+    relay.register("gone");
+    let found = |query: &str| {
+        let reply = relay.get(&format!("/discover?{query}")).json();
+        let agents = reply["agents"].as_array().cloned().unwrap_or_default();
+        let ids = agents
+            .iter()
+            .map(|a| a["agent_id"].as_str().unwrap_or_default().to_owned());
+        assert_eq!(reply["count"], agents.len());
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    eventually("one of them is stale", || {
+        (found("") == "a1 b1").then_some(())
+    });
+    for (query, ids) in [
+        ("all=1", "a1 b1 gone"),
+        ("all=0", "a1 b1"),
+        ("capability=rust", "a1 b1"),
+        ("capability=rust&machine=forge", "a1"),
+        ("name=Bert", "b1"),
+        ("name=bert", ""),
+        ("q=the%20BERT", "b1"),
+        ("q=tests", "a1"),
+        ("q=gon&all=1", "gone"),
+        ("capability=rus", ""),
+    ] {
+        assert_eq!(found(query), ids, "{query}");
+    }
+    let all = relay.get("/discover?all=1&limit=2").json();
+    let rest = all["next_cursor"].as_str().expect("there is more");
+    assert_eq!(found(&format!("all=1&cursor={rest}")), "gone");
+    assert_eq!(relay.get("/discover?all=yes").status, 400);
 }
 
 #[test]

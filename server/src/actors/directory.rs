@@ -9,7 +9,7 @@ use clawlink_protocol::error::Candidate;
 use clawlink_protocol::name::{AgentId, Word};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 /// What an agent says of itself.
@@ -74,6 +74,52 @@ impl Entry {
     }
 }
 
+/// Which agents somebody looks for: those that meet all of it.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Stale ones too.
+    pub stale: bool,
+    /// One of its capabilities.
+    pub capability: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Where it runs.
+    pub machine: Option<String>,
+    /// Stands somewhere in what it says of itself; in lower case.
+    pub text: Option<String>,
+}
+
+impl Wanted {
+    /// Whether this agent is one of them.
+    pub fn meets(&self, entry: &Entry) -> bool {
+        let Profile {
+            name,
+            capabilities,
+            machine,
+            description,
+            ..
+        } = &entry.profile;
+        let is = |wanted: &Option<String>, text: &str| wanted.as_ref().is_none_or(|w| w == text);
+        let able = |wanted: &String| capabilities.iter().any(|own| own.as_str() == wanted);
+        let says = |wanted: &String| {
+            let own = [
+                entry.agent.id().as_str(),
+                name.as_str(),
+                machine,
+                description,
+            ];
+            let words = capabilities.iter().map(Word::as_str);
+            let mut all = own.into_iter().chain(words);
+            all.any(|text| text.to_lowercase().contains(wanted.as_str()))
+        };
+        (self.stale || entry.agent.presence().is_online())
+            && is(&self.name, name.as_str())
+            && is(&self.machine, machine)
+            && self.capability.as_ref().is_none_or(able)
+            && self.text.as_ref().is_none_or(says)
+    }
+}
+
 /// Why a word names no agent.
 #[derive(Debug, PartialEq)]
 pub enum Unresolved {
@@ -126,7 +172,7 @@ impl Directory {
     }
 
     /// Up to `limit` agents whose ids come after `after`, in the order of their ids.
-    pub fn page(&self, after: Option<&AgentId>, limit: usize) -> Vec<Arc<Entry>> {
+    fn page(&self, after: Option<&AgentId>, limit: usize) -> Vec<Arc<Entry>> {
         let tables = self.tables.read();
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         tables
@@ -135,6 +181,24 @@ impl Directory {
             .take(limit)
             .filter_map(|id| tables.by_id.get(id).cloned())
             .collect()
+    }
+
+    /// Every agent after `after`, in the order of their ids, until one is enough. Between two steps
+    /// of so many agents the directory is free.
+    pub fn walk(
+        &self,
+        mut after: Option<AgentId>,
+        step: usize,
+        visit: &mut impl FnMut(&Entry) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        loop {
+            let entries = self.page(after.as_ref(), step);
+            entries.iter().try_for_each(|entry| visit(entry))?;
+            match entries.last() {
+                Some(last) if entries.len() == step => after = Some(last.agent.id().clone()),
+                _ => return ControlFlow::Continue(()),
+            }
+        }
     }
 
     /// The agent that an address means: an id wins over a name; among several bearers of a name

@@ -2,7 +2,7 @@
 //! left to all sockets. One actor, so that all inboxes see the same order.
 
 use super::clock::timestamp;
-use super::directory::Directory;
+use super::directory::{Directory, Entry};
 use super::lifeline::Lifeline;
 use super::socket::{Announce, Dismiss};
 use crate::core::knowledge::{Log, LogLimits};
@@ -13,6 +13,7 @@ use clawlink_protocol::agents::AgentRecord;
 use clawlink_protocol::events::SocketEvent;
 use clawlink_protocol::name::AgentId;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::debug;
@@ -57,20 +58,15 @@ impl Herald {
     }
 
     fn tell_all(&self, envelope: &Arc<Envelope>, but: &AgentId) -> u64 {
-        let (mut told, mut after) = (0, None);
-        loop {
-            let step = self.directory.page(after.as_ref(), STEP);
-            for entry in &step {
-                if entry.agent.id() != but {
-                    entry.agent.notify(envelope.clone());
-                    told += 1;
-                }
+        let mut told = 0;
+        let _ = self.directory.walk(None, STEP, &mut |entry: &Entry| {
+            if entry.agent.id() != but {
+                entry.agent.notify(envelope.clone());
+                told += 1;
             }
-            match step.last() {
-                Some(last) if step.len() == STEP => after = Some(last.agent.id().clone()),
-                _ => return told,
-            }
-        }
+            ControlFlow::Continue(())
+        });
+        told
     }
 }
 

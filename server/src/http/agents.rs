@@ -4,12 +4,15 @@ use super::Shared;
 use super::body::Body;
 use super::error::ApiError;
 use super::guard::speaks_for;
-use super::page::{Page, cursor};
+use super::page::{Page, cursor, parameters};
 use crate::actors::clock::timestamp;
+use crate::actors::directory::{Entry, Wanted};
 use actix_web::web::Json;
 use actix_web::{HttpRequest, Responder};
 use clawlink_protocol::agents::{AboutAgent, Discovered, Register, Registered, Status};
 use clawlink_protocol::name::AgentId;
+use serde::Deserialize;
+use std::ops::ControlFlow;
 
 /// Bytes of what agents say of themselves, after which a page ends.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -65,29 +68,54 @@ pub async fn heartbeat(
     Ok(Json(Status::of(if known { "ok" } else { "unknown_agent" })))
 }
 
+/// The filters of `GET /discover`.
+#[derive(Debug, Default, Deserialize)]
+struct Filters {
+    all: Option<String>,
+    capability: Option<String>,
+    name: Option<String>,
+    machine: Option<String>,
+    q: Option<String>,
+}
+
+impl Filters {
+    fn wanted(self) -> Result<Wanted, ApiError> {
+        let stale = match self.all.as_deref() {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(_) => return Err(ApiError::bad_request("all must be 0 or 1")),
+        };
+        Ok(Wanted {
+            stale,
+            capability: self.capability,
+            name: self.name,
+            machine: self.machine,
+            text: self.q.map(|text| text.to_lowercase()),
+        })
+    }
+}
+
 /// `GET /discover`
 pub async fn discover(state: Shared, request: HttpRequest) -> Result<impl Responder, ApiError> {
-    let page = Page::of(request.query_string(), |id| AgentId::parse(id).ok())?;
+    let query = request.query_string();
+    let page = Page::of(query, |id| AgentId::parse(id).ok())?;
+    let wanted = parameters::<Filters>(query)?.wanted()?;
     let relay = &state.relay;
-    let (mut agents, mut after, mut bytes) = (Vec::new(), page.after, 0);
-    let next_cursor = 'full: loop {
-        let step = relay.directory.page(after.as_ref(), STEP);
-        for entry in &step {
-            if !entry.agent.presence().is_online() {
-                continue;
-            }
-            if agents.len() == page.limit || bytes >= PAGE_BYTES {
-                break 'full after.map(|id| cursor(id.as_str()));
-            }
-            bytes += entry.profile.size();
-            agents.push(entry.record(&relay.clock));
-            after = Some(entry.agent.id().clone());
+    let (mut agents, mut bytes, mut last) = (Vec::new(), 0, None::<AgentId>);
+    let mut add = |entry: &Entry| {
+        if !wanted.meets(entry) {
+            return ControlFlow::Continue(());
         }
-        match step.last() {
-            Some(last) if step.len() == STEP => after = Some(last.agent.id().clone()),
-            _ => break None,
+        if agents.len() == page.limit || bytes >= PAGE_BYTES {
+            return ControlFlow::Break(());
         }
+        bytes += entry.profile.size();
+        agents.push(entry.record(&relay.clock));
+        last = Some(entry.agent.id().clone());
+        ControlFlow::Continue(())
     };
+    let full = relay.directory.walk(page.after, STEP, &mut add).is_break();
+    let next_cursor = last.filter(|_| full).map(|id| cursor(id.as_str()));
     let count = agents.len();
     Ok(Json(Discovered {
         agents,

@@ -12,9 +12,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 9] = [
+pub const FEATURES: [&str; 10] = [
     "ack",
     "deregister",
+    "discover_filters",
     "epoch",
     "lease",
     "names",
