@@ -25,6 +25,8 @@ pub enum ErrorCode {
     TooLarge,
     /// The body is not JSON and says so.
     UnsupportedMediaType,
+    /// An idempotency key came with another body before.
+    IdempotencyMismatch,
     /// The recipient's inbox holds all it may.
     InboxFull,
     /// The relay as a whole holds all it may.
@@ -38,7 +40,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [ErrorCode; 13] = [
+    pub const ALL: [ErrorCode; 14] = [
         ErrorCode::BadRequest,
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
@@ -48,6 +50,7 @@ impl ErrorCode {
         ErrorCode::AmbiguousAgent,
         ErrorCode::TooLarge,
         ErrorCode::UnsupportedMediaType,
+        ErrorCode::IdempotencyMismatch,
         ErrorCode::InboxFull,
         ErrorCode::RelayFull,
         ErrorCode::Unavailable,

@@ -2,7 +2,7 @@
 
 use crate::agents::AgentRecord;
 use crate::error::ErrorCode;
-use crate::messages::{Broadcast, Delegate, Respond};
+use crate::messages::{Ack, Broadcast, Delegate, Respond};
 use crate::name::{AgentId, MessageId, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -11,12 +11,15 @@ use serde_json::value::RawValue;
 /// the same name, without `from_agent`, which the relay sets itself.
 #[derive(Debug, Deserialize)]
 pub struct FrameHead<'a> {
-    /// `heartbeat`, `delegate`, `respond` or `broadcast`.
+    /// `heartbeat`, `delegate`, `respond`, `broadcast` or `ack`.
     #[serde(borrow, default, rename = "type")]
     pub kind: Option<&'a RawValue>,
     /// With it the frame is always answered, and the answer carries it. Any JSON value.
     #[serde(borrow, default, rename = "ref")]
     pub reference: Option<&'a RawValue>,
+    /// As the header `Idempotency-Key` of the HTTP call.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
 }
 
 impl FrameHead<'_> {
@@ -33,9 +36,30 @@ impl FrameHead<'_> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum SocketEvent<'a> {
+    /// The first frame of a socket that acknowledges.
+    Welcome {
+        /// Whose socket it is.
+        agent_id: &'a AgentId,
+        /// The relay's epoch.
+        epoch: &'a str,
+    },
     /// An agent has registered, for the first time or again.
     AgentJoined {
         /// Who.
+        agent: &'a AgentRecord,
+        /// RFC 3339, UTC.
+        timestamp: &'a str,
+    },
+    /// An agent has been unheard for its `ttl`.
+    AgentStale {
+        /// Who.
+        agent: &'a AgentRecord,
+        /// RFC 3339, UTC.
+        timestamp: &'a str,
+    },
+    /// An agent was deregistered, or removed after a long silence.
+    AgentLeft {
+        /// Who, as it was.
         agent: &'a AgentRecord,
         /// RFC 3339, UTC.
         timestamp: &'a str,
@@ -64,6 +88,8 @@ pub struct DelegateFrame<'a> {
     pub context: Option<&'a RawValue>,
     /// As in [`Delegate`].
     pub priority: Option<String>,
+    /// As in [`Delegate`].
+    pub ttl: Option<u64>,
 }
 
 impl<'a> DelegateFrame<'a> {
@@ -75,6 +101,7 @@ impl<'a> DelegateFrame<'a> {
             task,
             context,
             priority,
+            ttl,
         } = self;
         (
             Delegate {
@@ -83,6 +110,7 @@ impl<'a> DelegateFrame<'a> {
                 task,
                 context,
                 priority,
+                ttl,
             },
             message_id,
         )
@@ -122,6 +150,42 @@ impl<'a> RespondFrame<'a> {
     }
 }
 
+/// A socket's `ack` frame: `POST /ack`, of the socket's own agent.
+#[derive(Debug, Deserialize)]
+pub struct AckFrame {
+    /// As in [`Ack`].
+    pub receipts: Option<Vec<String>>,
+    /// As in [`Ack`].
+    pub batch: Option<String>,
+    /// As in [`Ack`].
+    pub action: Option<String>,
+    /// As in [`Ack`].
+    pub delay: Option<u64>,
+    /// As in [`Ack`].
+    pub lease: Option<u64>,
+}
+
+impl AckFrame {
+    /// The call it makes.
+    pub fn of(self, agent_id: AgentId) -> Ack {
+        let AckFrame {
+            receipts,
+            batch,
+            action,
+            delay,
+            lease,
+        } = self;
+        Ack {
+            agent_id,
+            receipts,
+            batch,
+            action,
+            delay,
+            lease,
+        }
+    }
+}
+
 /// A socket's `broadcast` frame.
 #[derive(Debug, Deserialize)]
 pub struct BroadcastFrame<'a> {
@@ -134,6 +198,8 @@ pub struct BroadcastFrame<'a> {
     pub topic: Option<Word>,
     /// As in [`Broadcast`].
     pub tags: Option<Vec<Word>>,
+    /// As in [`Broadcast`].
+    pub ttl: Option<u64>,
 }
 
 impl<'a> BroadcastFrame<'a> {
@@ -144,6 +210,7 @@ impl<'a> BroadcastFrame<'a> {
             content,
             topic,
             tags,
+            ttl,
         } = self;
         (
             Broadcast {
@@ -151,6 +218,7 @@ impl<'a> BroadcastFrame<'a> {
                 content,
                 topic,
                 tags,
+                ttl,
             },
             message_id,
         )

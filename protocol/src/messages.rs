@@ -64,7 +64,16 @@ pub struct Delegate<'a> {
     /// One of [`Priority`], or any other word, which is passed on as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
+    /// Seconds that it may wait to be handed over for the first time; within
+    /// [`MESSAGE_TTL_RANGE`], a day unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u64>,
 }
+
+/// Seconds that a message may wait for its first hand-over.
+pub const MESSAGE_TTL_RANGE: std::ops::RangeInclusive<u64> = 1..=7 * 86_400;
+/// The same, unless its sender says.
+pub const MESSAGE_TTL: u64 = 86_400;
 
 /// The reply to a delegate: what is true when it is written, and no more.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -141,6 +150,10 @@ pub struct Broadcast<'a> {
     /// At most [`TAGS_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Word>>,
+    /// Seconds that it may wait to be handed over for the first time; within
+    /// [`MESSAGE_TTL_RANGE`], a day unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u64>,
 }
 
 /// Tags of one broadcast, and capabilities of one agent.
@@ -225,6 +238,25 @@ pub enum Outgoing<'a> {
         /// RFC 3339, UTC: when the relay took it.
         timestamp: &'a str,
     },
+    /// Messages of this agent have died.
+    #[serde(rename = "delivery_failed")]
+    DeliveryFailed {
+        /// Which one, where it is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_id: Option<&'a str>,
+        /// Which ones, where they are several; at most [`FAILED_MAX`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_ids: Option<&'a [&'a str]>,
+        /// How many, where they are several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        count: Option<usize>,
+        /// Whose inbox they were in.
+        to_agent: &'a AgentId,
+        /// `expired`, `attempts_used_up` or `recipient_removed`.
+        reason: &'a str,
+        /// RFC 3339, UTC: when they died.
+        timestamp: &'a str,
+    },
     /// A shared file has a new version.
     #[serde(rename = "file_updated")]
     FileUpdated {
@@ -238,6 +270,9 @@ pub enum Outgoing<'a> {
         timestamp: &'a str,
     },
 }
+
+/// Messages named in one `delivery_failed`.
+pub const FAILED_MAX: usize = 100;
 
 /// `POST /ack`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! From arguments to a [`Config`]: defaults, validation, and what can go wrong before the relay
 //! listens.
 
+use crate::core::dead_letters::LetterLimits;
 use crate::core::inbox;
 use crate::core::knowledge::LogLimits;
 use crate::core::shelf::ShelfLimits;
@@ -65,6 +66,18 @@ pub struct Args {
     /// bytes of delegations and responses in one inbox (default 8388608)
     #[argh(option, default = "8 * 1024 * 1024")]
     pub inbox_bytes: usize,
+    /// bytes of all inboxes together (default 536870912)
+    #[argh(option, default = "512 * 1024 * 1024")]
+    pub inboxes_bytes: usize,
+    /// dead letters that are kept (default 1000)
+    #[argh(option, default = "1_000")]
+    pub dead_letters_limit: usize,
+    /// bytes of dead letters that are kept (default 16777216)
+    #[argh(option, default = "16 * 1024 * 1024")]
+    pub dead_letters_bytes: usize,
+    /// bytes of idempotency keys and their replies (default 67108864)
+    #[argh(option, default = "64 * 1024 * 1024")]
+    pub idempotency_bytes: usize,
     /// agents (default 1000000)
     #[argh(option, default = "1_000_000")]
     pub agents_limit: usize,
@@ -77,6 +90,9 @@ pub struct Args {
     /// connections at one time (default 20000)
     #[argh(option, default = "20_000")]
     pub connections_limit: usize,
+    /// seconds between two pings of a socket (default 15)
+    #[argh(option, default = "15")]
+    pub ping_every: u64,
     /// seconds after which a peer that acknowledges nothing is given up (default 75)
     #[argh(option, default = "75")]
     pub dead_peer_after: u64,
@@ -120,6 +136,14 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds of one inbox.
     pub inbox: inbox::Limits,
+    /// Bytes of all inboxes together.
+    pub inboxes_bytes: usize,
+    /// Bytes of idempotency keys and their replies.
+    pub idempotency_bytes: usize,
+    /// Pings of a socket that is idle.
+    pub ping_every: Duration,
+    /// Bounds of the dead letters.
+    pub dead_letters: LetterLimits,
     /// Bounds of the files.
     pub shelf: ShelfLimits,
     /// Bounds of the log of broadcasts.
@@ -217,6 +241,9 @@ impl Config {
             ("--file-limit", args.file_limit),
             ("--files-limit", args.files_limit),
             ("--inbox-bytes", args.inbox_bytes),
+            ("--inboxes-bytes", args.inboxes_bytes),
+            ("--dead-letters-bytes", args.dead_letters_bytes),
+            ("--idempotency-bytes", args.idempotency_bytes),
             ("--broadcasts-bytes", args.broadcasts_bytes),
         ] {
             at_least(name, value, BYTES_MIN, "bytes")?;
@@ -245,6 +272,13 @@ impl Config {
             inbox: inbox::Limits {
                 places: args.inbox_limit,
                 bytes: args.inbox_bytes,
+            },
+            inboxes_bytes: args.inboxes_bytes,
+            idempotency_bytes: args.idempotency_bytes,
+            ping_every: seconds("--ping-every", args.ping_every)?,
+            dead_letters: LetterLimits {
+                count: args.dead_letters_limit,
+                bytes: args.dead_letters_bytes,
             },
             shelf: ShelfLimits {
                 file: args.file_limit,

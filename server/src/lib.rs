@@ -10,6 +10,7 @@ pub mod core;
 pub mod http;
 pub mod mdns;
 
+use crate::core::budget::Budget;
 use crate::core::ids::Ids;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
@@ -18,12 +19,14 @@ use actix_web::{App, HttpServer, web};
 use actors::agent::door::Common;
 use actors::arbiters::Arbiters;
 use actors::clock::Clock;
+use actors::dead_letters::DeadLetterOffice;
 use actors::directory::Directory;
 use actors::herald::Herald;
 use actors::library::Library;
 use actors::lifeline::Lifeline;
 use actors::registry::{Registry, Settings};
 use actors::relay::Relay;
+use actors::replays::Replays;
 use config::{Config, StartupError};
 use http::browser::Allowed;
 use http::guard::{Gate, guard};
@@ -80,6 +83,7 @@ impl Server {
             relay,
             gate,
             limits,
+            ping_every: config.ping_every,
         });
         Ok(Server {
             config,
@@ -165,27 +169,36 @@ fn start_actors(
     actix_web::rt::spawn(clock.clone().tick());
     let online = Arc::new(AtomicUsize::new(0));
     let directory = Arc::new(Directory::default());
-    let herald = Herald::start(directory.clone(), config.log, lifeline.clone());
+    let herald = Herald::start(
+        directory.clone(),
+        clock.clone(),
+        config.log,
+        lifeline.clone(),
+    );
+    let dead_letters = DeadLetterOffice::start(
+        config.dead_letters,
+        directory.clone(),
+        clock.clone(),
+        lifeline.clone(),
+    );
     let library = Library::start(config.shelf, herald.clone(), lifeline.clone());
+    let replays = Replays::new(config.idempotency_bytes, clock.clone());
     let common = Common {
         clock: clock.clone(),
         inbox: config.inbox,
+        budget: Budget::new(config.inboxes_bytes),
         reap_after: config.reap_after,
         online: online.clone(),
         lifeline: lifeline.clone(),
+        herald: herald.clone(),
+        dead_letters: dead_letters.clone(),
     };
     let settings = Settings {
-        common,
+        common: Arc::new(common),
         stale_after: config.stale_after,
         agents_limit: config.agents_limit,
     };
-    let registry = Registry::start(
-        settings,
-        directory.clone(),
-        arbiters.clone(),
-        herald.clone(),
-        ids.clone(),
-    );
+    let registry = Registry::start(settings, directory.clone(), arbiters.clone(), ids.clone());
     Ok(Relay {
         clock,
         epoch,
@@ -193,6 +206,8 @@ fn start_actors(
         registry,
         herald,
         library,
+        dead_letters,
+        replays,
         ids,
         online,
     })

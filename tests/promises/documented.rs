@@ -24,12 +24,13 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 
 /// What differs from run to run is the same afterwards, if it is of the same kind.
 fn settled(value: &Value) -> Value {
-    const MOMENTS: [&str; 6] = [
+    const MOMENTS: [&str; 7] = [
         "server_time",
         "timestamp",
         "queued_at",
         "registered_at",
         "updated_at",
+        "died_at",
         "last_heartbeat",
     ];
     const IDS: [&str; 3] = ["epoch", "message_id", "response_id"];

@@ -1,10 +1,12 @@
 //! What ClawLink promises. One module for each promise; a test's name is the promise.
 
+mod acknowledging;
 mod announced;
 mod bounds;
 mod browsers;
 mod command_line;
 mod documented;
+mod dying;
 mod ending;
 mod hostile;
 mod identity;
@@ -15,6 +17,7 @@ mod original;
 mod presence;
 mod reach;
 mod receiving;
+mod repeating;
 mod returning;
 mod sharing;
 mod sockets;

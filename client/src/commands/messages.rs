@@ -24,6 +24,7 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
         task: &task,
         context: context.as_deref(),
         priority: args.priority,
+        ttl: None,
     };
     let reply = send(session, identity, "/delegate", &call, "delegated")?;
     if session.json {
@@ -152,6 +153,7 @@ pub(super) fn broadcast(session: &Session, args: args::Broadcast) -> Done {
         content: &content,
         topic,
         tags,
+        ttl: None,
     };
     let reply = send(session, identity, "/broadcast", &call, "broadcast_sent")?;
     if session.json {

@@ -6,18 +6,19 @@ pub mod handle;
 pub mod poll;
 mod receiving;
 
-use super::registry::AgentStopped;
+use super::registry::{AgentStopped, Reap, Registry};
 use super::socket::{Deliver, Dismiss, SocketHandle};
 use crate::core::Millis;
-use crate::core::inbox::{Inbox, Seq, Unwritten, Waiting};
+use crate::core::inbox::{Dead, Inbox, Seq, Unwritten, Waiting};
 use crate::core::presence::Presence;
 use crate::core::window::Window;
-use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use door::Door;
 use handle::{AgentHandle, Session};
-use poll::Waiter;
+use poll::{Handed, Waiter};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Numbers the sockets of one agent.
@@ -59,23 +60,25 @@ impl Belongings {
                 Unwritten::Leased(delivery) => self.inbox.unlease(delivery),
             }
         }
-        while let Some((seq, envelope)) = self.pending.come.pop_front() {
-            self.inbox.accept(seq, envelope);
+        while let Some((seq, held)) = self.pending.come.pop_front() {
+            self.inbox.accept(seq, held);
         }
+        self.inbox
+            .add_missed(std::mem::take(&mut self.pending.missed));
     }
 
-    /// Messages that nobody has confirmed.
-    pub fn unread(&self) -> usize {
-        self.inbox.len() + self.pending.come.len()
-    }
-
-    /// The agent is gone for good: its socket closes, nothing is admitted any more.
-    pub fn discard(mut self, door: &Door) -> usize {
-        let late = door.close();
-        if let Some(seat) = self.seat.take() {
+    /// The agent is gone for good: its socket closes, nothing is admitted any more. Gives what it
+    /// never confirmed.
+    pub fn discard(mut self, door: &Door) -> Vec<Dead> {
+        self.pending.merge(door.close());
+        self.take_in();
+        if let Some(mut seat) = self.seat.take() {
+            for seq in seat.read(door) {
+                self.inbox.confirm(seq);
+            }
             seat.socket.dismiss.do_send(Dismiss::Removed);
         }
-        self.unread() + late
+        self.inbox.bury_all().collect()
     }
 }
 
@@ -85,6 +88,18 @@ struct Seat {
     session: SessionId,
     socket: SocketHandle,
     window: Window,
+    /// Whether its peer confirms by receipts, and not by answering pings.
+    acks: bool,
+}
+
+impl Seat {
+    /// What its peer has confirmed by reading on.
+    fn read(&mut self, door: &Door) -> Vec<Seq> {
+        match self.acks {
+            true => Vec::new(),
+            false => self.window.confirm(door.confirmed(self.session)),
+        }
+    }
 }
 
 /// The actor.
@@ -92,31 +107,22 @@ pub struct Agent {
     door: Arc<Door>,
     /// `None` only after they were handed back.
     own: Option<Belongings>,
-    registry: Recipient<AgentStopped>,
-    reap: Recipient<super::registry::Reap>,
-    timer: Option<SpawnHandle>,
-    /// The timer of leases and delays, and for when it is set.
-    due: Option<(Millis, SpawnHandle)>,
+    registry: Addr<Registry>,
+    /// The heartbeat timer, which also ends leases and waits; and for when it is set.
+    timer: Option<(Millis, SpawnHandle)>,
     waiters: VecDeque<Waiter>,
     left: bool,
 }
 
 impl Agent {
     /// An actor that takes over these belongings.
-    pub fn new(
-        handle: &AgentHandle,
-        own: Belongings,
-        registry: Recipient<AgentStopped>,
-        reap: Recipient<super::registry::Reap>,
-    ) -> Self {
+    pub fn new(handle: &AgentHandle, own: Belongings, registry: Addr<Registry>) -> Self {
         let door = handle.door().clone();
         Agent {
             door,
             own: Some(own),
             registry,
-            reap,
             timer: None,
-            due: None,
             waiters: VecDeque::new(),
             left: false,
         }
@@ -139,7 +145,7 @@ impl Agent {
 
     /// Takes in what waits at the door, ends leases whose time has come, forgets a socket that has
     /// ended, and serves whoever waits for mail.
-    fn settle(&mut self, ctx: &mut Context<Self>) {
+    fn settle(&mut self) {
         let arrived = self.door.take_arrivals();
         let ended = self.door.ended_session();
         let now = self.door.now();
@@ -159,7 +165,6 @@ impl Agent {
         self.bury(dead);
         self.pump();
         self.serve();
-        self.rearm_due(ctx);
     }
 
     /// What the socket's peer has read leaves for good.
@@ -168,32 +173,45 @@ impl Agent {
         let Some(seat) = &mut self.own().seat else {
             return;
         };
-        let read = seat.window.confirm(door.confirmed(seat.session));
+        let read = seat.read(&door);
         self.confirm(read);
     }
 
     /// The socket has ended: what it never confirmed goes back to its places.
     fn vacate(&mut self) -> Option<SocketHandle> {
         self.note_read();
-        let own = self.own();
-        let seat = own.seat.take()?;
-        for seq in seat.window.abandon() {
-            own.inbox.put_back(seq);
-        }
+        let door = self.door.clone();
+        let Belongings { inbox, seat, .. } = self.own();
+        let seat = seat.take()?;
+        let lost = seat.window.abandon(door.confirmed(seat.session));
+        let dead = lost.filter_map(|(seq, read)| inbox.lose(seq, read));
+        let dead = dead.collect();
+        self.bury(dead);
         Some(seat.socket)
     }
 
     fn pump(&mut self) {
-        let own = self.own();
-        let Some(seat) = &mut own.seat else { return };
-        let taken = own.inbox.take(seat.window.room());
-        if taken.is_empty() {
+        let door = self.door.clone();
+        let Belongings { inbox, seat, .. } = self.own();
+        let Some(seat) = seat else { return };
+        let room = seat.window.room();
+        let mut messages = Vec::new();
+        let mut hand = |seq, handed: Handed| {
+            seat.window.sent(seq, handed.envelope.size());
+            messages.push(handed);
+        };
+        if seat.acks {
+            for leased in inbox.lease(room, None) {
+                hand(leased.seq, Handed::leased(leased, None, door.salt()));
+            }
+        } else {
+            for (seq, envelope) in inbox.take(room) {
+                hand(seq, Handed::plain(envelope));
+            }
+        }
+        if messages.is_empty() {
             return;
         }
-        for (seq, envelope) in &taken {
-            seat.window.sent(*seq, envelope.size());
-        }
-        let messages = taken.into_iter().map(|(_, envelope)| envelope).collect();
         seat.socket.deliver.do_send(Deliver {
             messages,
             mark: seat.window.mark(),
@@ -208,37 +226,49 @@ impl Agent {
         }
     }
 
-    /// The heartbeat timer: set for the next moment at which silence changes something, and not
-    /// set while a socket is open. A heartbeat does not touch it; it reads when it fires.
+    /// When silence changes something next; tells of what it has changed.
+    fn judge(&mut self, now: Millis) -> Option<Millis> {
+        let presence = self.door.presence(now);
+        if presence.is_online() {
+            self.door.note_online();
+        } else if self.door.note_stale() {
+            self.door.common.herald.stale(self.door.id());
+        }
+        match presence {
+            Presence::Online { .. } if self.door.is_present() => None,
+            Presence::Online { until } | Presence::Stale { until } => Some(until),
+            Presence::Gone => {
+                self.registry.do_send(Reap(self.door.id().clone()));
+                None
+            }
+        }
+    }
+
+    /// The heartbeat timer: set for the next moment at which silence or a lease that ends changes
+    /// something. A heartbeat does not touch it; it reads when it fires, and where it is set too
+    /// early it is set anew then.
     fn rearm(&mut self, ctx: &mut Context<Self>) {
-        if let Some(timer) = self.timer.take() {
+        let now = self.door.now();
+        let silence = self.judge(now);
+        let next = silence.into_iter().chain(self.own().inbox.next_due()).min();
+        let next = next.unwrap_or(Millis::MAX);
+        if self.timer.is_some_and(|(at, _)| at <= next) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        let now = self.door.now();
-        let until = match self.door.presence(now) {
-            Presence::Online { until } => {
-                self.door.note_online();
-                if self.door.is_present() {
-                    return;
-                }
-                until
-            }
-            Presence::Stale { until } => {
-                self.door.note_stale();
-                until
-            }
-            Presence::Gone => {
-                self.door.note_stale();
-                self.reap
-                    .do_send(super::registry::Reap(self.door.id().clone()));
-                return;
-            }
-        };
-        let wait = Duration::from_millis(until.saturating_sub(now).max(1));
-        self.timer = Some(ctx.run_later(wait, |agent, ctx| {
+        self.door.wakes_at.store(next, Ordering::Relaxed);
+        if next == Millis::MAX {
+            return;
+        }
+        let wait = Duration::from_millis(next.saturating_sub(now).max(1));
+        let timer = ctx.run_later(wait, |agent, ctx| {
             agent.timer = None;
+            agent.settle();
             agent.rearm(ctx);
-        }));
+        });
+        self.timer = Some((next, timer));
     }
 }
 
@@ -247,7 +277,7 @@ impl Actor for Agent {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.recover();
-        self.settle(ctx);
+        self.settle();
         self.rearm(ctx);
     }
 
@@ -275,7 +305,7 @@ impl Handler<Nudge> for Agent {
     type Result = ();
     fn handle(&mut self, _: Nudge, ctx: &mut Self::Context) {
         self.door.nudge_taken();
-        self.settle(ctx);
+        self.settle();
         self.rearm(ctx);
     }
 }
@@ -288,7 +318,8 @@ struct TakeIn(Seq);
 impl Handler<TakeIn> for Agent {
     type Result = bool;
     fn handle(&mut self, TakeIn(seq): TakeIn, ctx: &mut Self::Context) -> bool {
-        self.settle(ctx);
+        self.settle();
+        self.rearm(ctx);
         self.own()
             .seat
             .as_ref()
@@ -299,11 +330,15 @@ impl Handler<TakeIn> for Agent {
 /// A socket has opened; the one before it is replaced.
 #[derive(Message)]
 #[rtype(result = "Session")]
-struct Attach(SocketHandle);
+struct Attach {
+    socket: SocketHandle,
+    acks: bool,
+}
 
 impl Handler<Attach> for Agent {
     type Result = actix::MessageResult<Attach>;
-    fn handle(&mut self, Attach(socket): Attach, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, msg: Attach, ctx: &mut Self::Context) -> Self::Result {
+        let Attach { socket, acks } = msg;
         if let Some(replaced) = self.vacate() {
             replaced.dismiss.do_send(Dismiss::Replaced);
         }
@@ -314,6 +349,7 @@ impl Handler<Attach> for Agent {
             session: id,
             socket,
             window: Window::default(),
+            acks,
         });
         self.door.attended(id);
         // Made before anything can go wrong: if nobody waits for it any more, it frees the seat.
@@ -321,7 +357,7 @@ impl Handler<Attach> for Agent {
             agent: AgentHandle::of(self.door.clone()),
             id,
         };
-        self.settle(ctx);
+        self.settle();
         self.rearm(ctx);
         actix::MessageResult(session)
     }

@@ -1,7 +1,7 @@
-//! Tells everybody: broadcasts and the notices of changed files to all agents, who came and who
-//! left to all sockets. One actor, so that all inboxes see the same order.
+//! Tells everybody: broadcasts and the notices of changed files to all agents, who came, fell silent
+//! and left to all sockets. One actor, so that all inboxes see the same order.
 
-use super::clock::timestamp;
+use super::clock::{Clock, timestamp};
 use super::directory::{Directory, Entry};
 use super::lifeline::Lifeline;
 use super::socket::{Announce, Dismiss};
@@ -9,13 +9,12 @@ use crate::core::knowledge::{Log, LogLimits};
 use crate::core::message::{Envelope, Kind};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use bytestring::ByteString;
-use clawlink_protocol::agents::AgentRecord;
 use clawlink_protocol::events::SocketEvent;
 use clawlink_protocol::name::AgentId;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tracing::debug;
 
 /// Agents told in one step; between two steps the directory is free.
@@ -26,8 +25,10 @@ const CHANNEL: usize = 1_024;
 /// The actor.
 pub struct Herald {
     directory: Arc<Directory>,
+    clock: Clock,
     log: Log,
     told: Arc<AtomicU64>,
+    listening: Arc<AtomicUsize>,
     sockets: HashMap<u64, Listener>,
     next_listener: u64,
     lifeline: Lifeline,
@@ -41,12 +42,20 @@ struct Listener {
 
 impl Herald {
     /// Starts the herald.
-    pub fn start(directory: Arc<Directory>, log: LogLimits, lifeline: Lifeline) -> HeraldHandle {
+    pub fn start(
+        directory: Arc<Directory>,
+        clock: Clock,
+        log: LogLimits,
+        lifeline: Lifeline,
+    ) -> HeraldHandle {
         let told = Arc::new(AtomicU64::new(0));
+        let listening = Arc::new(AtomicUsize::new(0));
         let herald = Herald {
-            directory,
+            directory: directory.clone(),
+            clock,
             log: Log::new(log),
             told: told.clone(),
+            listening: listening.clone(),
             sockets: HashMap::new(),
             next_listener: 0,
             lifeline,
@@ -54,14 +63,15 @@ impl Herald {
         HeraldHandle {
             address: Actor::start(herald),
             told,
+            listening,
+            directory,
         }
     }
 
     fn tell_all(&self, envelope: &Arc<Envelope>, but: &AgentId) -> u64 {
         let mut told = 0;
         let _ = self.directory.walk(None, STEP, &mut |entry: &Entry| {
-            if entry.agent.id() != but {
-                entry.agent.notify(envelope.clone());
+            if entry.agent.id() != but && entry.agent.notify(envelope.clone()).is_ok() {
                 told += 1;
             }
             ControlFlow::Continue(())
@@ -100,21 +110,35 @@ impl Handler<Tell> for Herald {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Joined {
-    agent: AgentId,
-    notice: ByteString,
+/// What has become of an agent.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Joined,
+    Stale,
+    Left,
 }
 
-impl Handler<Joined> for Herald {
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Tidings {
+    change: Change,
+    entry: Arc<Entry>,
+}
+
+impl Handler<Tidings> for Herald {
     type Result = ();
-    fn handle(&mut self, Joined { agent, notice }: Joined, _: &mut Self::Context) {
-        for listener in self
-            .sockets
-            .values()
-            .filter(|listener| listener.agent != agent)
-        {
+    fn handle(&mut self, Tidings { change, entry }: Tidings, _: &mut Self::Context) {
+        let (agent, timestamp) = (&entry.record(&self.clock), &*timestamp());
+        let event = match change {
+            Change::Joined => SocketEvent::AgentJoined { agent, timestamp },
+            Change::Stale => SocketEvent::AgentStale { agent, timestamp },
+            Change::Left => SocketEvent::AgentLeft { agent, timestamp },
+        };
+        let Ok(notice) = serde_json::to_string(&event).map(ByteString::from) else {
+            return;
+        };
+        let others = self.sockets.values();
+        for listener in others.filter(|listener| listener.agent != *entry.agent.id()) {
             if listener
                 .announce
                 .try_send(Announce(notice.clone()))
@@ -155,6 +179,7 @@ impl Handler<Listen> for Herald {
                 dismiss,
             },
         );
+        self.listening.store(self.sockets.len(), Ordering::Relaxed);
         actix::MessageResult(Listening {
             id,
             herald: ctx.address(),
@@ -170,6 +195,7 @@ impl Handler<Unlisten> for Herald {
     type Result = ();
     fn handle(&mut self, Unlisten(id): Unlisten, _: &mut Self::Context) {
         self.sockets.remove(&id);
+        self.listening.store(self.sockets.len(), Ordering::Relaxed);
     }
 }
 
@@ -204,6 +230,8 @@ impl Drop for Listening {
 pub struct HeraldHandle {
     address: Addr<Herald>,
     told: Arc<AtomicU64>,
+    listening: Arc<AtomicUsize>,
+    directory: Arc<Directory>,
 }
 
 impl HeraldHandle {
@@ -218,22 +246,31 @@ impl HeraldHandle {
         self.told.load(Ordering::Relaxed)
     }
 
-    /// Tells all sockets but its own that an agent has come. Dropped when they cannot keep up.
-    pub fn joined(&self, agent: &AgentRecord) {
-        let event = SocketEvent::AgentJoined {
-            agent,
-            timestamp: &timestamp(),
-        };
-        let (Ok(id), Ok(notice)) = (
-            AgentId::parse(&agent.agent_id),
-            serde_json::to_string(&event),
-        ) else {
-            return;
-        };
-        let _ = self.address.try_send(Joined {
-            agent: id,
-            notice: notice.into(),
-        });
+    /// Tells all sockets but its own that an agent has come.
+    pub(in crate::actors) fn joined(&self, entry: &Arc<Entry>) {
+        self.spread(Change::Joined, entry);
+    }
+
+    /// Tells all sockets but its own that an agent has fallen silent.
+    pub(in crate::actors) fn stale(&self, id: &AgentId) {
+        if self.listening.load(Ordering::Relaxed) > 0
+            && let Some(entry) = self.directory.get(id.as_str())
+        {
+            self.spread(Change::Stale, &entry);
+        }
+    }
+
+    /// Tells all sockets that an agent has left.
+    pub(in crate::actors) fn left(&self, entry: &Arc<Entry>) {
+        self.spread(Change::Left, entry);
+    }
+
+    /// Dropped where the herald cannot keep up, as these may be.
+    fn spread(&self, change: Change, entry: &Arc<Entry>) {
+        if self.listening.load(Ordering::Relaxed) > 0 {
+            let entry = entry.clone();
+            let _ = self.address.try_send(Tidings { change, entry });
+        }
     }
 
     /// From now on this socket hears who comes and goes, and when the relay ends.

@@ -60,6 +60,7 @@ impl Library {
             kind: Kind::FileUpdated(key.as_str().into()),
             priority: Priority::Normal,
             accepted_at: now,
+            expires: None,
         };
         Ok((version, Arc::new(envelope), editor))
     }

@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod arbiters;
 pub mod clock;
+pub mod dead_letters;
 pub mod directory;
 pub mod herald;
 pub mod library;
@@ -13,6 +14,7 @@ pub mod receiving;
 pub mod refused;
 pub mod registry;
 pub mod relay;
+pub mod replays;
 pub mod socket;
 
 #[cfg(test)]

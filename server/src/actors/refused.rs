@@ -1,6 +1,7 @@
 //! Why a call was refused: sentences and codes, for HTTP and sockets alike.
 
 use super::directory::Unresolved;
+use crate::core::inbox::NotAdmitted;
 use clawlink_protocol::error::{ErrorBody, ErrorCode};
 
 /// Why a call was refused: the body of its reply.
@@ -54,8 +55,19 @@ impl Refused {
         }
     }
 
+    /// An inbox did not take a message.
+    pub(super) fn not_admitted(why: NotAdmitted, agent: &str) -> Self {
+        let full = format!("the inbox of \"{agent}\" is full; try again when it has polled");
+        let no_room = "all inboxes together hold as much as they may (--inboxes-bytes)";
+        match why {
+            NotAdmitted::Full => Refused::new(ErrorCode::InboxFull, full),
+            NotAdmitted::NoRoom => Refused::new(ErrorCode::RelayFull, no_room),
+            NotAdmitted::Closed => Refused::unknown(agent, Vec::new()),
+        }
+    }
+
     /// A part of the relay did not answer.
-    pub(super) fn unavailable(what: &str) -> Self {
+    pub fn unavailable(what: &str) -> Self {
         Refused::new(
             ErrorCode::Unavailable,
             format!("{what} did not answer; try again"),

@@ -6,7 +6,6 @@ use super::agent::{Agent, Belongings};
 use super::arbiters::Arbiters;
 use super::clock::timestamp;
 use super::directory::{Directory, Entry, Profile};
-use super::herald::HeraldHandle;
 use crate::core::Millis;
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
@@ -32,7 +31,7 @@ const PANICS_MAX: u32 = 100;
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// For every agent.
-    pub common: Common,
+    pub common: Arc<Common>,
     /// Time to live of an agent that asks for none.
     pub stale_after: Duration,
     /// Agents at most.
@@ -44,7 +43,6 @@ pub struct Registry {
     settings: Settings,
     directory: Arc<Directory>,
     arbiters: Arc<Arbiters>,
-    herald: HeraldHandle,
     ids: Arc<Ids>,
     departed: HashMap<AgentId, Millis>,
     departures: VecDeque<(Millis, AgentId)>,
@@ -70,14 +68,12 @@ impl Registry {
         settings: Settings,
         directory: Arc<Directory>,
         arbiters: Arc<Arbiters>,
-        herald: HeraldHandle,
         ids: Arc<Ids>,
     ) -> RegistryHandle {
         let registry = Registry {
             settings,
             directory,
             arbiters,
-            herald,
             ids,
             departed: HashMap::new(),
             departures: VecDeque::new(),
@@ -86,9 +82,7 @@ impl Registry {
     }
 
     fn start_agent(&self, agent: &AgentHandle, own: Belongings, ctx: &mut Context<Self>) {
-        let registry = ctx.address();
-        let stopped = registry.clone().recipient();
-        let actor = Agent::new(agent, own, stopped, registry.recipient());
+        let actor = Agent::new(agent, own, ctx.address());
         let address = Agent::start_in_arbiter(&self.arbiters.next(), |_| actor);
         agent.connect(address);
     }
@@ -185,8 +179,7 @@ impl Registry {
             }
         };
         self.directory.insert(entry.clone());
-        self.herald
-            .joined(&entry.record(&self.settings.common.clock));
+        self.settings.common.herald.joined(&entry);
         Ok(entry)
     }
 
@@ -200,6 +193,7 @@ impl Registry {
         self.departures.push_back((now, id.clone()));
         self.forget_departures();
         entry.agent.leave();
+        self.settings.common.herald.left(&entry);
         true
     }
 }
@@ -296,9 +290,10 @@ impl Handler<AgentStopped> for Registry {
             error!(agent = %id, "an agent's actor panicked too often; removed");
             self.remove(&id);
         }
-        let unread = own.discard(agent.door());
-        if unread > 0 {
-            info!(agent = %id, unread, left, "an agent is gone and so is the mail that waited for it");
+        let dead = own.discard(agent.door());
+        if !dead.is_empty() {
+            info!(agent = %id, unread = dead.len(), left, "an agent is gone and so is the mail that waited for it");
+            self.settings.common.dead_letters.died(&id, dead);
         }
     }
 }

@@ -2,29 +2,33 @@
 //! looked up, a message serialised once, and one handle asked. Receiving stands in
 //! [`super::receiving`].
 
-use super::agent::handle::AgentHandle;
+use super::agent::handle::{AgentHandle, Route};
 use super::clock::{Clock, timestamp};
-use super::directory::{Directory, Entry};
+use super::dead_letters::DeadLettersHandle;
+use super::directory::{Directory, Entry, Unresolved};
 use super::herald::HeraldHandle;
 use super::library::{LibraryHandle, NotSaved, Put};
 use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
+use super::replays::Replays;
+use crate::core::Millis;
 use crate::core::ids::Ids;
-use crate::core::inbox::NotAdmitted;
 use crate::core::json;
 use crate::core::message::{Envelope, Kind};
+use crate::core::presence::millis;
 use crate::core::shelf::{Content, ShelfError};
 use clawlink_protocol::agents::{Register, TTL_RANGE};
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::files::PutFile;
 use clawlink_protocol::messages::{
-    Broadcast, BroadcastSent, Delegate, Delegated, Outgoing, Priority, Recipient, Respond,
-    Responded, TAGS_MAX,
+    Broadcast, BroadcastSent, Delegate, Delegated, MESSAGE_TTL, MESSAGE_TTL_RANGE, Outgoing,
+    Priority, Recipient, Respond, Responded, TAGS_MAX,
 };
 use clawlink_protocol::name::{AgentId, MessageId, Word};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Bytes of what an agent says of its machine.
 pub const MACHINE_MAX: usize = 256;
@@ -47,6 +51,10 @@ pub struct Relay {
     pub herald: HeraldHandle,
     /// Files.
     pub library: LibraryHandle,
+    /// Mail that died.
+    pub dead_letters: DeadLettersHandle,
+    /// Idempotency keys.
+    pub replays: Arc<Replays>,
     /// Ids of messages.
     pub ids: Arc<Ids>,
     /// How many agents are online.
@@ -83,13 +91,18 @@ fn envelope(
     kind: Kind,
     priority: Priority,
     now: String,
+    expires: Option<Millis>,
 ) -> Result<Arc<Envelope>, Refused> {
-    let body = serde_json::to_string(message).map_err(|e| Refused::bad_request(e.to_string()))?;
+    let body = serde_json::to_string(message);
+    let mut body = body.map_err(|e| Refused::bad_request(e.to_string()))?;
+    // It may wait for days: not beside as much room again that nobody uses.
+    body.shrink_to_fit();
     Ok(Arc::new(Envelope {
         body: body.into(),
         kind,
         priority,
         accepted_at: now,
+        expires,
     }))
 }
 
@@ -177,18 +190,33 @@ impl Relay {
             .map_err(|why| Refused::unresolved(address.as_str(), why))
     }
 
-    async fn post(&self, to: &Entry, envelope: Arc<Envelope>) -> Result<&'static str, Refused> {
-        match to.agent.deliver(envelope).await {
-            Ok(delivery) => Ok(delivery.as_str()),
-            Err(NotAdmitted::Full) => Err(Refused::new(
-                ErrorCode::InboxFull,
-                format!(
-                    "the inbox of \"{}\" is full; try again when it has polled",
-                    to.agent.id()
-                ),
-            )),
-            Err(NotAdmitted::Closed) => Err(Refused::unknown(to.agent.id().as_str(), Vec::new())),
+    /// Whose dead letters are meant: an agent by id or name, or the id of one that has left.
+    pub fn recipient_of_dead_letters(&self, address: &str) -> Result<AgentId, Refused> {
+        let bad = |why| Refused::bad_request(format!("agent: {why}"));
+        let word = Word::parse(address).map_err(bad)?;
+        match self.directory.resolve(&word) {
+            Ok(entry) => Ok(entry.agent.id().clone()),
+            Err(Unresolved::Unknown { .. }) => AgentId::parse(address).map_err(bad),
+            Err(why) => Err(Refused::unresolved(address, why)),
         }
+    }
+
+    async fn post(&self, to: &Entry, envelope: Arc<Envelope>) -> Result<&'static str, Refused> {
+        let delivered = to.agent.deliver(envelope).await;
+        delivered
+            .map(Route::as_str)
+            .map_err(|why| Refused::not_admitted(why, to.agent.id().as_str()))
+    }
+
+    /// When a message dies whose sender gives it so long to be handed over.
+    fn expiry(&self, ttl: Option<u64>) -> Result<Option<Millis>, Refused> {
+        let ttl = ttl.unwrap_or(MESSAGE_TTL);
+        if !MESSAGE_TTL_RANGE.contains(&ttl) {
+            let (from, to) = (MESSAGE_TTL_RANGE.start(), MESSAGE_TTL_RANGE.end());
+            let error = format!("ttl must be {from} to {to} seconds, not {ttl}");
+            return Err(Refused::bad_request(error));
+        }
+        Ok(Some(self.clock.now() + millis(Duration::from_secs(ttl))))
     }
 
     /// Sends a task. `message_id` is one that the sender has given it itself.
@@ -202,6 +230,7 @@ impl Relay {
             Some(context) => sound("context", context)?,
             None => constant(NO_CONTEXT),
         };
+        let expires = self.expiry(call.ttl)?;
         let to = self.resolve(&call.to_agent)?;
         let recipient = Recipient {
             status: to.agent.presence().as_str().to_owned(),
@@ -224,7 +253,8 @@ impl Relay {
             priority,
             timestamp: &now,
         };
-        let envelope = envelope(&message, Kind::Mail, Priority::of(priority), now.clone())?;
+        let order = Priority::of(priority);
+        let envelope = envelope(&message, Kind::Mail, order, now.clone(), expires)?;
         let delivery = self.post(&to, envelope).await?;
         Ok(Delegated {
             status: "delegated".to_owned(),
@@ -255,7 +285,8 @@ impl Relay {
             status: call.status.as_deref().unwrap_or("completed"),
             timestamp: &now,
         };
-        let envelope = envelope(&message, Kind::Mail, Priority::Normal, now.clone())?;
+        let normal = Priority::Normal;
+        let envelope = envelope(&message, Kind::Mail, normal, now.clone(), None)?;
         let delivery = self.post(&to, envelope).await?;
         Ok(Responded {
             status: "response_sent".to_owned(),
@@ -274,6 +305,7 @@ impl Relay {
         let content = given("content", call.content)?;
         let tags = call.tags.as_deref().unwrap_or_default();
         at_most("tags", tags.len(), TAGS_MAX, "entries")?;
+        let expires = self.expiry(call.ttl)?;
         let message_id = message_id.map_or_else(|| self.ids.next(), |id| id.to_string());
         let sender = self.directory.get(call.from_agent.as_str());
         let now = timestamp();
@@ -286,7 +318,8 @@ impl Relay {
             tags,
             timestamp: &now,
         };
-        let envelope = envelope(&message, Kind::Broadcast, Priority::Normal, now.clone())?;
+        let normal = Priority::Normal;
+        let envelope = envelope(&message, Kind::Broadcast, normal, now.clone(), expires)?;
         let told = self.herald.tell(envelope, call.from_agent.clone()).await;
         let recipients = told.ok_or_else(|| Refused::unavailable("the herald"))?;
         Ok(BroadcastSent {
@@ -298,25 +331,7 @@ impl Relay {
     }
 
     /// Writes a file; gives its new version.
-    pub async fn put_file(&self, call: PutFile<'_>) -> Result<u64, Refused> {
-        let raw = call.content.get();
-        let content = if raw == "null" {
-            return Err(Refused::bad_request("content is required"));
-        } else if raw.starts_with('"') {
-            let text: String = serde_json::from_str(raw)
-                .map_err(|error| Refused::bad_request(format!("content: {error}")))?;
-            Content::Text(text.into())
-        } else {
-            Content::Json(sound("content", call.content)?.to_owned())
-        };
-        let put = Put {
-            key: call.file_key,
-            content,
-            file_type: call
-                .file_type
-                .map_or_else(|| "text".to_owned(), |word| word.to_string()),
-            editor: call.agent_id,
-        };
+    pub async fn put_file(&self, put: Put) -> Result<u64, Refused> {
         self.library.put(put).await.map_err(|why| match why {
             NotSaved::Refused(ShelfError::FileTooLarge { limit }) => Refused::new(
                 ErrorCode::TooLarge,
@@ -329,4 +344,26 @@ impl Relay {
             NotSaved::Unavailable => Refused::unavailable("the library"),
         })
     }
+}
+
+/// The file that a call brings.
+pub fn file_of(call: PutFile<'_>) -> Result<Put, Refused> {
+    let raw = call.content.get();
+    let content = if raw == "null" {
+        return Err(Refused::bad_request("content is required"));
+    } else if raw.starts_with('"') {
+        let text: String = serde_json::from_str(raw)
+            .map_err(|error| Refused::bad_request(format!("content: {error}")))?;
+        Content::Text(text.into())
+    } else {
+        Content::Json(sound("content", call.content)?.to_owned())
+    };
+    Ok(Put {
+        key: call.file_key,
+        content,
+        file_type: call
+            .file_type
+            .map_or_else(|| "text".to_owned(), |word| word.to_string()),
+        editor: call.agent_id,
+    })
 }

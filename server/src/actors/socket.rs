@@ -1,10 +1,9 @@
 //! What an open socket is to the actors. Its session lives above them, in `http/ws.rs`.
 
-use crate::core::message::Envelope;
+use super::agent::poll::Handed;
 use crate::core::window::Mark;
 use actix::{Message, Recipient};
 use bytestring::ByteString;
-use std::sync::Arc;
 
 /// Messages to write. When a ping that was written after them is answered, everything before
 /// `mark` was read.
@@ -12,7 +11,7 @@ use std::sync::Arc;
 #[rtype(result = "()")]
 pub struct Deliver {
     /// In this order.
-    pub messages: Vec<Arc<Envelope>>,
+    pub messages: Vec<Handed>,
     /// Where the stream stands after them.
     pub mark: Mark,
 }

@@ -1,6 +1,8 @@
 //! The actors together, under a paused clock: hours pass in milliseconds, and nothing happens in
 //! between that was not due.
 
+mod acking;
+mod dying;
 mod names;
 mod panics;
 mod presence;
@@ -15,7 +17,7 @@ use crate::config::{Args, Config};
 use actix::{Actor, Context, Handler};
 use argh::FromArgs;
 use clawlink_protocol::agents::Register;
-use clawlink_protocol::messages::{Broadcast, Delegate};
+use clawlink_protocol::messages::{Broadcast, Delegate, Delegated};
 use clawlink_protocol::name::{AgentId, Word};
 use parking_lot::Mutex;
 use serde_json::value::to_raw_value;
@@ -87,18 +89,29 @@ impl World {
     }
 
     async fn delegate(&self, to: &str, task: &str) -> Result<String, String> {
+        let sent = self.send("sender", to, task, None).await;
+        sent.map(|reply| reply.delivery)
+    }
+
+    /// Delegates a task that may wait for so many seconds.
+    async fn send(
+        &self,
+        from: &str,
+        to: &str,
+        task: &str,
+        ttl: Option<u64>,
+    ) -> Result<Delegated, String> {
         let task = to_raw_value(task).unwrap();
         let call = Delegate {
-            from_agent: id("sender"),
+            from_agent: id(from),
             to_agent: word(to),
             task: &task,
             context: None,
             priority: None,
+            ttl,
         };
-        match self.relay().delegate(&call, None).await {
-            Ok(reply) => Ok(reply.delivery),
-            Err(refused) => Err(refused.0.error),
-        }
+        let sent = self.relay().delegate(&call, None).await;
+        sent.map_err(|refused| refused.0.error)
     }
 
     async fn broadcast(&self, content: &str) -> u64 {
@@ -108,6 +121,7 @@ impl World {
             content: &content,
             topic: None,
             tags: None,
+            ttl: None,
         };
         self.relay()
             .broadcast(&call, None)
@@ -126,7 +140,7 @@ impl World {
         let bodies = batch
             .messages
             .iter()
-            .map(|(message, _)| body_of(&message.body))
+            .map(|handed| body_of(&handed.envelope.body))
             .collect();
         batch.written();
         Some(bodies)
@@ -142,6 +156,15 @@ impl World {
 
     /// Opens a socket that writes down what it gets.
     async fn socket(&self, agent: &str) -> (FakeSocket, super::agent::handle::Session) {
+        self.socket_that(agent, false).await
+    }
+
+    /// The same, with receipts.
+    async fn socket_that(
+        &self,
+        agent: &str,
+        acks: bool,
+    ) -> (FakeSocket, super::agent::handle::Session) {
         let fake = FakeSocket::default();
         let address = fake.clone().start();
         let handle = SocketHandle {
@@ -150,7 +173,7 @@ impl World {
             dismiss: address.recipient(),
         };
         let entry = self.relay().directory.get(agent).unwrap();
-        (fake, entry.agent.attach(handle).await.unwrap())
+        (fake, entry.agent.attach(handle, acks).await.unwrap())
     }
 }
 
@@ -167,6 +190,8 @@ fn body_of(message: &str) -> String {
 #[derive(Clone, Default)]
 struct FakeSocket {
     got: Arc<Mutex<Vec<String>>>,
+    receipts: Arc<Mutex<Vec<(String, u32)>>>,
+    announced: Arc<Mutex<Vec<String>>>,
     mark: Arc<Mutex<u64>>,
     dismissed: Arc<Mutex<Option<Dismiss>>>,
 }
@@ -174,6 +199,11 @@ struct FakeSocket {
 impl FakeSocket {
     fn got(&self) -> Vec<String> {
         self.got.lock().clone()
+    }
+
+    /// Receipts and attempts of what it got.
+    fn receipts(&self) -> Vec<(String, u32)> {
+        self.receipts.lock().clone()
     }
 
     fn mark(&self) -> u64 {
@@ -188,16 +218,27 @@ impl Actor for FakeSocket {
 impl Handler<Deliver> for FakeSocket {
     type Result = ();
     fn handle(&mut self, msg: Deliver, _: &mut Self::Context) {
-        self.got
+        self.got.lock().extend(
+            msg.messages
+                .iter()
+                .map(|handed| body_of(&handed.envelope.body)),
+        );
+        let leases = msg
+            .messages
+            .iter()
+            .filter_map(|handed| handed.lease.as_ref());
+        self.receipts
             .lock()
-            .extend(msg.messages.iter().map(|message| body_of(&message.body)));
+            .extend(leases.map(|lease| (lease.receipt.clone(), lease.attempt)));
         *self.mark.lock() = msg.mark;
     }
 }
 
 impl Handler<Announce> for FakeSocket {
     type Result = ();
-    fn handle(&mut self, _: Announce, _: &mut Self::Context) {}
+    fn handle(&mut self, Announce(notice): Announce, _: &mut Self::Context) {
+        self.announced.lock().push(notice.to_string());
+    }
 }
 
 impl Handler<Dismiss> for FakeSocket {

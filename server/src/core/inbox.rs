@@ -1,17 +1,21 @@
 //! The messages that wait for one agent: order, bounds, and what is in hand.
 //!
 //! A message is *waiting* or *in hand* (given to somebody who has not confirmed it). In hand it is
-//! either *out*, written to a socket or a reply, or *leased*, given for a time together with a
-//! receipt, or *delayed*, given back for later. Put back, it takes its old place. Mail (delegations and responses) is bounded at the door, by
-//! [`Arrivals`], and refused there; notices (broadcasts, changed files) have half as much room
-//! and are never refused: beyond it the oldest of them gives way.
+//! *out*, written to a socket or a reply; or *leased*, given together with a receipt for a time,
+//! or for as long as a socket is open; or *delayed*, given back for later. Put back, it takes its
+//! old place. One that waits for its first hand-over dies when its time is over.
+//!
+//! Mail (delegations and responses) is bounded at the door, by [`Arrivals`], and refused there;
+//! notices (broadcasts, changed files) have half as much room and are never refused: beyond it the
+//! oldest of them gives way.
 
 mod acked;
 mod arrivals;
 mod lease;
+mod leasing;
 
-pub use arrivals::{Arrivals, Limits, NotAdmitted, Unwritten, Waiting};
-pub use lease::{ATTEMPTS_MAX, Dead, Delivery, Leased, Returned, Settled};
+pub use arrivals::{Arrivals, FAILURES_RESERVE, Held, Limits, NotAdmitted, Unwritten, Waiting};
+pub use lease::{ATTEMPTS_MAX, Dead, Delivery, Leased, Reason, Returned, Settled};
 use lease::{Holder, Item};
 
 use super::Millis;
@@ -52,7 +56,7 @@ pub struct Inbox {
     notices: BTreeMap<Seq, Item>,
     in_hand: BTreeMap<Seq, (Item, Holder)>,
     leased: BTreeMap<Delivery, Seq>,
-    /// When a lease or a delay ends.
+    /// When a lease or a delay ends, or the wait for the first hand-over.
     due: BTreeSet<(Millis, Seq)>,
     next_delivery: Delivery,
     acked: Acked,
@@ -80,31 +84,31 @@ impl Inbox {
     }
 
     /// Takes in a message that [`Arrivals`] admitted. Notices beyond their room give way.
-    pub fn accept(&mut self, seq: Seq, envelope: Arc<Envelope>) {
-        let kind = envelope.kind.clone();
-        if kind != Kind::Mail {
+    pub fn accept(&mut self, seq: Seq, held: Held) {
+        let envelope = held.envelope.clone();
+        let item = Item {
+            held,
+            attempts: 0,
+            shown: false,
+        };
+        self.wait(seq, item);
+        if !envelope.is_mail() {
             self.notice_count += 1;
             self.notice_bytes += envelope.size();
-        }
-        self.wait(
-            seq,
-            Item {
-                envelope,
-                attempts: 0,
-            },
-        );
-        if kind != Kind::Mail {
-            self.make_room(&kind);
+            self.make_room(&envelope.kind);
         }
     }
 
     /// Puts a message in its place among those that wait.
     fn wait(&mut self, seq: Seq, item: Item) {
-        if item.envelope.is_mail() {
-            self.mail.insert((item.envelope.priority, seq), item);
-        } else {
-            self.notices.insert(seq, item);
+        if let Some(expires) = item.expires() {
+            self.due.insert((expires, seq));
         }
+        let (mail, priority) = (item.envelope().is_mail(), item.envelope().priority);
+        match mail {
+            true => self.mail.insert((priority, seq), item),
+            false => self.notices.insert(seq, item),
+        };
     }
 
     /// Lets notices go until they fit: an older one of the same file first, then the oldest.
@@ -120,7 +124,7 @@ impl Inbox {
                 .then(|| {
                     self.notices
                         .iter()
-                        .find(|(_, other)| other.envelope.kind == *newest)
+                        .find(|(_, other)| other.envelope().kind == *newest)
                 })
                 .flatten()
                 .map(|(&seq, _)| seq)
@@ -128,8 +132,8 @@ impl Inbox {
             let Some(seq) = same_file.or_else(|| self.notices.keys().next().copied()) else {
                 return;
             };
-            if let Some(gone) = self.notices.remove(&seq) {
-                self.forget(&gone.envelope);
+            if let Some(gone) = self.remove_waiting((Priority::Normal, seq)) {
+                self.forget(gone.envelope());
                 self.missed += 1;
             }
         }
@@ -149,11 +153,11 @@ impl Inbox {
         let mut mail = self
             .mail
             .iter()
-            .map(|(&key, item)| (key, item.envelope.size()))
+            .map(|(&key, item)| (key, item.envelope().size()))
             .peekable();
         let notices = self.notices.iter();
         let mut notices = notices
-            .map(|(&seq, item)| ((Priority::Normal, seq), item.envelope.size()))
+            .map(|(&seq, item)| ((Priority::Normal, seq), item.envelope().size()))
             .peekable();
         let (mut keys, mut bytes) = (Vec::new(), 0usize);
         while keys.len() < portion.count {
@@ -179,9 +183,12 @@ impl Inbox {
     }
 
     fn remove_waiting(&mut self, key: (Priority, Seq)) -> Option<Item> {
-        self.mail
-            .remove(&key)
-            .or_else(|| self.notices.remove(&key.1))
+        let mail = self.mail.remove(&key);
+        let item = mail.or_else(|| self.notices.remove(&key.1))?;
+        if let Some(expires) = item.expires() {
+            self.due.remove(&(expires, key.1));
+        }
+        Some(item)
     }
 
     /// The next messages, which stay where they are.
@@ -190,7 +197,7 @@ impl Inbox {
         let keys = self.next(portion);
         keys.iter()
             .filter_map(item)
-            .map(|item| item.envelope.clone())
+            .map(|item| item.envelope().clone())
             .collect()
     }
 
@@ -201,35 +208,10 @@ impl Inbox {
             let Some(item) = self.remove_waiting(key) else {
                 continue;
             };
-            taken.push((key.1, item.envelope.clone()));
+            taken.push((key.1, item.envelope().clone()));
             self.in_hand.insert(key.1, (item, Holder::Out));
         }
         taken
-    }
-
-    /// Leases the next messages until a moment. Their deliveries are numbered one after the other.
-    pub fn lease(&mut self, portion: Portion, until: Millis) -> Vec<Leased> {
-        let mut leases = Vec::new();
-        for key in self.next(portion) {
-            let Some(mut item) = self.remove_waiting(key) else {
-                continue;
-            };
-            let (seq, delivery) = (key.1, self.next_delivery);
-            self.next_delivery += 1;
-            item.attempts += 1;
-            let (attempt, envelope) = (item.attempts, item.envelope.clone());
-            leases.push(Leased {
-                delivery,
-                seq,
-                attempt,
-                envelope,
-            });
-            self.leased.insert(delivery, seq);
-            self.due.insert((until, seq));
-            self.in_hand
-                .insert(seq, (item, Holder::Lease { delivery, until }));
-        }
-        leases
     }
 
     /// Ends what held a message, and gives it.
@@ -247,11 +229,12 @@ impl Inbox {
     /// A message that is out is confirmed and leaves for good. `None` if it is not in hand.
     pub fn confirm(&mut self, seq: Seq) -> Option<Arc<Envelope>> {
         let item = self.release(seq)?;
-        self.forget(&item.envelope);
-        Some(item.envelope)
+        self.forget(item.envelope());
+        Some(item.held.envelope)
     }
 
-    /// A message that is out takes its old place. What is not out stays where it is.
+    /// A message that is out was given to nobody and takes its old place. What is not out stays
+    /// where it is.
     pub fn put_back(&mut self, seq: Seq) {
         if !matches!(self.in_hand.get(&seq), Some((_, Holder::Out))) {
             return;
@@ -261,102 +244,38 @@ impl Inbox {
         }
     }
 
-    /// A delivery was leased by a reply that nobody got: it was no attempt. Nothing changes where the
-    /// lease is over.
-    pub fn unlease(&mut self, delivery: Delivery) {
-        let seq = self.leased.get(&delivery).copied();
-        if let Some((seq, mut item)) = seq.and_then(|seq| Some((seq, self.release(seq)?))) {
-            item.attempts -= 1;
-            self.wait(seq, item);
-        }
-    }
-
-    /// Puts everything that is out back, but what somebody is known to hold.
+    /// What somebody had on a connection is back, unless that is known to be still there. It may
+    /// have been read.
     pub fn put_back_unless(&mut self, held: impl Fn(Seq) -> bool) {
-        let out = self
-            .in_hand
-            .iter()
-            .filter(|(_, (_, holder))| *holder == Holder::Out);
-        let lost = out.map(|(&seq, _)| seq).filter(|&seq| !held(seq));
+        let there = self.in_hand.iter();
+        let there = there.filter(|(_, (_, holder))| holder.is_connection());
+        let lost = there.map(|(&seq, _)| seq).filter(|&seq| !held(seq));
         for seq in lost.collect::<Vec<_>>() {
-            self.put_back(seq);
+            self.lose(seq, false);
         }
     }
 
-    /// A delivery is acknowledged: its message leaves for good.
-    pub fn ack(&mut self, delivery: Delivery, now: Millis) -> Settled {
-        let Some(seq) = self.leased.get(&delivery).copied() else {
-            return match self.acked.holds(delivery, now) {
-                true => Settled::Before,
-                false => Settled::Expired,
-            };
-        };
-        self.acked.note(delivery, now);
-        self.confirm(seq).map_or(Settled::Expired, Settled::Left)
-    }
-
-    /// A delivery is given back: its message waits again, at once or at a later moment, or dies if
-    /// this was its last attempt.
-    pub fn nack(&mut self, delivery: Delivery, later: Option<Millis>) -> Returned {
-        let seq = self.leased.get(&delivery).copied();
-        let Some((seq, item)) = seq.and_then(|seq| Some((seq, self.release(seq)?))) else {
-            return Returned::Expired;
-        };
-        if item.attempts >= ATTEMPTS_MAX {
-            return Returned::Died(self.bury(item));
-        }
-        match later {
-            None => self.wait(seq, item),
-            Some(until) => {
-                self.due.insert((until, seq));
-                self.in_hand.insert(seq, (item, Holder::Delay { until }));
-            }
-        }
-        Returned::Waits
-    }
-
-    /// A lease ends at another moment. Says whether there was one.
-    pub fn extend(&mut self, delivery: Delivery, until: Millis) -> bool {
-        let Some(&seq) = self.leased.get(&delivery) else {
-            return false;
-        };
-        let Some((_, holder)) = self.in_hand.get_mut(&seq) else {
-            return false;
-        };
-        if let Some(before) = holder.until() {
-            self.due.remove(&(before, seq));
-        }
-        *holder = Holder::Lease { delivery, until };
-        self.due.insert((until, seq));
-        true
-    }
-
-    /// Ends the leases and delays whose time has come. Gives the messages that this kills.
-    pub fn expire(&mut self, now: Millis) -> Vec<Dead> {
-        let mut dead = Vec::new();
-        while let Some(&(until, seq)) = self.due.first() {
-            if now < until {
-                break;
-            }
-            let Some(item) = self.release(seq) else { break };
-            if item.attempts >= ATTEMPTS_MAX {
-                dead.push(self.bury(item));
-            } else {
-                self.wait(seq, item);
-            }
-        }
-        dead
-    }
-
-    fn bury(&mut self, item: Item) -> Dead {
-        self.forget(&item.envelope);
+    fn bury(&mut self, item: Item, reason: Reason) -> Dead {
+        self.forget(item.envelope());
         Dead {
-            envelope: item.envelope,
+            envelope: item.envelope().clone(),
+            reason,
             attempts: item.attempts,
         }
     }
 
-    /// When the next lease or delay ends.
+    /// The agent is gone, and everything that was there dies.
+    pub fn bury_all(self) -> impl Iterator<Item = Dead> {
+        let waiting = self.mail.into_values().chain(self.notices.into_values());
+        let in_hand = self.in_hand.into_values().map(|(item, _)| item);
+        waiting.chain(in_hand).map(|item| Dead {
+            envelope: item.envelope().clone(),
+            reason: Reason::RecipientRemoved,
+            attempts: item.attempts,
+        })
+    }
+
+    /// When the next lease, delay or wait ends.
     pub fn next_due(&self) -> Option<Millis> {
         self.due.first().map(|&(until, _)| until)
     }
@@ -364,6 +283,11 @@ impl Inbox {
     /// Notices that gave way since the last call.
     pub fn take_missed(&mut self) -> u64 {
         std::mem::take(&mut self.missed)
+    }
+
+    /// So many more notices have not been told of.
+    pub fn add_missed(&mut self, missed: u64) {
+        self.missed += missed;
     }
 
     /// Messages that wait.

@@ -61,6 +61,7 @@ mod tests {
             kind: Kind::Broadcast,
             priority: Priority::Normal,
             accepted_at: String::new(),
+            expires: None,
         })
     }
 

@@ -1,15 +1,23 @@
 //! A message as the relay holds it: serialised once, when it is accepted, and shared from then
 //! on. A broadcast to 10,000 agents is one of these and 10,000 pointers.
 
+use super::Millis;
 use bytestring::ByteString;
 use clawlink_protocol::messages::Priority;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Bytes that a piece of mail costs besides its body, and those of a notice, whose body is shared.
+const MAIL_COST: usize = 512;
+const NOTICE_COST: usize = 160;
 
 /// What a message counts as in an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A delegation or a response: refused when the inbox is full, never dropped.
     Mail,
+    /// Tells a sender that its mail has died: as mail, with a reserve of places.
+    Failure,
     /// A broadcast: never refused, gives way when there are too many.
     Broadcast,
     /// The notice of a changed file: as a broadcast, and the older one of a key goes first.
@@ -27,6 +35,17 @@ pub struct Envelope {
     pub priority: Priority,
     /// When it was accepted, RFC 3339; a poll shows it as `queued_at`.
     pub accepted_at: String,
+    /// When it dies, unless it was handed over before.
+    pub expires: Option<Millis>,
+}
+
+/// Who sent a message, and how its sender calls it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Origin {
+    /// The task's id; a response carries that of its task.
+    pub message_id: String,
+    /// The sender.
+    pub from_agent: String,
 }
 
 impl Envelope {
@@ -35,17 +54,21 @@ impl Envelope {
         self.body.len()
     }
 
-    /// Whether it is counted as mail, and not as a notice.
+    /// Whether it is counted as mail, and not as a notice that gives way.
     pub fn is_mail(&self) -> bool {
-        self.kind == Kind::Mail
+        matches!(self.kind, Kind::Mail | Kind::Failure)
     }
 
-    /// Writes it as a poll shows it: with `queued_at`.
-    pub fn write_polled(&self, out: &mut Vec<u8>) {
-        let open = self.body.strip_suffix('}').unwrap_or(&self.body);
-        out.extend_from_slice(open.as_bytes());
-        out.extend_from_slice(b",\"queued_at\":\"");
-        out.extend_from_slice(self.accepted_at.as_bytes());
-        out.extend_from_slice(b"\"}");
+    /// Bytes it costs each inbox it is in.
+    pub fn cost(&self) -> usize {
+        match self.is_mail() {
+            true => self.size() + MAIL_COST,
+            false => NOTICE_COST,
+        }
+    }
+
+    /// Read from its body when it is asked for: only mail that dies is ever asked, and has one.
+    pub fn origin(&self) -> Option<Origin> {
+        serde_json::from_str(&self.body).ok()
     }
 }

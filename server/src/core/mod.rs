@@ -1,6 +1,8 @@
 //! Pure logic: no actor, no clock, no I/O. Time comes in as an argument, as [`Millis`] on the
 //! relay's own monotonic clock, so that every rule can be tested without waiting.
 
+pub mod budget;
+pub mod dead_letters;
 pub mod frames;
 pub mod ids;
 pub mod inbox;
@@ -9,6 +11,7 @@ pub mod knowledge;
 pub mod message;
 pub mod presence;
 pub mod receipt;
+pub mod replay;
 pub mod shelf;
 pub mod similar;
 pub mod window;

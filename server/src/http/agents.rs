@@ -4,7 +4,7 @@ use super::Shared;
 use super::body::Body;
 use super::error::ApiError;
 use super::guard::speaks_for;
-use super::page::{Page, cursor, parameters};
+use super::page::{COMPLETE, PAGE_BYTES, Page, cursor, parameters};
 use crate::actors::clock::timestamp;
 use crate::actors::directory::{Entry, Wanted};
 use actix_web::web::Json;
@@ -14,8 +14,6 @@ use clawlink_protocol::name::AgentId;
 use serde::Deserialize;
 use std::ops::ControlFlow;
 
-/// Bytes of what agents say of themselves, after which a page ends.
-const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Agents looked at in one hold of the directory.
 const STEP: usize = 1_000;
 
@@ -98,7 +96,7 @@ impl Filters {
 /// `GET /discover`
 pub async fn discover(state: Shared, request: HttpRequest) -> Result<impl Responder, ApiError> {
     let query = request.query_string();
-    let page = Page::of(query, |id| AgentId::parse(id).ok())?;
+    let page = Page::of(query, COMPLETE, |id| AgentId::parse(id).ok())?;
     let wanted = parameters::<Filters>(query)?.wanted()?;
     let relay = &state.relay;
     let (mut agents, mut bytes, mut last) = (Vec::new(), 0, None::<AgentId>);

@@ -34,6 +34,11 @@ const PAGE_TYPES: [&str; 3] = [
 pub struct Body(Bytes);
 
 impl Body {
+    /// As it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Reads it as a call. An empty body is an empty object.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ApiError> {
         parse(if self.0.is_empty() { b"{}" } else { &self.0 })

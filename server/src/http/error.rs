@@ -73,6 +73,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::AmbiguousAgent => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::InboxFull => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::RelayFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

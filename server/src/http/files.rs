@@ -4,7 +4,9 @@ use super::Shared;
 use super::body::Body;
 use super::error::ApiError;
 use super::guard::speaks_for;
-use super::page::{Page, cursor};
+use super::once::{json, key_of, once, written};
+use super::page::{COMPLETE, Page, cursor};
+use crate::actors::relay::file_of;
 use crate::core::shelf::File;
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, Responder};
@@ -17,15 +19,27 @@ pub async fn put(
     state: Shared,
     request: HttpRequest,
     body: Body,
-) -> Result<impl Responder, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let call: PutFile<'_> = body.parse()?;
     speaks_for(&request, &call.agent_id);
-    let version = state.relay.put_file(call).await?;
-    Ok(Json(FileSaved {
-        status: "saved".to_owned(),
-        version,
-        epoch: Some(state.relay.epoch.clone()),
-    }))
+    let key = key_of(&request, &call.agent_id, "files")?;
+    let (relay, put) = (state.clone(), file_of(call)?);
+    let save = async move {
+        let version = relay.relay.put_file(put).await?;
+        written(&FileSaved {
+            status: "saved".to_owned(),
+            version,
+            epoch: Some(relay.relay.epoch.clone()),
+        })
+    };
+    let saved = match key {
+        None => save.await?,
+        Some(key) => {
+            let digest = state.relay.replays.digest(body.bytes());
+            once(&state, key, digest, save).await?
+        }
+    };
+    Ok(json(saved))
 }
 
 /// A path without its escapes. Done here, as the router replaces what is not UTF-8.
@@ -68,7 +82,9 @@ pub async fn get(state: Shared, request: HttpRequest) -> Result<HttpResponse, Ap
 
 /// `GET /files`
 pub async fn list(state: Shared, request: HttpRequest) -> Result<impl Responder, ApiError> {
-    let page = Page::of(request.query_string(), |key| FileKey::parse(key).ok())?;
+    let page = Page::of(request.query_string(), COMPLETE, |key| {
+        FileKey::parse(key).ok()
+    })?;
     let mut kept = state.relay.library.list(page.after, page.limit + 1).await;
     let more = kept.len() > page.limit;
     kept.truncate(page.limit);

@@ -2,18 +2,23 @@
 //! `from_agent`, which is the socket's own.
 
 use super::error::ApiError;
+use super::messages::{BROADCAST, DELEGATE, RESPOND};
+use super::once::{self, written};
+use super::poll::settle;
 use super::{Shared, body};
+use crate::actors::relay::Relay;
 use crate::core::json;
-use clawlink_protocol::error::ErrorCode;
+use bytestring::ByteString;
 use clawlink_protocol::events::{
-    BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
+    AckFrame, BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
 };
 use clawlink_protocol::name::AgentId;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// Does what a frame asks for, and gives the answer, if it wants one: with a `ref` every frame is
 /// answered, without one only a failure.
-pub async fn serve(state: &Shared, id: AgentId, text: &str) -> Option<String> {
+pub async fn serve(state: &Shared, id: AgentId, text: ByteString) -> Option<String> {
     let head = match body::parse::<FrameHead<'_>>(text.as_bytes()) {
         Ok(head) => head,
         Err(error) => return Some(failure(&error)),
@@ -25,7 +30,7 @@ pub async fn serve(state: &Shared, id: AgentId, text: &str) -> Option<String> {
     {
         return Some(failure(&ApiError::bad_request(format!("ref: {error}"))));
     }
-    let outcome = call(state, id, &head.kind(), text).await;
+    let outcome = call(state, id, &head, &text).await;
     match (head.reference, outcome) {
         (None, Ok(_)) => None,
         (None, Err(error)) => Some(failure(&error)),
@@ -52,28 +57,63 @@ fn reply_to(reference: &RawValue, status: &str, object: &str) -> String {
 }
 
 /// What the HTTP call of the same name would have replied.
-async fn call(state: &Shared, id: AgentId, kind: &str, text: &str) -> Result<String, ApiError> {
-    let relay = &state.relay;
+async fn call(
+    state: &Shared,
+    id: AgentId,
+    head: &FrameHead<'_>,
+    text: &ByteString,
+) -> Result<String, ApiError> {
+    let kind = head.kind();
+    let route = [DELEGATE, RESPOND, BROADCAST];
+    let route = route.into_iter().find(|route| *route == kind);
+    match (&head.idempotency_key, route) {
+        (Some(key), Some(route)) => {
+            let key = once::key(key, &id, route)?;
+            let digest = state.relay.replays.digest(&but_ref(text)?);
+            let (shared, text) = (state.clone(), text.clone());
+            let work = async move { perform(&shared.relay, id, &kind, &text).await };
+            once::once(state, key, digest, work).await
+        }
+        _ => perform(&state.relay, id, &kind, text).await,
+    }
+}
+
+async fn perform(
+    relay: &Relay,
+    id: AgentId,
+    kind: &str,
+    text: &ByteString,
+) -> Result<String, ApiError> {
     let text = text.as_bytes();
-    let reply = match kind {
+    match kind {
         "heartbeat" => Ok(r#"{"status":"ok"}"#.to_owned()),
-        "delegate" => {
+        DELEGATE => {
             let (call, message_id) = body::parse::<DelegateFrame<'_>>(text)?.from_agent(id);
-            serde_json::to_string(&relay.delegate(&call, message_id).await?)
+            written(&relay.delegate(&call, message_id).await?)
         }
-        "respond" => {
+        RESPOND => {
             let call = body::parse::<RespondFrame<'_>>(text)?.from_agent(id);
-            serde_json::to_string(&relay.respond(&call).await?)
+            written(&relay.respond(&call).await?)
         }
-        "broadcast" => {
+        BROADCAST => {
             let (call, message_id) = body::parse::<BroadcastFrame<'_>>(text)?.from_agent(id);
-            serde_json::to_string(&relay.broadcast(&call, message_id).await?)
+            written(&relay.broadcast(&call, message_id).await?)
+        }
+        "ack" => {
+            let call = body::parse::<AckFrame>(text)?.of(id);
+            written(&settle(relay, &call).await?)
         }
         other => {
-            let known = "heartbeat, delegate, respond, broadcast";
+            let known = "heartbeat, delegate, respond, broadcast, ack";
             let error = format!("type \"{other}\" is not one of {known}");
-            return Err(ApiError::bad_request(error));
+            Err(ApiError::bad_request(error))
         }
-    };
-    reply.map_err(|error| ApiError::new(ErrorCode::Other, error.to_string()))
+    }
+}
+
+/// What two frames of one key must have in common: all but `ref`, which is each one's own.
+fn but_ref(text: &str) -> Result<Vec<u8>, ApiError> {
+    let mut fields: BTreeMap<String, &RawValue> = body::parse(text.as_bytes())?;
+    fields.remove("ref");
+    written(&fields).map(String::into_bytes)
 }

@@ -1,23 +1,39 @@
-//! Delegating, answering, broadcasting, polling.
+//! Delegating, answering, broadcasting.
 
 use super::Shared;
 use super::body::Body;
 use super::error::ApiError;
 use super::guard::speaks_for;
-use actix_web::web::Json;
-use actix_web::{HttpRequest, Responder};
+use super::once::{json, key_of, once, written};
+use actix_web::{HttpRequest, HttpResponse};
 use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
 use clawlink_protocol::name::AgentId;
+
+/// What an idempotency key counts for, beside its sender.
+pub const DELEGATE: &str = "delegate";
+/// The same.
+pub const RESPOND: &str = "respond";
+/// The same.
+pub const BROADCAST: &str = "broadcast";
 
 /// `POST /delegate`
 pub async fn delegate(
     state: Shared,
     request: HttpRequest,
     body: Body,
-) -> Result<impl Responder, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let call: Delegate<'_> = body.parse()?;
     speaks_for(&request, &call.from_agent);
-    Ok(Json(state.relay.delegate(&call, None).await?))
+    let Some(key) = key_of(&request, &call.from_agent, DELEGATE)? else {
+        return written(&state.relay.delegate(&call, None).await?).map(json);
+    };
+    let digest = state.relay.replays.digest(body.bytes());
+    let relay = state.clone();
+    let work = async move {
+        let call = body.parse()?;
+        written(&relay.relay.delegate(&call, None).await?)
+    };
+    once(&state, key, digest, work).await.map(json)
 }
 
 /// `POST /respond`
@@ -25,10 +41,19 @@ pub async fn respond(
     state: Shared,
     request: HttpRequest,
     body: Body,
-) -> Result<impl Responder, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let call: Respond<'_> = body.parse()?;
     speaks_for(&request, &call.from_agent);
-    Ok(Json(state.relay.respond(&call).await?))
+    let Some(key) = key_of(&request, &call.from_agent, RESPOND)? else {
+        return written(&state.relay.respond(&call).await?).map(json);
+    };
+    let digest = state.relay.replays.digest(body.bytes());
+    let relay = state.clone();
+    let work = async move {
+        let call = body.parse()?;
+        written(&relay.relay.respond(&call).await?)
+    };
+    once(&state, key, digest, work).await.map(json)
 }
 
 /// `POST /broadcast`
@@ -36,10 +61,19 @@ pub async fn broadcast(
     state: Shared,
     request: HttpRequest,
     body: Body,
-) -> Result<impl Responder, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let call: Broadcast<'_> = body.parse()?;
     speaks_for(&request, &call.from_agent);
-    Ok(Json(state.relay.broadcast(&call, None).await?))
+    let Some(key) = key_of(&request, &call.from_agent, BROADCAST)? else {
+        return written(&state.relay.broadcast(&call, None).await?).map(json);
+    };
+    let digest = state.relay.replays.digest(body.bytes());
+    let relay = state.clone();
+    let work = async move {
+        let call = body.parse()?;
+        written(&relay.relay.broadcast(&call, None).await?)
+    };
+    once(&state, key, digest, work).await.map(json)
 }
 
 /// An agent's id in a path.

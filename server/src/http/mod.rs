@@ -3,11 +3,14 @@
 pub mod agents;
 pub mod body;
 pub mod browser;
+pub mod dead_letters;
+pub mod delivery;
 pub mod error;
 pub mod files;
 pub mod frame;
 pub mod guard;
 pub mod messages;
+pub mod once;
 pub mod page;
 pub mod poll;
 pub mod watch;
@@ -19,6 +22,7 @@ use actix_web::guard::{Any, Get, Head};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 use error::ApiError;
 use guard::Gate;
+use std::time::Duration;
 
 /// What every handler reads.
 pub struct State {
@@ -28,6 +32,8 @@ pub struct State {
     pub gate: Gate,
     /// The bounds of requests.
     pub limits: Limits,
+    /// Between two pings of a socket.
+    pub ping_every: Duration,
 }
 
 /// [`State`] as a handler takes it.
@@ -64,6 +70,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(on("/broadcast", [post().to(messages::broadcast)]))
         .service(on("/poll/{agent_id}", [get().to(poll::poll)]))
         .service(on("/ack", [post().to(poll::ack)]))
+        .service(on("/dead-letters", [read().to(dead_letters::list)]))
+        .service(on(
+            "/dead-letters/redeliver",
+            [post().to(dead_letters::redeliver)],
+        ))
         .service(on(
             "/files",
             [read().to(files::list), post().to(files::put)],

@@ -14,6 +14,9 @@ pub const PAGE_MAX: usize = 1_000;
 /// Entries of a list that was asked for without parameters.
 pub const COMPLETE: usize = 10_000;
 
+/// Bytes of what a page holds, after which it ends.
+pub const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
 /// Stands before the key in every cursor, so that other words are told from cursors.
 const MARK: char = '\u{1}';
 
@@ -34,8 +37,13 @@ pub struct Page<K> {
 }
 
 impl<K> Page<K> {
-    /// Reads the parameters of a request. `parse` makes a key of the text that a cursor holds.
-    pub fn of(query: &str, parse: impl Fn(&str) -> Option<K>) -> Result<Self, ApiError> {
+    /// Reads the parameters of a request that without them asks for `whole` entries. `parse` makes a
+    /// key of the text that a cursor holds.
+    pub fn of(
+        query: &str,
+        whole: usize,
+        parse: impl Fn(&str) -> Option<K>,
+    ) -> Result<Self, ApiError> {
         let PageQuery { limit, cursor } = parameters(query)?;
         let after = match &cursor {
             Some(cursor) => Some(uncursor(cursor).and_then(|key| parse(&key)).ok_or_else(
@@ -50,7 +58,7 @@ impl<K> Page<K> {
                 .filter(|limit| (1..=PAGE_MAX).contains(limit))
                 .ok_or_else(|| ApiError::bad_request(format!("limit must be 1 to {PAGE_MAX}")))?,
             None if cursor.is_some() => PAGE,
-            None => COMPLETE,
+            None => whole,
         };
         Ok(Page { after, limit })
     }
@@ -93,7 +101,7 @@ mod tests {
     use super::*;
 
     fn page(query: &str) -> Result<Page<String>, ApiError> {
-        Page::of(query, |key| Some(key.to_owned()))
+        Page::of(query, COMPLETE, |key| Some(key.to_owned()))
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use super::Shared;
 use super::body::Body;
+use super::delivery::{without_brace, write_delivery};
 use super::error::ApiError;
 use super::guard::speaks_for;
 use super::messages::agent_id;
 use super::page::parameters;
-use crate::actors::agent::poll::{Action, Ask, Batch, Lease, MAX};
-use crate::actors::clock::timestamp_in;
+use crate::actors::agent::poll::{Action, Ask, Batch, MAX};
 use crate::actors::receiving::Deliveries;
+use crate::actors::relay::Relay;
 use crate::core::inbox::Portion;
-use crate::core::message::Envelope;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::{Json, Path};
 use actix_web::{HttpRequest, HttpResponse, Responder};
@@ -113,6 +113,11 @@ pub async fn ack(
 ) -> Result<impl Responder, ApiError> {
     let call: Ack = body.parse()?;
     speaks_for(&request, &call.agent_id);
+    Ok(Json(settle(&state.relay, &call).await?))
+}
+
+/// Does what an ack asks for, however it came.
+pub async fn settle(relay: &Relay, call: &Ack) -> Result<Acked, ApiError> {
     let which = match (&call.receipts, &call.batch) {
         (Some(receipts), None) if receipts.len() <= RECEIPTS_MAX => Deliveries::Receipts(receipts),
         (Some(_), None) => {
@@ -144,11 +149,11 @@ pub async fn ack(
             return Err(ApiError::bad_request(error));
         }
     };
-    match state.relay.settle(&call.agent_id, &which, action).await? {
-        Some(acked) => Ok(Json(Acked {
+    match relay.settle(&call.agent_id, &which, action).await? {
+        Some(acked) => Ok(Acked {
             status: Some("ok".to_owned()),
             ..acked
-        })),
+        }),
         None => Err(ApiError::new(
             ErrorCode::UnknownAgent,
             format!(
@@ -164,15 +169,19 @@ fn written(batch: Option<&Batch>, epoch: &str, bounded: bool, acked: Option<&Ack
     let messages = batch.map_or(&[][..], |batch| &batch.messages);
     let size: usize = messages
         .iter()
-        .map(|(message, _)| message.size() + 256)
+        .map(|handed| handed.envelope.size() + 256)
         .sum();
     let mut out = Vec::with_capacity(size + 256);
     out.extend_from_slice(b"{\"messages\":[");
-    for (n, (message, lease)) in messages.iter().enumerate() {
+    for (n, handed) in messages.iter().enumerate() {
         if n > 0 {
             out.push(b',');
         }
-        write_message(&mut out, message, lease.as_ref());
+        let envelope = &handed.envelope;
+        out.extend_from_slice(without_brace(&envelope.body).as_bytes());
+        let _ = write!(out, ",\"queued_at\":\"{}\"", envelope.accepted_at);
+        write_delivery(&mut out, handed.lease.as_ref());
+        out.push(b'}');
     }
     // Writing to a Vec does not fail.
     let _ = write!(out, "],\"count\":{},\"epoch\":\"{epoch}\"", messages.len());
@@ -195,26 +204,6 @@ fn written(batch: Option<&Batch>, epoch: &str, bounded: bool, acked: Option<&Ack
     }
     out.push(b'}');
     out
-}
-
-fn write_message(out: &mut Vec<u8>, message: &Envelope, lease: Option<&Lease>) {
-    message.write_polled(out);
-    let Some(Lease {
-        receipt,
-        attempt,
-        length,
-    }) = lease
-    else {
-        return;
-    };
-    // The closing brace makes room for one field more.
-    out.pop();
-    let (until, seconds) = (timestamp_in(*length), length.as_secs());
-    let _ = write!(
-        out,
-        ",\"delivery\":{{\"receipt\":\"{receipt}\",\"attempt\":{attempt},\
-         \"lease_until\":\"{until}\",\"lease_seconds\":{seconds}}}}}"
-    );
 }
 
 /// A reply's body that knows whether it was written to its end. If it was not, its messages go back

@@ -12,12 +12,16 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 10] = [
+pub const FEATURES: [&str; 14] = [
     "ack",
+    "ack_socket",
+    "dead_letters",
     "deregister",
     "discover_filters",
     "epoch",
+    "idempotency",
     "lease",
+    "message_ttl",
     "names",
     "peek",
     "socket_ref",

@@ -10,7 +10,8 @@ use super::agents::peer;
 use super::error::ApiError;
 use super::guard::speaks_for;
 use super::messages::agent_id;
-use super::{Shared, frame};
+use super::page::parameters;
+use super::{Shared, delivery, frame};
 use crate::actors::agent::handle::{AgentHandle, Session};
 use crate::actors::herald::Listening;
 use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
@@ -28,23 +29,30 @@ use actix_web_actors::ws::{
 };
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
+use clawlink_protocol::events::SocketEvent;
 use clawlink_protocol::name::AgentId;
 use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
+use serde::Deserialize;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Pings of a socket that is idle.
-const PING_EVERY: Duration = Duration::from_secs(15);
+/// Pings that a peer that acknowledges may leave unanswered.
+const UNANSWERED_MAX: u32 = 2;
 /// Notices that wait for a socket; beyond it they are dropped.
 const CHANNEL: usize = 64;
 /// A second socket of the same agent has come.
 const REPLACED: u16 = 4001;
+
+/// The parameters of an upgrade.
+#[derive(Debug, Default, Deserialize)]
+struct Mode {
+    ack: Option<String>,
+}
 
 /// `GET /ws/{agent_id}`
 pub async fn upgrade(
@@ -55,6 +63,11 @@ pub async fn upgrade(
 ) -> Result<HttpResponse, ApiError> {
     let id = agent_id(&id)?;
     speaks_for(&request, &id);
+    let acks = match parameters::<Mode>(request.query_string())?.ack.as_deref() {
+        None | Some("0") => false,
+        Some("1") => true,
+        Some(_) => return Err(ApiError::bad_request("ack must be 0 or 1")),
+    };
     // Judged before anybody is registered for it.
     let mut response = ws::handshake(&request).map_err(|error| {
         ApiError::bad_request(format!("this path speaks WebSocket only: {error}"))
@@ -66,6 +79,8 @@ pub async fn upgrade(
         state,
         id,
         agent,
+        acks,
+        unanswered: 0,
         seat: None,
         listening: None,
         verdict: verdict.clone(),
@@ -138,6 +153,10 @@ struct Socket {
     state: Shared,
     id: AgentId,
     agent: AgentHandle,
+    /// Whether the peer confirms by receipts.
+    acks: bool,
+    /// Pings of the interval since the peer was last heard; counted where it acknowledges.
+    unanswered: u32,
     /// Dropped with the socket, it gives back what was not confirmed.
     seat: Option<Session>,
     listening: Option<Listening>,
@@ -164,13 +183,16 @@ impl Actor for Socket {
             announce: address.clone().recipient(),
             dismiss: address.recipient(),
         };
-        let (agent, id) = (self.agent.clone(), self.id.clone());
+        if self.acks {
+            self.welcome(ctx);
+        }
+        let (agent, id, acks) = (self.agent.clone(), self.id.clone(), self.acks);
         let herald = self.state.relay.herald.clone();
         let sit_down = async move {
             let listening = herald
                 .listen(id, handle.announce.clone(), handle.dismiss.clone())
                 .await;
-            (agent.attach(handle).await, listening)
+            (agent.attach(handle, acks).await, listening)
         };
         ctx.wait(
             sit_down
@@ -183,11 +205,7 @@ impl Actor for Socket {
                     }
                 }),
         );
-        ctx.run_interval(PING_EVERY, |socket, ctx| {
-            if socket.pings.is_empty() {
-                socket.ping(ctx);
-            }
-        });
+        ctx.run_interval(self.state.ping_every, Socket::tick);
     }
 }
 
@@ -196,6 +214,28 @@ impl Socket {
     fn end(&mut self, code: CloseCode, ctx: &mut SocketContext) {
         ctx.close(Some(CloseReason::from(code)));
         ctx.stop();
+    }
+
+    fn welcome(&self, ctx: &mut SocketContext) {
+        let event = SocketEvent::Welcome {
+            agent_id: &self.id,
+            epoch: &self.state.relay.epoch,
+        };
+        ctx.text(serde_json::to_string(&event).unwrap_or_default());
+    }
+
+    /// A peer that acknowledges must also answer; one of the original's may be at work for as long as
+    /// it likes.
+    fn tick(&mut self, ctx: &mut SocketContext) {
+        if self.acks {
+            if self.unanswered == UNANSWERED_MAX {
+                return ctx.stop();
+            }
+            self.unanswered += 1;
+            self.ping(ctx);
+        } else if self.pings.is_empty() {
+            self.ping(ctx);
+        }
     }
 
     fn ping(&mut self, ctx: &mut SocketContext) {
@@ -269,7 +309,7 @@ impl Socket {
     fn frame(&mut self, text: ByteString, ctx: &mut SocketContext) {
         self.agent.heard();
         let (state, id) = (self.state.clone(), self.id.clone());
-        let work = async move { frame::serve(&state, id, &text).await };
+        let work = async move { frame::serve(&state, id, text).await };
         ctx.wait(work.into_actor(self).map(|answer, _, ctx| {
             if let Some(answer) = answer {
                 ctx.text(answer);
@@ -280,6 +320,7 @@ impl Socket {
 
 impl StreamHandler<Result<Message, ProtocolError>> for Socket {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        self.unanswered = 0;
         match message {
             Ok(Message::Text(text)) => self.frame(text, ctx),
             Ok(Message::Continuation(item)) => self.fragment(item, ctx),
@@ -310,8 +351,8 @@ impl Handler<Deliver> for Socket {
     /// The ping goes out when the writer is idle, or when half a window has gone out since the
     /// last one.
     fn handle(&mut self, Deliver { messages, mark }: Deliver, ctx: &mut Self::Context) {
-        for message in messages {
-            ctx.text(message.body.clone());
+        for handed in messages {
+            ctx.text(delivery::frame(handed));
         }
         self.sent = mark;
         let half = (WINDOW_COUNT / 2) as Mark;

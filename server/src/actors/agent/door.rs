@@ -6,9 +6,12 @@
 
 use super::{Agent, Nudge, SessionId};
 use crate::actors::clock::Clock;
+use crate::actors::dead_letters::DeadLettersHandle;
+use crate::actors::herald::HeraldHandle;
 use crate::actors::lifeline::Lifeline;
 use crate::core::Millis;
-use crate::core::inbox::{Arrivals, Limits, Seq, Unwritten, Waiting};
+use crate::core::budget::Budget;
+use crate::core::inbox::{Arrivals, Limits, NotAdmitted, Seq, Unwritten, Waiting};
 use crate::core::message::Envelope;
 use crate::core::presence::Presence;
 use crate::core::window::Mark;
@@ -24,18 +27,24 @@ use std::time::Duration;
 pub(super) const OUTSIDE_MAX: usize = 64;
 
 /// What all agents have in common.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Common {
     /// The relay's clock.
     pub clock: Clock,
     /// The bounds of one inbox.
     pub inbox: Limits,
+    /// The bound of all of them.
+    pub budget: Arc<Budget>,
     /// Silence after which an agent is removed.
     pub reap_after: Duration,
     /// How many are online.
     pub online: Arc<AtomicUsize>,
     /// Tells polls that wait when the relay ends.
     pub lifeline: Lifeline,
+    /// Tells sockets who comes and goes.
+    pub herald: HeraldHandle,
+    /// Where mail goes that died.
+    pub dead_letters: DeadLettersHandle,
 }
 
 /// How the agent was last counted. [`Presence`] says how it is; this makes each change count once.
@@ -51,13 +60,15 @@ pub(super) enum Standing {
 #[derive(Debug)]
 pub struct Door {
     pub(super) id: AgentId,
-    pub(super) common: Common,
+    pub(super) common: Arc<Common>,
     pub(super) arrivals: Mutex<Arrivals>,
     pub(super) salt: String,
     /// Runs of the actor so far.
     pub(super) run: AtomicU64,
     pub(super) address: RwLock<Option<Addr<Agent>>>,
     pub(super) nudged: AtomicBool,
+    /// When the actor looks at its door unasked.
+    pub(super) wakes_at: AtomicU64,
     pub(super) heard: AtomicU64,
     pub(super) ttl: AtomicU64,
     pub(super) standing: AtomicU8,
@@ -110,11 +121,12 @@ impl Door {
     }
 
     /// Messages could not be written out. Those that were out in an earlier run are back already.
-    pub(super) fn give_back(&self, run: u64, messages: &[Unwritten]) {
-        if messages.is_empty() {
+    pub(super) fn give_back(&self, run: u64, messages: &[Unwritten], missed: u64) {
+        if messages.is_empty() && missed == 0 {
             return;
         }
         let mut arrivals = self.arrivals.lock();
+        arrivals.give_back_missed(missed);
         let this_run = run == self.run();
         for &message in messages {
             if this_run || matches!(message, Unwritten::Leased(_)) {
@@ -133,11 +145,23 @@ impl Door {
         self.arrivals.lock().release(envelope);
     }
 
-    /// Nothing is admitted any more; gives how many messages were left outside.
-    pub(super) fn close(&self) -> usize {
+    /// Takes a message in front of the door; says how many are there, and under which number.
+    pub(super) fn admit(&self, envelope: Arc<Envelope>) -> Result<(Seq, usize), NotAdmitted> {
+        let mut arrivals = self.arrivals.lock();
+        let seq = arrivals.admit(envelope, &self.common.budget)?;
+        Ok((seq, arrivals.outside()))
+    }
+
+    /// Nothing is admitted any more; gives what was left outside.
+    pub(super) fn close(&self) -> Waiting {
         let mut arrivals = self.arrivals.lock();
         arrivals.close();
-        arrivals.take().come.len()
+        arrivals.take()
+    }
+
+    /// Whether a message that dies then would die unseen.
+    pub(super) fn sleeps_past(&self, expires: Option<Millis>) -> bool {
+        expires.is_some_and(|expires| expires < self.wakes_at.load(Ordering::Relaxed))
     }
 
     pub(super) fn nudge_taken(&self) {
@@ -183,10 +207,13 @@ impl Door {
         Presence::at(now, heard, ttl, self.common.reap_after)
     }
 
-    pub(super) fn note_stale(&self) {
-        if self.turn(Standing::Online, Standing::Stale) {
+    /// Gives whether it was online before.
+    pub(super) fn note_stale(&self) -> bool {
+        let was_online = self.turn(Standing::Online, Standing::Stale);
+        if was_online {
             self.common.online.fetch_sub(1, Ordering::Relaxed);
         }
+        was_online
     }
 
     /// Gives whether it was stale before.

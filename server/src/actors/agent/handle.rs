@@ -103,7 +103,7 @@ pub struct AgentHandle(Arc<Door>);
 
 impl AgentHandle {
     /// A door without an actor behind it yet. Counted as online from the start.
-    pub fn new(id: AgentId, ttl: Duration, salt: String, common: Common) -> Self {
+    pub fn new(id: AgentId, ttl: Duration, salt: String, common: Arc<Common>) -> Self {
         common.online.fetch_add(1, Ordering::Relaxed);
         let now = common.clock.now();
         AgentHandle(Arc::new(Door {
@@ -114,6 +114,7 @@ impl AgentHandle {
             run: AtomicU64::new(0),
             address: RwLock::new(None),
             nudged: AtomicBool::new(false),
+            wakes_at: AtomicU64::new(0),
             heard: AtomicU64::new(now),
             ttl: AtomicU64::new(millis(ttl)),
             standing: AtomicU8::new(Standing::Online as u8),
@@ -181,9 +182,10 @@ impl AgentHandle {
 
     /// Gives the agent a message. It is in the inbox, or refused, when this returns.
     pub async fn deliver(&self, envelope: Arc<Envelope>) -> Result<Route, NotAdmitted> {
-        let seq = self.0.arrivals.lock().admit(envelope)?;
+        let expires = envelope.expires;
+        let (seq, _) = self.0.admit(envelope)?;
         if !self.0.is_attended() {
-            if self.0.is_present() {
+            if self.0.is_present() || self.0.sleeps_past(expires) {
                 self.0.nudge();
             }
             return Ok(Route::Queued);
@@ -200,18 +202,14 @@ impl AgentHandle {
         }
     }
 
-    /// Gives the agent a notice, which is never refused. Does not wait.
-    pub fn notify(&self, envelope: Arc<Envelope>) {
-        let outside = {
-            let mut arrivals = self.0.arrivals.lock();
-            if arrivals.admit(envelope).is_err() {
-                return;
-            }
-            arrivals.outside()
-        };
-        if outside >= OUTSIDE_MAX || self.0.is_present() {
+    /// Gives the agent a notice. Does not wait.
+    pub fn notify(&self, envelope: Arc<Envelope>) -> Result<(), NotAdmitted> {
+        let expires = envelope.expires;
+        let (_, outside) = self.0.admit(envelope)?;
+        if outside >= OUTSIDE_MAX || self.0.is_present() || self.0.sleeps_past(expires) {
             self.0.nudge();
         }
+        Ok(())
     }
 
     /// What waits; where nothing does, what comes within `wait`. Counts as heard, all the while it
@@ -285,9 +283,14 @@ impl AgentHandle {
         self.0.standing.load(Ordering::SeqCst) == Standing::Gone as u8
     }
 
-    /// Sits a socket down; the one before it is told that it was replaced.
-    pub async fn attach(&self, socket: SocketHandle) -> Result<Session, Gone> {
-        self.ask(|| Attach(socket.clone())).await
+    /// Sits a socket down, whose peer may confirm by receipts; the one before it is told that it was
+    /// replaced.
+    pub async fn attach(&self, socket: SocketHandle, acks: bool) -> Result<Session, Gone> {
+        self.ask(|| Attach {
+            socket: socket.clone(),
+            acks,
+        })
+        .await
     }
 
     /// The agent has been taken out of the directory: its actor ends.

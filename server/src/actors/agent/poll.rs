@@ -54,15 +54,42 @@ pub struct Lease {
     pub receipt: String,
     /// 1 for the first.
     pub attempt: u32,
-    /// How long it is.
-    pub length: Duration,
+    /// How long it is; as long as the socket is open where there is none.
+    pub length: Option<Duration>,
+}
+
+/// A message on its way to its recipient.
+#[derive(Debug, Clone)]
+pub struct Handed {
+    /// The message.
+    pub envelope: Arc<Envelope>,
+    /// With a receipt.
+    pub lease: Option<Lease>,
+}
+
+impl Handed {
+    pub(super) fn plain(envelope: Arc<Envelope>) -> Handed {
+        let lease = None;
+        Handed { envelope, lease }
+    }
+
+    pub(super) fn leased(leased: Leased, length: Option<Duration>, salt: &str) -> Handed {
+        Handed {
+            envelope: leased.envelope,
+            lease: Some(Lease {
+                receipt: receipt::receipt(salt, leased.delivery),
+                attempt: leased.attempt,
+                length,
+            }),
+        }
+    }
 }
 
 /// What a poll gets. Dropped without [`Batch::written`], it goes back to its places.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Most urgent first.
-    pub messages: Vec<(Arc<Envelope>, Option<Lease>)>,
+    pub messages: Vec<Handed>,
     /// Acknowledges all of them.
     pub token: Option<String>,
     /// Notices that gave way since the last poll.
@@ -79,11 +106,12 @@ struct Guard {
     /// The run of the actor that gave them.
     run: u64,
     given: Vec<Unwritten>,
+    missed: u64,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.door.give_back(self.run, &self.given);
+        self.door.give_back(self.run, &self.given, self.missed);
     }
 }
 
@@ -95,18 +123,18 @@ impl Batch {
         match ask.lease {
             _ if ask.peek => {
                 let shown = inbox.peek(ask.portion);
-                batch.messages = shown.into_iter().map(|envelope| (envelope, None)).collect();
+                batch.messages = shown.into_iter().map(Handed::plain).collect();
             }
             Some(length) => {
                 let until = from_now(door.now(), length);
-                let leased = inbox.lease(ask.portion, until);
+                let leased = inbox.lease(ask.portion, Some(until));
                 given.extend(leased.iter().map(|lease| Unwritten::Leased(lease.delivery)));
                 batch.lease(leased, length, door.salt());
             }
             None => {
                 for (seq, envelope) in inbox.take(ask.portion) {
                     given.push(Unwritten::Out(seq));
-                    batch.messages.push((envelope, None));
+                    batch.messages.push(Handed::plain(envelope));
                 }
             }
         }
@@ -118,8 +146,10 @@ impl Batch {
             door: door.clone(),
             run: door.run(),
             given,
+            missed: batch.missed,
         };
-        batch.guard = (!guard.given.is_empty()).then_some(guard);
+        let something = !guard.given.is_empty() || guard.missed > 0;
+        batch.guard = something.then_some(guard);
         batch
     }
 
@@ -128,17 +158,8 @@ impl Batch {
             return;
         };
         self.token = Some(receipt::batch(salt, first, leased.len() as u64));
-        self.messages.extend(leased.into_iter().map(|lease| {
-            let receipt = receipt::receipt(salt, lease.delivery);
-            (
-                lease.envelope,
-                Some(Lease {
-                    receipt,
-                    attempt: lease.attempt,
-                    length,
-                }),
-            )
-        }));
+        let lease = |leased| Handed::leased(leased, Some(length), salt);
+        self.messages.extend(leased.into_iter().map(lease));
     }
 
     /// The reply was written: what was not leased has left.
@@ -147,7 +168,8 @@ impl Batch {
             return;
         };
         let given = std::mem::take(&mut guard.given);
-        let envelopes = self.messages.iter().map(|(envelope, _)| envelope);
+        guard.missed = 0;
+        let envelopes = self.messages.iter().map(|handed| &handed.envelope);
         let read =
             given
                 .into_iter()

@@ -1,12 +1,11 @@
 //! Polls and leases: how an agent gives out its mail, and what it does with the receipts.
 
-use super::Agent;
+use super::door::Door;
 use super::poll::{Action, Ask, Batch, Given, Settlement, Waiter, from_now};
+use super::{Agent, Belongings};
 use crate::core::inbox::{Dead, Delivery, Returned, Settled};
-use actix::{AsyncContext, Context, Handler, Message};
-use std::time::Duration;
+use actix::{Handler, Message};
 use tokio::sync::oneshot;
-use tracing::info;
 
 /// Polls of one agent that wait at the same time.
 pub(super) const WAITERS_MAX: usize = 8;
@@ -26,30 +25,16 @@ impl Agent {
         }
     }
 
-    /// Messages that were given out in vain too often.
-    pub(super) fn bury(&mut self, dead: impl IntoIterator<Item = Dead>) {
-        for dead in dead {
-            self.door.release(&dead.envelope);
-            info!(agent = %self.door.id(), attempts = dead.attempts, "a message was given up: nobody acknowledged it");
-        }
-    }
-
-    /// The timer of leases and delays: set for the first that ends.
-    pub(super) fn rearm_due(&mut self, ctx: &mut Context<Self>) {
-        let next = self.own().inbox.next_due();
-        if self.due.map(|(at, _)| at) == next {
+    /// Messages that have died leave their places, and are told of elsewhere.
+    pub(super) fn bury(&mut self, dead: Vec<Dead>) {
+        if dead.is_empty() {
             return;
         }
-        if let Some((_, timer)) = self.due.take() {
-            ctx.cancel_future(timer);
+        for dead in &dead {
+            self.door.release(&dead.envelope);
         }
-        let Some(at) = next else { return };
-        let wait = Duration::from_millis(at.saturating_sub(self.door.now()).max(1));
-        let timer = ctx.run_later(wait, |agent, ctx| {
-            agent.due = None;
-            agent.settle(ctx);
-        });
-        self.due = Some((at, timer));
+        let Door { id, common, .. } = &*self.door;
+        common.dead_letters.died(id, dead);
     }
 }
 
@@ -61,7 +46,7 @@ pub(super) struct Poll(pub(super) Ask);
 impl Handler<Poll> for Agent {
     type Result = actix::MessageResult<Poll>;
     fn handle(&mut self, Poll(ask): Poll, ctx: &mut Self::Context) -> Self::Result {
-        self.settle(ctx);
+        self.settle();
         let door = self.door.clone();
         if ask.wait && self.own().inbox.waiting() == 0 {
             let (reply, later) = oneshot::channel();
@@ -73,7 +58,7 @@ impl Handler<Poll> for Agent {
             return actix::MessageResult(Given::Later(later));
         }
         let batch = Batch::of(ask, &mut self.own().inbox, &door);
-        self.rearm_due(ctx);
+        self.rearm(ctx);
         actix::MessageResult(Given::Now(batch))
     }
 }
@@ -89,7 +74,7 @@ pub(super) struct Settle {
 impl Handler<Settle> for Agent {
     type Result = actix::MessageResult<Settle>;
     fn handle(&mut self, msg: Settle, ctx: &mut Self::Context) -> Self::Result {
-        self.settle(ctx);
+        self.settle();
         let now = self.door.now();
         let (mut settlement, mut dead) = (Settlement::default(), Vec::new());
         for delivery in msg.deliveries {
@@ -121,7 +106,12 @@ impl Handler<Settle> for Agent {
             }
         }
         self.bury(dead);
-        self.settle(ctx);
+        let Belongings { inbox, seat, .. } = self.own();
+        if let Some(seat) = seat {
+            seat.window.keep(|seq| inbox.is_on_connection(seq));
+        }
+        self.settle();
+        self.rearm(ctx);
         actix::MessageResult(settlement)
     }
 }

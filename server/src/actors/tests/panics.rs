@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actors::agent::Agent;
+use crate::actors::dead_letters::DeadLetterOffice;
 use crate::actors::herald::Herald;
 use crate::actors::library::Library;
 use crate::actors::registry::Registry;
@@ -21,7 +22,7 @@ macro_rules! panics {
         }
     )+};
 }
-panics!(Agent, Registry, Herald, Library);
+panics!(Agent, Registry, Herald, Library, DeadLetterOffice);
 
 impl World {
     pub(super) async fn make_agent_panic(&self, agent: &str) {
@@ -128,6 +129,9 @@ fn a_hub_that_panics_ends_the_relay() {
     });
     ends("the herald", |world| {
         world.relay().herald.address().do_send(Panic)
+    });
+    ends("the dead letters", |world| {
+        world.relay().dead_letters.address().do_send(Panic)
     });
     ends("the library", |world| {
         world.relay().library.address().do_send(Panic)

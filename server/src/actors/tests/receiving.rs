@@ -18,7 +18,7 @@ fn tasks(batch: &Batch) -> Vec<String> {
     batch
         .messages
         .iter()
-        .map(|(message, _)| body_of(&message.body))
+        .map(|handed| body_of(&handed.envelope.body))
         .collect()
 }
 
@@ -26,7 +26,7 @@ fn attempts(batch: &Batch) -> Vec<u32> {
     batch
         .messages
         .iter()
-        .filter_map(|(_, lease)| Some(lease.as_ref()?.attempt))
+        .filter_map(|handed| Some(handed.lease.as_ref()?.attempt))
         .collect()
 }
 

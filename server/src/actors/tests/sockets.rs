@@ -177,6 +177,6 @@ fn ten_thousand_broadcasts_to_one_that_never_polls_stay_within_bounds() {
             .unwrap()
             .unwrap();
         assert_eq!((batch.messages.len(), batch.missed), (50, 9_950));
-        assert_eq!(body_of(&batch.messages[49].0.body), "9999");
+        assert_eq!(body_of(&batch.messages[49].envelope.body), "9999");
     });
 }

@@ -1,9 +1,13 @@
 //! The door of an inbox: what a sender needs of it, and no more.
 
-use super::super::message::Envelope;
+use super::super::budget::{Budget, Charge};
+use super::super::message::{Envelope, Kind};
 use super::{Delivery, Seq};
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Places beyond the limit for those messages that tell a sender of its dead mail.
+pub const FAILURES_RESERVE: usize = 64;
 
 /// How much one inbox holds, waiting and in hand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,8 @@ impl Limits {
 pub enum NotAdmitted {
     /// The inbox holds as much mail as it may.
     Full,
+    /// All inboxes together hold as much as they may.
+    NoRoom,
     /// Its agent is gone.
     Closed,
 }
@@ -45,6 +51,15 @@ pub struct Arrivals {
     closed: bool,
 }
 
+/// A message in an inbox, and what it costs.
+#[derive(Debug)]
+pub struct Held {
+    /// The message.
+    pub envelope: Arc<Envelope>,
+    /// Given back with it.
+    pub charge: Charge,
+}
+
 /// A message of a reply that could not be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unwritten {
@@ -58,11 +73,13 @@ pub enum Unwritten {
 #[derive(Debug, Default)]
 pub struct Waiting {
     /// Messages that came, in the order in which they came.
-    pub come: VecDeque<(Seq, Arc<Envelope>)>,
+    pub come: VecDeque<(Seq, Held)>,
     /// Messages that were out and have been read; their places are free already.
     pub read: VecDeque<Seq>,
     /// Messages of replies that could not be written.
     pub returned: VecDeque<Unwritten>,
+    /// Notices that are to be counted as missed.
+    pub missed: u64,
 }
 
 impl Waiting {
@@ -71,6 +88,7 @@ impl Waiting {
         self.come.extend(later.come);
         self.read.extend(later.read);
         self.returned.extend(later.returned);
+        self.missed += later.missed;
     }
 }
 
@@ -88,23 +106,43 @@ impl Arrivals {
     }
 
     /// Takes a message, or says why not. One message always fits into an empty
-    /// inbox, however long it is.
-    pub fn admit(&mut self, envelope: Arc<Envelope>) -> Result<Seq, NotAdmitted> {
+    /// inbox, however long it is. A notice that the budget has no room for is missed.
+    pub fn admit(
+        &mut self,
+        envelope: Arc<Envelope>,
+        budget: &Arc<Budget>,
+    ) -> Result<Seq, NotAdmitted> {
         if self.closed {
             return Err(NotAdmitted::Closed);
         }
+        if envelope.is_mail() && !self.fits(&envelope) {
+            return Err(NotAdmitted::Full);
+        }
+        let charge = match envelope.kind {
+            Kind::Failure => Some(budget.overdraw(envelope.cost())),
+            _ => budget.charge(envelope.cost()),
+        };
+        let Some(charge) = charge else {
+            self.waiting.missed += u64::from(!envelope.is_mail());
+            return Err(NotAdmitted::NoRoom);
+        };
         if envelope.is_mail() {
-            let bytes = self.bytes + envelope.size();
-            if self.places >= self.limits.places || (self.places > 0 && bytes > self.limits.bytes) {
-                return Err(NotAdmitted::Full);
-            }
             self.places += 1;
-            self.bytes = bytes;
+            self.bytes += envelope.size();
         }
         let seq = self.next;
         self.next += 1;
-        self.waiting.come.push_back((seq, envelope));
+        let held = Held { envelope, charge };
+        self.waiting.come.push_back((seq, held));
         Ok(seq)
+    }
+
+    fn fits(&self, envelope: &Envelope) -> bool {
+        let Limits { places, bytes } = self.limits;
+        if envelope.kind == Kind::Failure {
+            return self.places < places.saturating_add(FAILURES_RESERVE);
+        }
+        self.places < places && (self.places == 0 || self.bytes + envelope.size() <= bytes)
     }
 
     /// A message that was out has been read: its place is free, and the owner will forget it.
@@ -116,6 +154,11 @@ impl Arrivals {
     /// A message could not be written out: the owner will put it back.
     pub fn give_back(&mut self, message: Unwritten) {
         self.waiting.returned.push_back(message);
+    }
+
+    /// A reply that told of missed notices could not be written out.
+    pub fn give_back_missed(&mut self, missed: u64) {
+        self.waiting.missed += missed;
     }
 
     /// Gives up what waits since the last call.

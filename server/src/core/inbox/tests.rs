@@ -1,5 +1,7 @@
 //! The inbox against a naive model: a plain list that is sorted and counted anew at each step.
 
+use super::super::Millis;
+use super::super::budget::Budget;
 use super::*;
 use proptest::prelude::*;
 
@@ -10,14 +12,16 @@ const LIMITS: Limits = Limits {
 
 #[derive(Debug, Clone)]
 enum Op {
-    Send(Priority, usize),
-    Broadcast(usize),
+    Send(Priority, usize, Option<u64>),
+    Fail(usize),
+    Broadcast(usize, Option<u64>),
     File(u8, usize),
     Take(usize, usize, bool),
     Confirm(usize),
     PutBack(usize),
+    Lose(usize, bool),
     PutBackUnless(usize),
-    Lease(usize, u64),
+    Lease(usize, Option<u64>),
     Ack(usize),
     Nack(usize, Option<u64>),
     Extend(usize, u64),
@@ -27,15 +31,18 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     let priority = prop::sample::select(Priority::ALL.to_vec());
+    let ttl = || prop::option::of(1u64..60);
     prop_oneof![
-        5 => (priority, 1usize..25).prop_map(|(p, size)| Op::Send(p, size)),
-        2 => (1usize..20).prop_map(Op::Broadcast),
+        5 => (priority, 1usize..25, ttl()).prop_map(|(p, size, ttl)| Op::Send(p, size, ttl)),
+        1 => (1usize..20).prop_map(Op::Fail),
+        2 => (1usize..20, ttl()).prop_map(|(size, ttl)| Op::Broadcast(size, ttl)),
         2 => (0u8..2, 1usize..20).prop_map(|(key, size)| Op::File(key, size)),
         4 => (1usize..5, 1usize..60, any::<bool>()).prop_map(|(n, b, one)| Op::Take(n, b, one)),
         3 => (0usize..8).prop_map(Op::Confirm),
         2 => (0usize..8).prop_map(Op::PutBack),
+        2 => (0usize..8, any::<bool>()).prop_map(|(n, read)| Op::Lose(n, read)),
         1 => (0usize..8).prop_map(Op::PutBackUnless),
-        4 => (1usize..5, 1u64..50).prop_map(|(n, time)| Op::Lease(n, time)),
+        4 => (1usize..5, prop::option::weighted(0.8, 1u64..50)).prop_map(|(n, time)| Op::Lease(n, time)),
         4 => (0usize..12).prop_map(Op::Ack),
         2 => (0usize..12, prop::option::of(1u64..50)).prop_map(|(n, later)| Op::Nack(n, later)),
         2 => (0usize..12, 1u64..50).prop_map(|(n, time)| Op::Extend(n, time)),
@@ -44,13 +51,23 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn envelope(kind: Kind, priority: Priority, size: usize) -> Arc<Envelope> {
+fn dying(kind: Kind, priority: Priority, size: usize, expires: Option<Millis>) -> Arc<Envelope> {
     Arc::new(Envelope {
         body: "x".repeat(size).into(),
         kind,
         priority,
         accepted_at: String::new(),
+        expires,
     })
+}
+
+fn envelope(kind: Kind, priority: Priority, size: usize) -> Arc<Envelope> {
+    dying(kind, priority, size, None)
+}
+
+/// Room for everything: the budget has tests of its own.
+fn budget() -> Arc<Budget> {
+    Budget::new(usize::MAX)
 }
 
 /// Where the naive twin has a message.
@@ -58,8 +75,13 @@ fn envelope(kind: Kind, priority: Priority, size: usize) -> Arc<Envelope> {
 enum Place {
     Waiting,
     Out,
-    Leased { delivery: Delivery, until: Millis },
-    Delayed { until: Millis },
+    Leased {
+        delivery: Delivery,
+        until: Option<Millis>,
+    },
+    Delayed {
+        until: Millis,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -67,7 +89,27 @@ struct Entry {
     seq: Seq,
     envelope: Arc<Envelope>,
     attempts: u32,
+    shown: bool,
     place: Place,
+}
+
+impl Entry {
+    fn on_connection(&self) -> bool {
+        matches!(self.place, Place::Out | Place::Leased { until: None, .. })
+    }
+
+    /// When something happens to it by itself.
+    fn due(&self) -> Option<Millis> {
+        match self.place {
+            Place::Waiting => self
+                .envelope
+                .expires
+                .filter(|_| self.attempts == 0 && !self.shown),
+            Place::Out => None,
+            Place::Leased { until, .. } => until,
+            Place::Delayed { until } => Some(until),
+        }
+    }
 }
 
 /// The naive twin of [`Arrivals`] and [`Inbox`] together.
@@ -88,6 +130,9 @@ impl Model {
 
     fn fits(&self, envelope: &Envelope) -> bool {
         let (places, bytes) = self.sum(true);
+        if envelope.kind == Kind::Failure {
+            return places < LIMITS.places + FAILURES_RESERVE;
+        }
         !envelope.is_mail()
             || places < LIMITS.places && (places == 0 || bytes + envelope.size() <= LIMITS.bytes)
     }
@@ -97,6 +142,7 @@ impl Model {
             seq,
             envelope: envelope.clone(),
             attempts: 0,
+            shown: false,
             place: Place::Waiting,
         };
         self.entries.push(entry);
@@ -150,7 +196,7 @@ impl Model {
         self.next(portion).into_iter().map(out).collect()
     }
 
-    fn lease(&mut self, portion: Portion, until: Millis) -> Vec<(Delivery, Seq, u32)> {
+    fn lease(&mut self, portion: Portion, until: Option<Millis>) -> Vec<(Delivery, Seq, u32)> {
         let mut delivery = self.deliveries;
         let mut leases = Vec::new();
         for entry in self.next(portion) {
@@ -163,13 +209,9 @@ impl Model {
         leases
     }
 
-    fn out(&self) -> Vec<Seq> {
-        let mut seqs: Vec<Seq> = self
-            .entries
-            .iter()
-            .filter(|e| e.place == Place::Out)
-            .map(|e| e.seq)
-            .collect();
+    fn those(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Seq> {
+        let found = self.entries.iter().filter(|e| wanted(e));
+        let mut seqs: Vec<Seq> = found.map(|e| e.seq).collect();
         seqs.sort_unstable();
         seqs
     }
@@ -197,14 +239,30 @@ impl Model {
     }
 
     fn expire(&mut self, now: Millis) {
-        let over = |e: &&Entry| match e.place {
-            Place::Leased { until, .. } | Place::Delayed { until } => until <= now,
-            _ => false,
-        };
-        let over: Vec<Seq> = self.entries.iter().filter(over).map(|e| e.seq).collect();
-        for seq in over {
-            self.given_back(seq, None);
+        let over = |e: &&Entry| e.due().is_some_and(|due| due <= now);
+        let over: Vec<Entry> = self.entries.iter().filter(over).cloned().collect();
+        for Entry { seq, place, .. } in over {
+            if place == Place::Waiting {
+                self.dead += 1;
+                self.remove(seq);
+            } else {
+                self.given_back(seq, None);
+            }
         }
+    }
+
+    /// The connection on which it was is gone.
+    fn lose(&mut self, seq: Seq, read: bool) {
+        let Some(entry) = self.entries.iter_mut().find(|e| e.seq == seq) else {
+            return;
+        };
+        match entry.place {
+            Place::Leased { .. } if read => return self.given_back(seq, None),
+            Place::Leased { .. } => entry.attempts -= 1,
+            _ => {}
+        }
+        entry.shown = true;
+        entry.place = Place::Waiting;
     }
 }
 
@@ -213,6 +271,7 @@ struct Pair {
     arrivals: Arrivals,
     inbox: Inbox,
     model: Model,
+    budget: Arc<Budget>,
     now: Millis,
     dead: usize,
 }
@@ -223,34 +282,40 @@ impl Pair {
             arrivals: Arrivals::new(LIMITS),
             inbox: Inbox::new(LIMITS),
             model: Model::default(),
+            budget: budget(),
             now: 0,
             dead: 0,
         }
     }
 
     fn send(&mut self, envelope: Arc<Envelope>) -> Result<(), TestCaseError> {
-        let admitted = self.arrivals.admit(envelope.clone());
+        let admitted = self.arrivals.admit(envelope.clone(), &self.budget);
         prop_assert_eq!(admitted.is_ok(), self.model.fits(&envelope));
         if let Ok(seq) = admitted {
             self.model.add(seq, envelope);
-            for (seq, envelope) in self.arrivals.take().come {
-                self.inbox.accept(seq, envelope);
+            for (seq, held) in self.arrivals.take().come {
+                self.inbox.accept(seq, held);
             }
         }
         Ok(())
     }
 
     fn pick(&self, n: usize) -> Option<Seq> {
-        let out = self.model.out();
-        (!out.is_empty()).then(|| out[n % out.len()])
+        self.pick_of(n, |e| e.place == Place::Out)
+    }
+
+    fn pick_of(&self, n: usize, wanted: impl Fn(&Entry) -> bool) -> Option<Seq> {
+        let found = self.model.those(wanted);
+        (!found.is_empty()).then(|| found[n % found.len()])
     }
 
     fn put_back_unless(&mut self, held: Option<Seq>) {
         self.inbox.put_back_unless(|seq| Some(seq) == held);
-        for entry in &mut self.model.entries {
-            if entry.place == Place::Out && Some(entry.seq) != held {
-                entry.place = Place::Waiting;
-            }
+        for seq in self
+            .model
+            .those(|e| e.on_connection() && Some(e.seq) != held)
+        {
+            self.model.lose(seq, false);
         }
     }
 
@@ -261,7 +326,11 @@ impl Pair {
 
     fn buried(&mut self, dead: impl IntoIterator<Item = Dead>) {
         for dead in dead {
-            assert_eq!(dead.attempts, ATTEMPTS_MAX);
+            let attempts = match dead.reason {
+                Reason::Expired => 0,
+                _ => ATTEMPTS_MAX,
+            };
+            assert_eq!(dead.attempts, attempts);
             self.arrivals.release(&dead.envelope);
             self.dead += 1;
         }
@@ -269,8 +338,15 @@ impl Pair {
 
     fn apply(&mut self, op: Op) -> Result<(), TestCaseError> {
         match op {
-            Op::Send(priority, size) => self.send(envelope(Kind::Mail, priority, size))?,
-            Op::Broadcast(size) => self.send(envelope(Kind::Broadcast, Priority::Normal, size))?,
+            Op::Send(priority, size, ttl) => {
+                let expires = ttl.map(|ttl| self.now + ttl);
+                self.send(dying(Kind::Mail, priority, size, expires))?;
+            }
+            Op::Fail(size) => self.send(envelope(Kind::Failure, Priority::Normal, size))?,
+            Op::Broadcast(size, ttl) => {
+                let expires = ttl.map(|ttl| self.now + ttl);
+                self.send(dying(Kind::Broadcast, Priority::Normal, size, expires))?;
+            }
             Op::File(key, size) => {
                 let kind = Kind::FileUpdated(key.to_string().into());
                 self.send(envelope(kind, Priority::Normal, size))?;
@@ -308,8 +384,18 @@ impl Pair {
                     .filter(|e| e.seq == seq)
                     .for_each(|e| e.place = Place::Waiting);
             }
+            Op::Lose(n, read) => {
+                let Some(seq) = self.pick_of(n, Entry::on_connection) else {
+                    return Ok(());
+                };
+                prop_assert!(self.inbox.is_on_connection(seq));
+                let dead = self.inbox.lose(seq, read);
+                self.buried(dead);
+                self.model.lose(seq, read);
+                prop_assert!(!self.inbox.is_on_connection(seq));
+            }
             Op::PutBackUnless(n) => {
-                let held = self.pick(n);
+                let held = self.pick_of(n, Entry::on_connection);
                 self.put_back_unless(held);
             }
             leasing => self.apply_leasing(leasing)?,
@@ -324,12 +410,13 @@ impl Pair {
                     count,
                     ..Portion::ALL
                 };
-                let leases = self.inbox.lease(portion, self.now + time);
+                let until = time.map(|time| self.now + time);
+                let leases = self.inbox.lease(portion, until);
                 let leases: Vec<_> = leases
                     .iter()
                     .map(|l| (l.delivery, l.seq, l.attempt))
                     .collect();
-                prop_assert_eq!(leases, self.model.lease(portion, self.now + time));
+                prop_assert_eq!(leases, self.model.lease(portion, until));
             }
             Op::Ack(n) => {
                 let delivery = self.delivery(n);
@@ -363,7 +450,10 @@ impl Pair {
                 let (delivery, until) = (self.delivery(n), self.now + time);
                 let held = self.model.leased(delivery);
                 prop_assert_eq!(self.inbox.extend(delivery, until), held.is_some());
-                if let Some(entry) = held {
+                if let Some(entry) = held
+                    && matches!(entry.place, Place::Leased { until: Some(_), .. })
+                {
+                    let until = Some(until);
                     entry.place = Place::Leased { delivery, until };
                 }
             }
@@ -399,11 +489,10 @@ proptest! {
             prop_assert_eq!(pair.inbox.len(), pair.model.entries.len());
             prop_assert_eq!(pair.arrivals.mail(), pair.model.sum(true).0);
             prop_assert_eq!(pair.dead, pair.model.dead);
-            let due = pair.model.entries.iter().filter_map(|e| match e.place {
-                Place::Leased { until, .. } | Place::Delayed { until } => Some(until),
-                _ => None,
-            });
+            let due = pair.model.entries.iter().filter_map(Entry::due);
             prop_assert_eq!(pair.inbox.next_due(), due.min());
+            let cost = pair.model.entries.iter().map(|e| e.envelope.cost()).sum::<usize>();
+            prop_assert_eq!(pair.budget.used(), cost);
         }
         prop_assert_eq!(pair.inbox.take_missed(), pair.model.missed);
         // In the end everything that is left comes out once, in order, and leaves nothing behind.
@@ -416,6 +505,7 @@ proptest! {
             pair.arrivals.release(&confirmed);
         }
         prop_assert!(pair.inbox.is_empty());
+        prop_assert_eq!(pair.budget.used(), 0);
         prop_assert_eq!((pair.arrivals.mail(), pair.inbox.notice_bytes), (0, 0));
     }
 }
@@ -446,18 +536,118 @@ fn mail_is_refused_at_the_limit_and_a_notice_is_not() {
     let mut arrivals = Arrivals::new(LIMITS);
     for _ in 0..LIMITS.places {
         arrivals
-            .admit(envelope(Kind::Mail, Priority::Normal, 1))
+            .admit(envelope(Kind::Mail, Priority::Normal, 1), &budget())
             .unwrap();
     }
+    let full = envelope(Kind::Mail, Priority::Urgent, 1);
+    assert_eq!(arrivals.admit(full, &budget()), Err(NotAdmitted::Full));
+    let notice = envelope(Kind::Broadcast, Priority::Normal, 1);
+    assert!(arrivals.admit(notice, &budget()).is_ok());
+}
+
+#[test]
+fn news_of_dead_mail_has_a_reserve_beyond_the_limit() {
+    let mut arrivals = Arrivals::new(LIMITS);
+    let admit = |arrivals: &mut Arrivals, kind| {
+        arrivals.admit(envelope(kind, Priority::Normal, 1), &Budget::new(0))
+    };
+    for _ in 0..LIMITS.places + FAILURES_RESERVE {
+        assert!(admit(&mut arrivals, Kind::Failure).is_ok());
+    }
+    assert_eq!(admit(&mut arrivals, Kind::Failure), Err(NotAdmitted::Full));
+    assert_eq!(admit(&mut arrivals, Kind::Mail), Err(NotAdmitted::Full));
+}
+
+#[test]
+fn without_room_in_the_budget_mail_is_refused_and_a_notice_is_missed() {
+    let mail = || envelope(Kind::Mail, Priority::Normal, 1);
+    let budget = Budget::new(mail().cost());
+    let (mut one, mut other) = (Arrivals::new(LIMITS), Arrivals::new(LIMITS));
+    one.admit(mail(), &budget).unwrap();
+    assert_eq!(other.admit(mail(), &budget), Err(NotAdmitted::NoRoom));
+    let notice = envelope(Kind::Broadcast, Priority::Normal, 1);
+    assert_eq!(other.admit(notice, &budget), Err(NotAdmitted::NoRoom));
+    assert_eq!((other.mail(), other.take().missed), (0, 1));
+    drop(one);
+    assert!(other.admit(mail(), &budget).is_ok());
+}
+
+#[test]
+fn what_was_never_handed_over_dies_of_waiting_at_its_time_and_not_before() {
+    let mut pair = Pair::new();
+    let mail = |expires| dying(Kind::Mail, Priority::Normal, 1, Some(expires));
+    for expires in [10, 20, 20] {
+        pair.send(mail(expires)).unwrap();
+    }
+    assert!(pair.inbox.expire(9).is_empty());
+    let dead = pair.inbox.expire(10);
     assert_eq!(
-        arrivals.admit(envelope(Kind::Mail, Priority::Urgent, 1)),
-        Err(NotAdmitted::Full)
+        (dead.len(), dead[0].reason, dead[0].attempts),
+        (1, Reason::Expired, 0)
     );
+    // Once it was leased, the work takes as long as it takes.
+    let one = Portion {
+        count: 1,
+        ..Portion::ALL
+    };
+    pair.inbox.lease(one, Some(15));
+    assert!(pair.inbox.expire(15).is_empty());
+    assert_eq!(pair.inbox.expire(1_000).len(), 1, "the other one");
+    assert_eq!(pair.inbox.waiting(), 1);
+}
+
+#[test]
+fn a_reply_that_nobody_got_leaves_the_time_running() {
+    let mut pair = Pair::new();
+    pair.send(dying(Kind::Mail, Priority::Normal, 1, Some(10)))
+        .unwrap();
+    let leased = pair.inbox.lease(Portion::ALL, Some(100))[0].delivery;
+    pair.inbox.unlease(leased);
+    let (seq, _) = pair.inbox.take(Portion::ALL)[0];
+    assert_eq!(pair.inbox.next_due(), None);
+    pair.inbox.put_back(seq);
+    assert_eq!(pair.inbox.expire(10).len(), 1);
+}
+
+#[test]
+fn a_lost_connection_is_an_attempt_only_where_the_message_was_read() {
+    let mut pair = Pair::new();
+    pair.send(envelope(Kind::Mail, Priority::Normal, 1))
+        .unwrap();
+    for _ in 0..20 {
+        let leased = &pair.inbox.lease(Portion::ALL, None)[0];
+        assert_eq!(leased.attempt, 1);
+        assert!(pair.inbox.lose(leased.seq, false).is_none());
+    }
+    for attempt in 1..=ATTEMPTS_MAX {
+        let leased = &pair.inbox.lease(Portion::ALL, None)[0];
+        assert_eq!(leased.attempt, attempt);
+        assert!(pair.inbox.expire(Millis::MAX).is_empty(), "it has no end");
+        let dead = pair.inbox.lose(leased.seq, true);
+        assert_eq!(dead.is_some(), attempt == ATTEMPTS_MAX);
+    }
+}
+
+#[test]
+fn everything_in_the_inbox_of_an_agent_that_is_gone_dies_with_it() {
+    let mut pair = Pair::new();
+    for priority in [Priority::Low, Priority::Normal, Priority::Urgent] {
+        pair.send(envelope(Kind::Mail, priority, 1)).unwrap();
+    }
+    let one = Portion {
+        count: 1,
+        ..Portion::ALL
+    };
+    pair.inbox.lease(one, Some(10));
+    pair.inbox.take(one);
+    let dead: Vec<Dead> = pair.inbox.bury_all().collect();
     assert!(
-        arrivals
-            .admit(envelope(Kind::Broadcast, Priority::Normal, 1))
-            .is_ok()
+        dead.iter()
+            .all(|dead| dead.reason == Reason::RecipientRemoved)
     );
+    let mut attempts: Vec<u32> = dead.iter().map(|dead| dead.attempts).collect();
+    attempts.sort_unstable();
+    assert_eq!(attempts, [0, 0, 1]);
 }
 
 #[test]
@@ -468,18 +658,14 @@ fn a_message_in_hand_still_takes_its_place() {
             .unwrap();
     }
     let taken = pair.inbox.take(Portion::ALL);
+    let mail = || envelope(Kind::Mail, Priority::Normal, 1);
     assert_eq!(
-        pair.arrivals
-            .admit(envelope(Kind::Mail, Priority::Normal, 1)),
+        pair.arrivals.admit(mail(), &budget()),
         Err(NotAdmitted::Full)
     );
     let confirmed = pair.inbox.confirm(taken[0].0).unwrap();
     pair.arrivals.release(&confirmed);
-    assert!(
-        pair.arrivals
-            .admit(envelope(Kind::Mail, Priority::Normal, 1))
-            .is_ok()
-    );
+    assert!(pair.arrivals.admit(mail(), &budget()).is_ok());
 }
 
 #[test]
@@ -510,7 +696,7 @@ fn a_closed_door_admits_nothing() {
     arrivals.close();
     for kind in [Kind::Mail, Kind::Broadcast] {
         let message = envelope(kind, Priority::Normal, 1);
-        assert_eq!(arrivals.admit(message), Err(NotAdmitted::Closed));
+        assert_eq!(arrivals.admit(message, &budget()), Err(NotAdmitted::Closed));
     }
     assert_eq!(arrivals.outside(), 0);
 }
@@ -520,10 +706,10 @@ fn an_ack_of_an_expired_lease_changes_nothing_and_says_so() {
     let mut pair = Pair::new();
     pair.send(envelope(Kind::Mail, Priority::Normal, 1))
         .unwrap();
-    let first = pair.inbox.lease(Portion::ALL, 100)[0].delivery;
+    let first = pair.inbox.lease(Portion::ALL, Some(100))[0].delivery;
     assert!(pair.inbox.expire(99).is_empty() && pair.inbox.waiting() == 0);
     assert!(pair.inbox.expire(100).is_empty() && pair.inbox.waiting() == 1);
-    let second = pair.inbox.lease(Portion::ALL, 200);
+    let second = pair.inbox.lease(Portion::ALL, Some(200));
     assert_eq!(second[0].attempt, 2);
     assert!(matches!(pair.inbox.ack(first, 150), Settled::Expired));
     assert_eq!(pair.inbox.len(), 1);
@@ -544,7 +730,7 @@ fn a_message_dies_when_its_fifth_lease_ends_and_not_before() {
     pair.send(envelope(Kind::Mail, Priority::Normal, 1))
         .unwrap();
     for attempt in 1..=ATTEMPTS_MAX {
-        assert_eq!(pair.inbox.lease(Portion::ALL, 10)[0].attempt, attempt);
+        assert_eq!(pair.inbox.lease(Portion::ALL, Some(10))[0].attempt, attempt);
         let dead = pair.inbox.expire(10);
         assert_eq!(dead.len(), usize::from(attempt == ATTEMPTS_MAX));
     }
@@ -557,7 +743,7 @@ fn a_reply_that_nobody_got_is_no_attempt() {
     pair.send(envelope(Kind::Mail, Priority::Normal, 1))
         .unwrap();
     for _ in 0..20 {
-        let lease = pair.inbox.lease(Portion::ALL, 10);
+        let lease = pair.inbox.lease(Portion::ALL, Some(10));
         assert_eq!(lease[0].attempt, 1);
         pair.inbox.unlease(lease[0].delivery);
     }
@@ -569,9 +755,9 @@ fn what_an_old_reply_gives_back_is_not_taken_from_who_has_it_now() {
     let mut pair = Pair::new();
     pair.send(envelope(Kind::Mail, Priority::Normal, 1))
         .unwrap();
-    let first = pair.inbox.lease(Portion::ALL, 10)[0].delivery;
+    let first = pair.inbox.lease(Portion::ALL, Some(10))[0].delivery;
     pair.inbox.expire(10);
-    let second = pair.inbox.lease(Portion::ALL, 100)[0].clone();
+    let second = pair.inbox.lease(Portion::ALL, Some(100))[0].clone();
     pair.inbox.unlease(first);
     pair.inbox.put_back(second.seq);
     assert_eq!((second.attempt, pair.inbox.waiting()), (2, 0));

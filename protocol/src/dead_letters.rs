@@ -1,0 +1,64 @@
+//! Mail that died: looking at it, and sending it again.
+
+use crate::error::ErrorCode;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// A message that died.
+#[derive(Debug, Serialize)]
+pub struct DeadLetter<'a> {
+    /// As it stood in the inbox.
+    pub message: &'a RawValue,
+    /// Whose inbox it was.
+    pub to_agent: &'a str,
+    /// `expired`, `attempts_used_up` or `recipient_removed`.
+    pub reason: &'a str,
+    /// RFC 3339, UTC.
+    pub died_at: &'a str,
+    /// Leased deliveries before.
+    pub attempts: u32,
+}
+
+/// The reply to `GET /dead-letters`.
+#[derive(Debug, Serialize)]
+pub struct DeadLetterList<'a> {
+    /// In the order in which they died.
+    pub dead_letters: Vec<DeadLetter<'a>>,
+    /// How many stand in this reply.
+    pub count: usize,
+    /// Where to go on, if there are more than stand here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// `POST /dead-letters/redeliver`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Redeliver {
+    /// As their senders know them; at most [`REDELIVER_MAX`].
+    pub message_ids: Vec<String>,
+}
+
+/// Messages sent again by one call.
+pub const REDELIVER_MAX: usize = 100;
+
+/// The reply to `POST /dead-letters/redeliver`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Redelivered {
+    /// `ok`.
+    pub status: String,
+    /// Messages that wait in their recipients' inboxes again.
+    pub done: usize,
+    /// Those that do not.
+    pub failed: Vec<NotRedelivered>,
+}
+
+/// A message that was not sent again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NotRedelivered {
+    /// Which.
+    pub message_id: String,
+    /// What happened.
+    pub error: String,
+    /// From the catalogue.
+    pub code: ErrorCode,
+}

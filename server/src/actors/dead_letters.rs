@@ -1,0 +1,265 @@
+//! Where mail goes that died, and who tells its senders. One actor for all: death is rare, and the
+//! letters of an agent outlive it.
+
+use super::clock::{Clock, timestamp};
+use super::directory::Directory;
+use super::lifeline::Lifeline;
+use super::refused::Refused;
+use crate::core::dead_letters::{DeadLetters, Letter, LetterLimits, Place};
+use crate::core::inbox::{Dead, Reason};
+use crate::core::message::{Envelope, Kind};
+use crate::core::presence::millis;
+use actix::{Actor, ActorFutureExt, Addr, AtomicResponse, Context, Handler, Message, WrapFuture};
+use clawlink_protocol::dead_letters::{NotRedelivered, Redelivered};
+use clawlink_protocol::error::ErrorCode;
+use clawlink_protocol::messages::{FAILED_MAX, MESSAGE_TTL, Outgoing, Priority};
+use clawlink_protocol::name::AgentId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{debug, info};
+
+/// The actor.
+pub struct DeadLetterOffice {
+    letters: DeadLetters,
+    directory: Arc<Directory>,
+    clock: Clock,
+    lifeline: Lifeline,
+}
+
+impl DeadLetterOffice {
+    /// Starts the office.
+    pub fn start(
+        limits: LetterLimits,
+        directory: Arc<Directory>,
+        clock: Clock,
+        lifeline: Lifeline,
+    ) -> DeadLettersHandle {
+        DeadLettersHandle(Actor::start(DeadLetterOffice {
+            letters: DeadLetters::new(limits),
+            directory,
+            clock,
+            lifeline,
+        }))
+    }
+
+    /// Tells each sender what of its mail has died here, and keeps the mail.
+    fn bury(&mut self, to: &AgentId, dead: Vec<Dead>) {
+        let now = timestamp();
+        let mut told: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
+        for letter in dead.into_iter().filter_map(|d| Letter::new(d, to, &now)) {
+            let (sender, reason) = (&letter.origin.from_agent, letter.reason.as_str());
+            info!(agent = %to, sender, reason, attempts = letter.attempts, "a message has died");
+            let of_sender = told.entry((sender.clone(), reason)).or_default();
+            of_sender.push(letter.origin.message_id.clone());
+            let gone = self.letters.push(letter);
+            if gone > 0 {
+                debug!(gone, "the oldest dead letters made room");
+            }
+        }
+        for ((sender, reason), ids) in told {
+            for ids in ids.chunks(FAILED_MAX) {
+                self.tell(&sender, to, reason, ids, &now);
+            }
+        }
+    }
+
+    fn tell(&self, sender: &str, to: &AgentId, reason: &str, ids: &[String], now: &str) {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let several = ids.len() > 1;
+        let notice = Outgoing::DeliveryFailed {
+            message_id: ids.first().copied().filter(|_| !several),
+            message_ids: several.then_some(&ids),
+            count: several.then_some(ids.len()),
+            to_agent: to,
+            reason,
+            timestamp: now,
+        };
+        let told = match (serde_json::to_string(&notice), self.directory.get(sender)) {
+            (Ok(body), Some(entry)) => entry.agent.notify(Arc::new(Envelope {
+                body: body.into(),
+                kind: Kind::Failure,
+                priority: Priority::Normal,
+                accepted_at: now.to_owned(),
+                expires: None,
+            })),
+            _ => return debug!(sender, "nobody is there to be told of its dead mail"),
+        };
+        if let Err(why) = told {
+            info!(sender, ?why, "a sender could not be told of its dead mail");
+        }
+    }
+}
+
+impl Actor for DeadLetterOffice {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.lifeline.hub_stopped("the dead letters");
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Died {
+    to: AgentId,
+    dead: Vec<Dead>,
+}
+
+impl Handler<Died> for DeadLetterOffice {
+    type Result = ();
+    fn handle(&mut self, Died { to, dead }: Died, _: &mut Self::Context) {
+        self.bury(&to, dead);
+    }
+}
+
+/// A letter as it is listed.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Where it stands.
+    pub place: Place,
+    /// The message.
+    pub envelope: Arc<Envelope>,
+    /// Whose inbox it was in.
+    pub to: AgentId,
+    /// Why it died.
+    pub reason: Reason,
+    /// RFC 3339, UTC.
+    pub died_at: String,
+    /// Leased deliveries before.
+    pub attempts: u32,
+}
+
+#[derive(Message)]
+#[rtype(result = "Vec<Listed>")]
+struct List {
+    to: Option<AgentId>,
+    after: Option<Place>,
+    limit: usize,
+}
+
+impl Handler<List> for DeadLetterOffice {
+    type Result = Vec<Listed>;
+    fn handle(&mut self, List { to, after, limit }: List, _: &mut Self::Context) -> Vec<Listed> {
+        let letters = self.letters.after(after, to.as_ref().map(AgentId::as_str));
+        let listed = letters.take(limit).map(|(place, letter)| Listed {
+            place,
+            envelope: letter.envelope.clone(),
+            to: letter.to.clone(),
+            reason: letter.reason,
+            died_at: letter.died_at.clone(),
+            attempts: letter.attempts,
+        });
+        listed.collect()
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Redelivered")]
+struct Redeliver(Vec<String>);
+
+impl Handler<Redeliver> for DeadLetterOffice {
+    type Result = AtomicResponse<Self, Redelivered>;
+
+    /// Ends when each letter is in an inbox or back in its place, whoever still waits for it.
+    fn handle(&mut self, Redeliver(ids): Redeliver, _: &mut Self::Context) -> Self::Result {
+        let (mut failed, mut taken) = (Vec::new(), Vec::new());
+        for id in ids {
+            let letters = self.letters.take(&id);
+            if letters.is_empty() {
+                let why = Refused::new(ErrorCode::NotFound, "no dead letter has this id");
+                failed.push(not_redelivered(id, &why));
+            }
+            taken.extend(letters);
+        }
+        let (directory, now) = (self.directory.clone(), self.clock.now());
+        let send = async move {
+            let mut sent = Vec::new();
+            for (place, letter) in taken {
+                let outcome = again(&directory, &letter, now).await;
+                sent.push((place, letter, outcome));
+            }
+            sent
+        };
+        AtomicResponse::new(Box::pin(send.into_actor(self).map(
+            move |sent, office, _| {
+                let mut done = 0;
+                for (place, letter, outcome) in sent {
+                    match outcome {
+                        Ok(()) => done += 1,
+                        Err(why) => {
+                            let id = letter.origin.message_id.clone();
+                            failed.push(not_redelivered(id, &why));
+                            office.letters.restore(place, letter);
+                        }
+                    }
+                }
+                let status = "ok".to_owned();
+                Redelivered {
+                    status,
+                    done,
+                    failed,
+                }
+            },
+        )))
+    }
+}
+
+/// Sends a letter to the inbox it died in, as if it had come just now.
+async fn again(directory: &Directory, letter: &Letter, now: u64) -> Result<(), Refused> {
+    let unknown = || Refused::unknown(letter.to.as_str(), Vec::new());
+    let entry = directory.get(letter.to.as_str()).ok_or_else(unknown)?;
+    let Envelope { body, priority, .. } = &*letter.envelope;
+    let envelope = Envelope {
+        body: body.clone(),
+        kind: Kind::Mail,
+        priority: *priority,
+        accepted_at: timestamp(),
+        expires: Some(now + millis(Duration::from_secs(MESSAGE_TTL))),
+    };
+    let delivered = entry.agent.deliver(Arc::new(envelope)).await;
+    delivered
+        .map(|_| ())
+        .map_err(|why| Refused::not_admitted(why, letter.to.as_str()))
+}
+
+fn not_redelivered(message_id: String, why: &Refused) -> NotRedelivered {
+    NotRedelivered {
+        message_id,
+        error: why.0.error.clone(),
+        code: why.0.code.unwrap_or(ErrorCode::Other),
+    }
+}
+
+/// The typed handle of the office.
+#[derive(Debug, Clone)]
+pub struct DeadLettersHandle(Addr<DeadLetterOffice>);
+
+impl DeadLettersHandle {
+    /// Messages have died in an agent's inbox. Does not wait; bounded by that inbox.
+    pub(in crate::actors) fn died(&self, to: &AgentId, dead: Vec<Dead>) {
+        let to = to.clone();
+        self.0.do_send(Died { to, dead });
+    }
+
+    /// Up to `limit` letters after a place, of one recipient or of all, oldest first. `None` if the
+    /// office is gone.
+    pub async fn list(
+        &self,
+        to: Option<AgentId>,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Option<Vec<Listed>> {
+        self.0.send(List { to, after, limit }).await.ok()
+    }
+
+    /// Sends letters to their recipients again. `None` if the office is gone.
+    pub async fn redeliver(&self, message_ids: Vec<String>) -> Option<Redelivered> {
+        self.0.send(Redeliver(message_ids)).await.ok()
+    }
+
+    #[cfg(test)]
+    pub(in crate::actors) fn address(&self) -> Addr<DeadLetterOffice> {
+        self.0.clone()
+    }
+}

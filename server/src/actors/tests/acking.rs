@@ -1,0 +1,205 @@
+//! Sockets whose peer acknowledges: a message is theirs until its receipt comes back or they end.
+
+use super::*;
+use crate::actors::agent::poll::Action;
+use crate::actors::receiving::Deliveries;
+use crate::core::window::WINDOW_COUNT;
+
+impl World {
+    async fn settle_receipts(&self, agent: &str, receipts: &[String], action: Action) -> usize {
+        let (agent, which) = (id(agent), Deliveries::Receipts(receipts));
+        let settled = self.relay().settle(&agent, &which, action);
+        settled.await.unwrap().unwrap().done
+    }
+}
+
+fn receipts(fake: &FakeSocket) -> Vec<String> {
+    let receipts = fake.receipts();
+    receipts.into_iter().map(|(receipt, _)| receipt).collect()
+}
+
+fn attempts(fake: &FakeSocket) -> Vec<u32> {
+    let receipts = fake.receipts();
+    receipts.into_iter().map(|(_, attempt)| attempt).collect()
+}
+
+#[test]
+fn only_a_receipt_confirms_and_makes_room() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, session) = world.socket_that("a", true).await;
+        for n in 0..100 {
+            world.delegate("a", &n.to_string()).await.unwrap();
+        }
+        for _ in 0..5 {
+            session.confirm(fake.mark());
+            quiet().await;
+        }
+        assert_eq!(
+            fake.got().len(),
+            WINDOW_COUNT,
+            "an answered ping is no receipt"
+        );
+        let acked = receipts(&fake)[10..20].to_vec();
+        assert_eq!(world.settle_receipts("a", &acked, Action::Ack).await, 10);
+        quiet().await;
+        assert_eq!(fake.got().len(), WINDOW_COUNT + 10);
+        let all = receipts(&fake);
+        assert_eq!(
+            world.settle_receipts("a", &all, Action::Ack).await,
+            all.len()
+        );
+        quiet().await;
+        assert_eq!(fake.got().len(), 100);
+        let rest = receipts(&fake)[WINDOW_COUNT + 10..].to_vec();
+        world.settle_receipts("a", &rest, Action::Ack).await;
+        drop(session);
+        quiet().await;
+        assert!(world.poll("a").await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn what_was_not_acknowledged_comes_again_on_the_next_connection() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (first, old) = world.socket_that("a", true).await;
+        for task in ["read", "acked", "unread"] {
+            world.delegate("a", task).await.unwrap();
+        }
+        quiet().await;
+        let acked = receipts(&first)[1].clone();
+        assert_eq!(world.settle_receipts("a", &[acked], Action::Ack).await, 1);
+        assert!(
+            world.poll("a").await.unwrap().is_empty(),
+            "they are in one place"
+        );
+        old.confirm(1);
+        drop(old);
+        quiet().await;
+        let (second, _session) = world.socket_that("a", true).await;
+        quiet().await;
+        assert_eq!(second.got(), ["read", "unread"]);
+        assert_eq!(
+            attempts(&second),
+            [2, 1],
+            "what it had not read was no attempt"
+        );
+        let late = receipts(&first);
+        assert_eq!(
+            world.settle_receipts("a", &late, Action::Ack).await,
+            1,
+            "only the one that was acknowledged before"
+        );
+    });
+}
+
+#[test]
+fn a_message_that_ends_every_connection_is_given_up_after_five() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        world.register("s").await;
+        world.send("s", "a", "poison", None).await.unwrap();
+        for attempt in 1..=5 {
+            let (fake, session) = world.socket_that("a", true).await;
+            quiet().await;
+            assert_eq!(attempts(&fake), [attempt]);
+            session.confirm(fake.mark());
+            drop(session);
+            quiet().await;
+        }
+        assert!(world.poll("a").await.unwrap().is_empty());
+        let told = world
+            .relay()
+            .poll(&id("s"), Ask::PLAIN, Duration::ZERO)
+            .await;
+        let told = told.unwrap().unwrap();
+        let told = &told.messages[0].envelope.body;
+        assert!(told.contains("attempts_used_up"), "{told}");
+    });
+}
+
+#[test]
+fn a_nack_brings_a_message_back_onto_the_socket_at_once_or_later() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, _session) = world.socket_that("a", true).await;
+        world.delegate("a", "t").await.unwrap();
+        let nack = async |later| {
+            let last = receipts(&fake).pop().unwrap();
+            assert_eq!(
+                world
+                    .settle_receipts("a", &[last], Action::Nack(later))
+                    .await,
+                1
+            );
+            quiet().await;
+        };
+        nack(None).await;
+        assert_eq!(attempts(&fake), [1, 2]);
+        nack(Some(s(30))).await;
+        pass(s(29)).await;
+        assert_eq!(attempts(&fake), [1, 2]);
+        pass(s(2)).await;
+        assert_eq!(attempts(&fake), [1, 2, 3]);
+        let last = receipts(&fake).pop().unwrap();
+        let last = [last];
+        let extended = world.settle_receipts("a", &last, Action::Extend(s(1)));
+        assert_eq!(extended.await, 1);
+        pass(s(3600)).await;
+        assert_eq!(attempts(&fake), [1, 2, 3], "it lasts as long as the socket");
+    });
+}
+
+#[test]
+fn a_receipt_lives_through_a_panic_of_the_agent() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, _session) = world.socket_that("a", true).await;
+        world.delegate("a", "t").await.unwrap();
+        world.make_agent_panic("a").await;
+        quiet().await;
+        assert_eq!(fake.got(), ["t"], "it is still there");
+        let all = receipts(&fake);
+        assert_eq!(world.settle_receipts("a", &all, Action::Ack).await, 1);
+    });
+}
+
+#[test]
+fn sockets_hear_who_comes_falls_silent_and_leaves_but_not_of_themselves() {
+    on_relay(&[], |world| async move {
+        world.register("listener").await;
+        let fake = FakeSocket::default();
+        let address = fake.clone().start();
+        let herald = &world.relay().herald;
+        let (announce, dismiss) = (address.clone().recipient(), address.recipient());
+        let listening = herald.listen(id("listener"), announce, dismiss).await;
+        world.register("a").await;
+        pass(s(121)).await;
+        world.relay().heartbeat(&id("a"));
+        world.relay().deregister(id("a")).await.unwrap();
+        quiet().await;
+        let heard = fake.announced.lock().clone();
+        let heard: Vec<serde_json::Value> = heard
+            .iter()
+            .map(|notice| serde_json::from_str(notice).unwrap())
+            .collect();
+        let said: Vec<_> = heard
+            .iter()
+            .map(|n| {
+                (
+                    n["type"].as_str().unwrap(),
+                    n["agent"]["agent_id"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        let expected = ["agent_joined", "agent_stale", "agent_left"].map(|kind| (kind, "a"));
+        assert_eq!(said, expected);
+        assert_eq!(heard[1]["agent"]["status"], "stale");
+        drop(listening);
+        quiet().await;
+        world.register("b").await;
+        quiet().await;
+        assert_eq!(fake.announced.lock().len(), 3);
+    });
+}

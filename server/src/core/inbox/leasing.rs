@@ -1,0 +1,161 @@
+//! Giving messages out with receipts, and what comes of it.
+
+use super::super::Millis;
+use super::{
+    ATTEMPTS_MAX, Dead, Delivery, Holder, Inbox, Item, Leased, Portion, Reason, Returned, Seq,
+    Settled,
+};
+use clawlink_protocol::messages::Priority;
+
+impl Inbox {
+    /// Leases the next messages until a moment, or for as long as a socket is open. Their deliveries
+    /// are numbered one after the other.
+    pub fn lease(&mut self, portion: Portion, until: Option<Millis>) -> Vec<Leased> {
+        let mut leases = Vec::new();
+        for key in self.next(portion) {
+            let Some(mut item) = self.remove_waiting(key) else {
+                continue;
+            };
+            let (seq, delivery) = (key.1, self.next_delivery);
+            self.next_delivery += 1;
+            item.attempts += 1;
+            leases.push(Leased {
+                delivery,
+                seq,
+                attempt: item.attempts,
+                envelope: item.envelope().clone(),
+            });
+            self.leased.insert(delivery, seq);
+            self.due.extend(until.map(|until| (until, seq)));
+            self.in_hand
+                .insert(seq, (item, Holder::Lease { delivery, until }));
+        }
+        leases
+    }
+
+    /// A delivery was leased by a reply that nobody got: it was no attempt. Nothing changes where the
+    /// lease is over.
+    pub fn unlease(&mut self, delivery: Delivery) {
+        if let Some(&seq) = self.leased.get(&delivery) {
+            self.take_back(seq);
+        }
+    }
+
+    fn take_back(&mut self, seq: Seq) {
+        if let Some(mut item) = self.release(seq) {
+            item.attempts -= 1;
+            self.wait(seq, item);
+        }
+    }
+
+    /// The connection on which somebody had a message is gone: it takes its old place. With a receipt
+    /// that was an attempt if the message is known to have been read, and may have been the last.
+    pub fn lose(&mut self, seq: Seq, read: bool) -> Option<Dead> {
+        match self.in_hand.get_mut(&seq) {
+            Some((item, Holder::Out)) => {
+                item.shown = true;
+                self.put_back(seq);
+            }
+            Some((_, Holder::Lease { until: None, .. })) if read => {
+                let item = self.release(seq)?;
+                return self.again_or_never(seq, item);
+            }
+            Some((item, Holder::Lease { until: None, .. })) => {
+                item.shown = true;
+                self.take_back(seq);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// An attempt has failed: the message waits again, or was given out often enough.
+    fn again_or_never(&mut self, seq: Seq, item: Item) -> Option<Dead> {
+        if item.attempts >= ATTEMPTS_MAX {
+            return Some(self.bury(item, Reason::AttemptsUsedUp));
+        }
+        self.wait(seq, item);
+        None
+    }
+
+    /// Whether somebody has it on a connection.
+    pub fn is_on_connection(&self, seq: Seq) -> bool {
+        let held = self.in_hand.get(&seq);
+        held.is_some_and(|(_, holder)| holder.is_connection())
+    }
+
+    /// A delivery is acknowledged: its message leaves for good.
+    pub fn ack(&mut self, delivery: Delivery, now: Millis) -> Settled {
+        let Some(seq) = self.leased.get(&delivery).copied() else {
+            return match self.acked.holds(delivery, now) {
+                true => Settled::Before,
+                false => Settled::Expired,
+            };
+        };
+        self.acked.note(delivery, now);
+        self.confirm(seq).map_or(Settled::Expired, Settled::Left)
+    }
+
+    /// A delivery is given back: its message waits again, at once or at a later moment, or dies if
+    /// this was its last attempt.
+    pub fn nack(&mut self, delivery: Delivery, later: Option<Millis>) -> Returned {
+        let seq = self.leased.get(&delivery).copied();
+        let Some((seq, item)) = seq.and_then(|seq| Some((seq, self.release(seq)?))) else {
+            return Returned::Expired;
+        };
+        match later {
+            Some(until) if item.attempts < ATTEMPTS_MAX => {
+                self.due.insert((until, seq));
+                self.in_hand.insert(seq, (item, Holder::Delay { until }));
+                Returned::Waits
+            }
+            _ => self
+                .again_or_never(seq, item)
+                .map_or(Returned::Waits, Returned::Died),
+        }
+    }
+
+    /// A lease ends at another moment; one that lasts as long as a socket is left alone. Says whether
+    /// there was one.
+    pub fn extend(&mut self, delivery: Delivery, until: Millis) -> bool {
+        let Some(&seq) = self.leased.get(&delivery) else {
+            return false;
+        };
+        if let Some((_, holder)) = self.in_hand.get_mut(&seq)
+            && let Some(before) = holder.until()
+        {
+            let later = Some(until);
+            *holder = Holder::Lease {
+                delivery,
+                until: later,
+            };
+            self.due.remove(&(before, seq));
+            self.due.insert((until, seq));
+        }
+        true
+    }
+
+    /// Ends the leases, delays and waits whose time has come. Gives the messages that this kills.
+    pub fn expire(&mut self, now: Millis) -> Vec<Dead> {
+        let mut dead = Vec::new();
+        while let Some(&(until, seq)) = self.due.first() {
+            if now < until {
+                break;
+            }
+            match self.release(seq) {
+                Some(item) => dead.extend(self.again_or_never(seq, item)),
+                None => {
+                    self.due.pop_first();
+                    let waited = self.remove_waiting_by_place(seq);
+                    dead.extend(waited.map(|item| self.bury(item, Reason::Expired)));
+                }
+            }
+        }
+        dead
+    }
+
+    fn remove_waiting_by_place(&mut self, seq: Seq) -> Option<Item> {
+        let mut keys = Priority::ALL.into_iter().map(|priority| (priority, seq));
+        keys.find_map(|key| self.remove_waiting(key))
+    }
+}

@@ -1,0 +1,76 @@
+//! Mail that died: looking at it, and sending it again.
+
+use super::Shared;
+use super::body::Body;
+use super::error::ApiError;
+use super::page::{PAGE, PAGE_BYTES, Page, cursor, parameters};
+use crate::actors::dead_letters::Listed;
+use crate::actors::refused::Refused;
+use crate::core::dead_letters::Place;
+use actix_web::web::Json;
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use clawlink_protocol::dead_letters::{DeadLetter, DeadLetterList, REDELIVER_MAX, Redeliver};
+use clawlink_protocol::error::ErrorCode;
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+struct Whose {
+    agent: Option<String>,
+}
+
+/// `GET /dead-letters`
+pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let query = request.query_string();
+    let page = Page::of(query, PAGE, |place| place.parse::<Place>().ok())?;
+    let relay = &state.relay;
+    let to = match parameters::<Whose>(query)?.agent {
+        None => None,
+        Some(agent) => Some(relay.recipient_of_dead_letters(&agent)?),
+    };
+    // One more than the page holds tells whether there are more.
+    let found = relay.dead_letters.list(to, page.after, page.limit + 1);
+    let mut found = found.await.ok_or_else(gone)?;
+    let mut bytes = 0;
+    let fits = found.iter().take(page.limit).take_while(|letter| {
+        let room = bytes < PAGE_BYTES;
+        bytes += letter.envelope.size();
+        room
+    });
+    let fits = fits.count();
+    let last = (fits < found.len()).then(|| found.get(fits.saturating_sub(1)));
+    let next_cursor = last.flatten().map(|last| cursor(&last.place.to_string()));
+    found.truncate(fits);
+    let dead_letters = found.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
+    let count = dead_letters.len();
+    Ok(HttpResponse::Ok().json(DeadLetterList {
+        dead_letters,
+        count,
+        next_cursor,
+    }))
+}
+
+fn shown(letter: &Listed) -> Result<DeadLetter<'_>, ApiError> {
+    let message = serde_json::from_str(&letter.envelope.body);
+    Ok(DeadLetter {
+        message: message.map_err(|error| ApiError::new(ErrorCode::Other, error.to_string()))?,
+        to_agent: letter.to.as_str(),
+        reason: letter.reason.as_str(),
+        died_at: &letter.died_at,
+        attempts: letter.attempts,
+    })
+}
+
+/// `POST /dead-letters/redeliver`
+pub async fn redeliver(state: Shared, body: Body) -> Result<impl Responder, ApiError> {
+    let Redeliver { message_ids } = body.parse()?;
+    if !(1..=REDELIVER_MAX).contains(&message_ids.len()) {
+        let error = format!("message_ids: 1 to {REDELIVER_MAX}");
+        return Err(ApiError::bad_request(error));
+    }
+    let done = state.relay.dead_letters.redeliver(message_ids).await;
+    Ok(Json(done.ok_or_else(gone)?))
+}
+
+fn gone() -> Refused {
+    Refused::unavailable("the dead letters")
+}

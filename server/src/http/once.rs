@@ -1,0 +1,85 @@
+//! Calls that carry an idempotency key.
+
+use super::Shared;
+use super::delivery::without_brace;
+use super::error::ApiError;
+use crate::actors::replays::Turn;
+use crate::core::replay::{Digest, Key};
+use actix_web::{HttpRequest, HttpResponse};
+use clawlink_protocol::error::ErrorCode;
+use clawlink_protocol::name::AgentId;
+use serde::Serialize;
+
+/// The header.
+const HEADER: &str = "Idempotency-Key";
+/// Characters of a key.
+const KEY_MAX: usize = 64;
+
+/// The key that a request brings.
+pub fn key_of(
+    request: &HttpRequest,
+    sender: &AgentId,
+    route: &'static str,
+) -> Result<Option<Key>, ApiError> {
+    let Some(value) = request.headers().get(HEADER) else {
+        return Ok(None);
+    };
+    key(value.to_str().unwrap_or_default(), sender, route).map(Some)
+}
+
+/// A key as it was sent.
+pub fn key(text: &str, sender: &AgentId, route: &'static str) -> Result<Key, ApiError> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !plain || !(1..=KEY_MAX).contains(&text.len()) {
+        let error = format!("an idempotency key must be 1 to {KEY_MAX} visible ASCII characters");
+        return Err(ApiError::bad_request(error));
+    }
+    Ok(Key {
+        sender: sender.clone(),
+        route,
+        text: text.into(),
+    })
+}
+
+/// Does a call unless its key says that it was done; gives the reply. Done to its end, whoever still
+/// waits for it: a caller that hangs up must find out by repeating it.
+pub async fn once<Work>(
+    state: &Shared,
+    key: Key,
+    digest: Digest,
+    work: Work,
+) -> Result<String, ApiError>
+where
+    Work: Future<Output = Result<String, ApiError>> + 'static,
+{
+    let replays = state.relay.replays.clone();
+    let done = actix_web::rt::spawn(async move {
+        match replays.turn(key, digest).await {
+            Turn::Done(reply) => Ok(format!("{},\"replayed\":true}}", without_brace(&reply))),
+            Turn::Mismatch => Err(ApiError::new(
+                ErrorCode::IdempotencyMismatch,
+                "this idempotency key came with another body before; take a new key for a new message",
+            )),
+            Turn::First(first) => {
+                let reply = work.await?;
+                first.finish(&reply);
+                Ok(reply)
+            }
+        }
+    });
+    let broken = |_| ApiError::new(ErrorCode::Unavailable, "the call broke off; try again");
+    done.await.map_err(broken)?
+}
+
+/// A reply as text.
+pub fn written<T: Serialize>(reply: &T) -> Result<String, ApiError> {
+    let text = serde_json::to_string(reply);
+    text.map_err(|error| ApiError::new(ErrorCode::Other, error.to_string()))
+}
+
+/// A reply that is text already.
+pub fn json(text: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(text)
+}
