@@ -41,6 +41,9 @@ use tracing::{debug, info};
 
 /// How long a connection may take for its first request's head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of a reply that may have left its message's hands without having left the process. The
+/// next part of a reply is asked for when no more than this waits; a usual reply is written at once.
+const WRITE_BUFFER: usize = 4 * 1024;
 /// How long requests may go on after the relay was told to end. Whole seconds.
 const GRACE: Duration = Duration::from_secs(8);
 /// Silence on a connection before TCP asks whether the peer is there, and between two questions.
@@ -119,6 +122,7 @@ impl Server {
         .on_connect(move |connection, _| prepare(connection, dead_peer_after))
         .client_request_timeout(HEAD_DEADLINE)
         .h1_allow_half_closed(false)
+        .h1_write_buffer_size(WRITE_BUFFER)
         .workers(workers)
         // Each worker counts its own.
         .max_connections(config.connections_limit / workers)

@@ -11,6 +11,7 @@ pub mod pair;
 pub mod relay;
 pub mod socket;
 pub mod stub;
+pub mod two_hosts;
 
 pub use client::{Client, Outcome};
 pub use http::Reply;

@@ -211,3 +211,58 @@ fn connections_beyond_the_bound_wait_their_turn() {
     second.set_read_timeout(Some(harness::PATIENCE)).unwrap();
     assert!(answered(&mut second));
 }
+
+/// A recipient that never polls, and a sender that never stops.
+#[test]
+fn what_nobody_fetches_takes_no_more_memory_than_all_inboxes_may() {
+    const BUDGET: u64 = 16 << 20;
+    let budget = BUDGET.to_string();
+    let options = [
+        "--inboxes-bytes",
+        &budget,
+        "--inbox-bytes",
+        "1000000000",
+        "--inbox-limit",
+        "1000000",
+    ];
+    let relay = Relay::with(&[&options[..], &["--log", "warn"]].concat());
+    for agent in ["a", "b", "c"] {
+        relay.register(agent);
+    }
+    let before = relay.rss_kib();
+    let text = "x".repeat(10_000);
+    let mut refused = 0;
+    for n in 0..2_500 {
+        let to = ["a", "b", "c"][n % 3];
+        let sent = relay.delegate("s", to, &text);
+        match sent.status {
+            200 => assert_eq!(refused, 0, "there is no room by itself"),
+            507 => refused += 1,
+            status => panic!("{status}: {}", sent.text),
+        }
+    }
+    assert!((500..1_500).contains(&refused), "{refused}");
+    let grown = (relay.rss_kib() - before) * 1024;
+    // Beside the messages there is what every connection and every allocator needs.
+    assert!(grown < BUDGET * 3 / 2 + (16 << 20), "{grown}");
+    for agent in ["a", "b", "c"] {
+        relay.poll(agent);
+        relay.poll(agent);
+    }
+    assert_eq!(relay.delegate("s", "a", &text).status, 200);
+}
+
+#[test]
+fn ten_thousand_names_that_nobody_registered_leave_nothing_behind() {
+    let relay = Relay::with(&["--log", "warn"]);
+    relay.register("a");
+    relay.delegate("s", "nobody", "t");
+    let before = relay.rss_kib();
+    for n in 0..10_000 {
+        let sent = relay.delegate(&format!("s{n}"), &format!("nobody-{n}"), "t");
+        assert_eq!((sent.status, sent.code()), (404, "unknown_agent".into()));
+    }
+    let grown = relay.rss_kib().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB");
+    assert_eq!(relay.get("/discover?all=1").json()["count"], 1);
+}

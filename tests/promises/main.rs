@@ -25,5 +25,6 @@ mod starting;
 mod terminal;
 mod token;
 mod trust;
+mod vanishing;
 mod wire;
 mod workflows;

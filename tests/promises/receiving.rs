@@ -214,6 +214,32 @@ fn what_is_leased_to_somebody_who_just_left_comes_again() {
     }
 }
 
+/// Its request and its reset are there before the relay looks: the reply meets nobody.
+#[test]
+fn a_plain_reply_to_somebody_who_is_gone_goes_back_however_short_it_is() {
+    let relay = Relay::start();
+    relay.register("a");
+    for round in 0..5 {
+        relay.delegate("b", "a", "t");
+        let mut connection = http::connect(relay.address);
+        let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", relay.address);
+        connection
+            .write_all(ask("/health").as_bytes())
+            .expect("it is written");
+        let read = connection.read(&mut [0; 1024]).expect("it is answered");
+        assert!(read > 0);
+        relay.freeze();
+        connection
+            .write_all(ask("/poll/a").as_bytes())
+            .expect("it is written");
+        leave(connection, 1);
+        relay.signal(Signal::SIGCONT);
+        relay.get("/health");
+        let polled = eventually("it is back", || relay.poll("a").into_iter().next());
+        assert_eq!(polled["task"], "t", "round {round}");
+    }
+}
+
 /// More than the buffers between the two hold: the relay sees that it was not taken.
 #[test]
 fn a_long_reply_that_is_not_read_goes_back_to_its_places() {

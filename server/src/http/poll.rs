@@ -99,6 +99,7 @@ pub async fn poll(
     let body = Parcel {
         rest: body.into(),
         batch,
+        tried: false,
     };
     Ok(HttpResponse::Ok()
         .content_type("application/json")
@@ -211,6 +212,8 @@ fn written(batch: Option<&Batch>, epoch: &str, bounded: bool, acked: Option<&Ack
 struct Parcel {
     rest: Bytes,
     batch: Option<Batch>,
+    /// Whether there was a try to write it all.
+    tried: bool,
 }
 
 impl MessageBody for Parcel {
@@ -222,9 +225,16 @@ impl MessageBody for Parcel {
 
     fn poll_next(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
         if self.rest.is_empty() {
+            let at_stake = self.batch.as_ref().is_some_and(Batch::is_at_stake);
+            if at_stake && !self.tried {
+                // Once around, so that the last part meets the kernel, or a peer that has gone.
+                self.tried = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if let Some(batch) = self.batch.take() {
                 batch.written();
             }

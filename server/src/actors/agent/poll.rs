@@ -162,6 +162,11 @@ impl Batch {
         self.messages.extend(leased.into_iter().map(lease));
     }
 
+    /// Whether anything goes back if it is not written.
+    pub fn is_at_stake(&self) -> bool {
+        self.guard.is_some()
+    }
+
     /// The reply was written: what was not leased has left.
     pub fn written(mut self) {
         let Some(mut guard) = self.guard.take() else {
