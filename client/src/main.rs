@@ -19,6 +19,7 @@ mod mdns;
 mod meant;
 mod message;
 mod output;
+mod random;
 #[cfg(test)]
 mod scratch;
 mod session;

@@ -1,7 +1,7 @@
 //! What every command that talks to the relay starts from: which relay, who we are there, and
 //! how to ask it something.
 
-use crate::api::{Answer, Api, NoReply, Refusal, Reply, Request, Trouble};
+use crate::api::{Again, Answer, Api, NoReply, Refusal, Reply, Request, Trouble};
 use crate::args::Top;
 use crate::escape;
 use crate::failure::{Failure, Refused, usage};
@@ -145,7 +145,7 @@ impl Session {
         self.ask(&Request {
             path,
             body: None,
-            repeatable: true,
+            again: Again::Harmless,
             wait: 0,
         })
     }
@@ -181,13 +181,14 @@ impl Session {
         &self,
         path: &str,
         body: &T,
+        again: Again<'_>,
         status: &str,
     ) -> Result<Reply, Failure> {
         let body = crate::json::write(body);
         let reply = self.ask(&Request {
             path,
             body: Some(body.get()),
-            repeatable: false,
+            again,
             wait: 0,
         })?;
         if reply.fields.text("status") == status {

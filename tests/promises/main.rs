@@ -12,6 +12,7 @@ mod hostile;
 mod identity;
 mod joining;
 mod leasing;
+mod losing;
 mod messaging;
 mod original;
 mod presence;

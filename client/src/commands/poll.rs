@@ -7,7 +7,7 @@
 use super::presence::{RESTARTED, beat, enroll_again, note_epoch};
 use super::receipts::settle_batch;
 use super::{Done, json_lines};
-use crate::api::{Reply, Request};
+use crate::api::{Again, Reply, Request};
 use crate::args::{self, Top};
 use crate::escape;
 use crate::failure::Failure;
@@ -124,7 +124,7 @@ fn receive(
         let reply = session.ask(&Request {
             path: &path,
             body: None,
-            repeatable: false,
+            again: Again::Twice,
             wait,
         })?;
         if reply.fields.raw("messages").is_none() {

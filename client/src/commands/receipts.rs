@@ -1,7 +1,7 @@
 //! `ack`, `nack`: what becomes of messages that were kept.
 
 use super::{Done, json_line};
-use crate::api::{Answer, Reply, Request};
+use crate::api::{Again, Answer, Reply, Request};
 use crate::args;
 use crate::escape;
 use crate::failure::{Failure, usage};
@@ -46,7 +46,7 @@ fn settle(
         delay,
         lease: None,
     };
-    session.post("/ack", &call, "ok")
+    session.post("/ack", &call, Again::Twice, "ok")
 }
 
 /// What was done; a lease that was over is told, as its message comes again.
@@ -88,7 +88,7 @@ pub(super) fn settle_batch(
     let request = Request {
         path: "/ack",
         body: Some(body.get()),
-        repeatable: true,
+        again: Again::Harmless,
         wait: 0,
     };
     match session.try_ask(&request) {
