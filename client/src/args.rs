@@ -75,6 +75,9 @@ pub(crate) struct Register {
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "discover")]
 pub(crate) struct Discover {
+    /// stale ones too
+    #[argh(switch)]
+    pub(crate) all: bool,
     /// a capability
     #[argh(option)]
     pub(crate) cap: Option<String>,

@@ -171,7 +171,8 @@ impl Session {
                     server_time,
                 });
             };
-            next = [path, "?limit=1000&cursor=", &url::encode(&cursor)].concat();
+            let more = if path.contains('?') { '&' } else { '?' };
+            next = format!("{path}{more}limit=1000&cursor={}", url::encode(&cursor));
         }
     }
 

@@ -122,16 +122,27 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "discover",
-        usage: "[--cap C,...]",
+        usage: "[--all] [--cap C,...]",
         summary: "list the agents that are online",
         positionals: 0,
-        options: &[opt(
-            "--cap",
-            "C,...",
-            "only those with all of these capabilities",
-        )],
-        notes: "",
-        examples: &["discover", "discover --cap search --json"],
+        options: &[
+            opt(
+                "--all",
+                "",
+                "also those that have not been heard for a while",
+            ),
+            opt(
+                "--cap",
+                "C,...",
+                "only those with all of these capabilities",
+            ),
+        ],
+        notes: "A stale agent keeps its inbox: what is sent to it waits until it polls again.",
+        examples: &[
+            "discover",
+            "discover --cap search --json",
+            "discover --all --cap rust,tests",
+        ],
     },
     Command {
         name: "heartbeat",

@@ -8,6 +8,7 @@ mod command_line;
 mod documented;
 mod dying;
 mod ending;
+mod finding;
 mod hostile;
 mod identity;
 mod joining;
