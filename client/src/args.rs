@@ -121,7 +121,7 @@ pub(crate) struct Delegate {
 }
 
 /// Takes and prints messages.
-#[derive(FromArgs)]
+#[derive(FromArgs, Default)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "poll")]
 pub(crate) struct Poll {

@@ -20,6 +20,7 @@ mod presence;
 mod reach;
 mod receiving;
 mod repeating;
+mod replacing;
 mod returning;
 mod sharing;
 mod sockets;

@@ -3,6 +3,7 @@
 mod completions;
 mod discover;
 mod files;
+mod mail;
 mod messages;
 mod poll;
 mod presence;

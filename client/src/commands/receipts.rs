@@ -5,7 +5,7 @@ use crate::api::{Again, Answer, Reply, Request};
 use crate::args;
 use crate::escape;
 use crate::failure::{Failure, usage};
-use crate::json;
+use crate::json::{self, Object};
 use crate::session::Session;
 use crate::state::Identity;
 use clawlink_protocol::messages::{Ack, LEASE_RANGE};
@@ -69,19 +69,32 @@ fn done(session: &Session, reply: &Reply, word: &str) -> Done {
     Ok(format!("{count} {word}\n"))
 }
 
+/// What becomes of leased messages.
+#[derive(Clone, Copy)]
+pub(super) enum Fate {
+    /// They are done with.
+    Done,
+    /// They come again after so many seconds.
+    Again(u64),
+}
+
 /// Says what becomes of all messages of one reply. Whether that was done to all of them.
 pub(super) fn settle_batch(
     session: &Session,
     identity: &Identity,
     batch: &str,
-    action: Option<&str>,
+    fate: Fate,
 ) -> bool {
+    let (action, delay) = match fate {
+        Fate::Done => (None, None),
+        Fate::Again(delay) => (Some("nack"), Some(delay)),
+    };
     let body = json::write(&Ack {
         agent_id: identity.id.clone(),
         receipts: None,
         batch: Some(batch.to_owned()),
         action: action.map(str::to_owned),
-        delay: None,
+        delay,
         lease: None,
     });
     // To say it twice is to say it once.
@@ -92,10 +105,12 @@ pub(super) fn settle_batch(
         wait: 0,
     };
     match session.try_ask(&request) {
-        Ok(Answer::Done(reply)) => {
-            let fields = &reply.fields;
-            fields.texts("expired").is_empty() && !fields.is_true("unknown_batch")
-        }
+        Ok(Answer::Done(reply)) => all_done(&reply.fields),
         _ => false,
     }
+}
+
+/// Whether an acknowledgement came in time for all that it meant.
+pub(super) fn all_done(acked: &Object) -> bool {
+    acked.texts("expired").is_empty() && !acked.is_true("unknown_batch")
 }
