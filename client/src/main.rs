@@ -26,6 +26,7 @@ mod session;
 mod spec;
 mod state;
 mod table;
+mod unix;
 mod url;
 
 use arrange::Arranged;

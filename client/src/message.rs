@@ -44,6 +44,14 @@ impl Message {
         }
     }
 
+    /// What it is called in a sentence: its id; its type where it has none.
+    pub(crate) fn name(&self) -> String {
+        match self.id() {
+            id if id.is_empty() => short_word(&self.kind),
+            id => short_word(&id),
+        }
+    }
+
     /// What acknowledges this delivery of it, if it was leased.
     pub(crate) fn receipt(&self) -> Option<String> {
         let receipt = self.fields.object("delivery").text_of("receipt")?;

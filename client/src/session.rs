@@ -123,6 +123,19 @@ impl Session {
         })
     }
 
+    /// The same, as the file says now: it may have been changed since this process began.
+    pub(crate) fn identity_now(&mut self) -> Result<Identity, Failure> {
+        self.state = self.store.load()?;
+        self.identity()
+    }
+
+    /// Whoever asks goes on by itself where a relay is away: a try is one try, and no other relay
+    /// is looked for.
+    pub(crate) fn go_on_alone(&mut self) {
+        self.api.patient = false;
+        self.guessed = false;
+    }
+
     /// Keeps a new identity; its relay is used from now on.
     pub(crate) fn remember(&self, identity: &Identity) -> Result<(), Failure> {
         self.store

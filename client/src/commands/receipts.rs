@@ -5,7 +5,7 @@ use crate::api::{Again, Answer, Reply, Request};
 use crate::args;
 use crate::escape;
 use crate::failure::{Failure, usage};
-use crate::json::{self, Object};
+use crate::json;
 use crate::session::Session;
 use crate::state::Identity;
 use clawlink_protocol::messages::{Ack, LEASE_RANGE};
@@ -76,6 +76,8 @@ pub(super) enum Fate {
     Done,
     /// They come again after so many seconds.
     Again(u64),
+    /// Their lease lasts so many seconds from now.
+    Longer(u64),
 }
 
 /// Says what becomes of all messages of one reply. Whether that was done to all of them.
@@ -85,9 +87,10 @@ pub(super) fn settle_batch(
     batch: &str,
     fate: Fate,
 ) -> bool {
-    let (action, delay) = match fate {
-        Fate::Done => (None, None),
-        Fate::Again(delay) => (Some("nack"), Some(delay)),
+    let (action, delay, lease) = match fate {
+        Fate::Done => (None, None, None),
+        Fate::Again(delay) => (Some("nack"), Some(delay), None),
+        Fate::Longer(lease) => (Some("extend"), None, Some(lease)),
     };
     let body = json::write(&Ack {
         agent_id: identity.id.clone(),
@@ -95,7 +98,7 @@ pub(super) fn settle_batch(
         batch: Some(batch.to_owned()),
         action: action.map(str::to_owned),
         delay,
-        lease: None,
+        lease,
     });
     // To say it twice is to say it once.
     let request = Request {
@@ -105,12 +108,10 @@ pub(super) fn settle_batch(
         wait: 0,
     };
     match session.try_ask(&request) {
-        Ok(Answer::Done(reply)) => all_done(&reply.fields),
+        Ok(Answer::Done(reply)) => {
+            let fields = &reply.fields;
+            fields.texts("expired").is_empty() && !fields.is_true("unknown_batch")
+        }
         _ => false,
     }
-}
-
-/// Whether an acknowledgement came in time for all that it meant.
-pub(super) fn all_done(acked: &Object) -> bool {
-    acked.texts("expired").is_empty() && !acked.is_true("unknown_batch")
 }
