@@ -92,6 +92,7 @@ fn a_relay_that_ends_and_begins_anew_is_waited_for_and_registered_at() {
     watcher.says("answers again");
     let said = watcher.says(&format!("registered again as n ({id})"));
     assert_eq!(said.matches("trying again").count(), 1, "{said}");
+    assert!(!said.contains("is unknown"), "{said}");
     assert_eq!(
         relay.get("/discover").json()["agents"][0]["capabilities"],
         json!(["x"])

@@ -167,7 +167,13 @@ impl Watch {
             None => (String::new(), WAIT_MAX),
         };
         let query = format!("?lease={LEASE}{max}{ack}");
-        mail::ask(&self.session, identity, &query, wait)
+        mail::ask(&self.session, identity, &query, wait).map_err(|mut failure| {
+            // What a lost reply has leased comes again: nothing is in doubt.
+            if let Failure::NoReply { maybe_taken, .. } = &mut failure {
+                *maybe_taken = false;
+            }
+            failure
+        })
     }
 
     /// Says what the reply tells of messages that are no longer in hand.
