@@ -83,25 +83,36 @@ pub(crate) struct Api {
     pub(crate) patient: bool,
 }
 
+/// What a second try of a request does.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Again<'a> {
+    /// Nothing that the first had not done.
+    Harmless,
+    /// The same thing once more.
+    Twice,
+    /// Nothing, as long as it bears the same key: the relay then says again what it said first.
+    Under(&'a str),
+}
+
 /// A request.
 pub(crate) struct Request<'a> {
     /// Percent-encoded, with its leading slash.
     pub(crate) path: &'a str,
     /// JSON; without it the request is a GET.
     pub(crate) body: Option<&'a str>,
-    /// Whether doing it twice is the same as doing it once.
-    pub(crate) repeatable: bool,
+    /// Whether it is sent again where its reply was lost.
+    pub(crate) again: Again<'a>,
     /// Seconds that the relay may take its time, besides those that an answer may.
     pub(crate) wait: u64,
 }
 
 impl Api {
-    /// Sends the request; where the connection fails before anything can have been taken,
-    /// again and again, with growing pauses, until the time is up.
+    /// Sends the request; where the connection fails and a second try does no harm, again and
+    /// again, with growing pauses, until the time is up.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Answer, NoReply> {
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         let mut pause = FIRST_PAUSE;
-        let mut told = false;
+        let (mut told, mut maybe_taken) = (false, false);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let trouble = match self.attempt(request, left) {
@@ -110,13 +121,13 @@ impl Api {
             };
             let again = match trouble {
                 Trouble::Refused => true,
-                Trouble::Lost(_) => request.repeatable,
+                Trouble::Lost(_) => request.again != Again::Twice,
                 _ => false,
             };
+            maybe_taken |= request.again != Again::Harmless
+                && matches!(trouble, Trouble::Lost(_) | Trouble::Timeout(_));
             let left = deadline.saturating_duration_since(Instant::now());
             if !again || !self.patient || left.is_zero() {
-                let maybe_taken = !request.repeatable
-                    && matches!(trouble, Trouble::Lost(_) | Trouble::Timeout(_));
                 return Err(NoReply {
                     trouble,
                     maybe_taken,
@@ -148,6 +159,9 @@ impl Api {
             .with_header("Connection", "close");
         if let Some(token) = &self.token {
             wire = wire.with_header("Authorization", ["Bearer ", token].concat());
+        }
+        if let Again::Under(key) = request.again {
+            wire = wire.with_header("Idempotency-Key", key);
         }
         if let Some(body) = request.body {
             wire = wire

@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Ack(Ack),
     Nack(Nack),
     Wait(Wait),
+    Watch(Watch),
     Show(Show),
     Respond(Respond),
     Broadcast(Broadcast),
@@ -75,6 +76,9 @@ pub(crate) struct Register {
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "discover")]
 pub(crate) struct Discover {
+    /// stale ones too
+    #[argh(switch)]
+    pub(crate) all: bool,
     /// a capability
     #[argh(option)]
     pub(crate) cap: Option<String>,
@@ -118,7 +122,7 @@ pub(crate) struct Delegate {
 }
 
 /// Takes and prints messages.
-#[derive(FromArgs)]
+#[derive(FromArgs, Default)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "poll")]
 pub(crate) struct Poll {
@@ -173,6 +177,16 @@ pub(crate) struct Wait {
     /// seconds
     #[argh(option, long = "for")]
     pub(crate) seconds: Option<u64>,
+}
+
+/// Receives for as long as it is let.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "watch")]
+pub(crate) struct Watch {
+    /// a line for the shell
+    #[argh(option)]
+    pub(crate) exec: Option<String>,
 }
 
 /// Prints a kept message.

@@ -4,23 +4,56 @@
 //! relay that has an unexpected type spoils nothing but itself. It is also the smallest way:
 //! no float is ever parsed or printed.
 
-use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::fmt;
 
-/// An object as somebody else wrote it. A field that is `null` reads as absent.
+/// An object as somebody else wrote it, its fields in their order: they are few, and a map would
+/// weigh more. Of two with one name the last holds. A field that is `null` reads as absent.
 #[derive(Clone, Default)]
-pub(crate) struct Object(BTreeMap<String, Box<RawValue>>);
+pub(crate) struct Object(Vec<(String, Box<RawValue>)>);
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Object;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object, M::Error> {
+        let mut object = Object::default();
+        while let Some(entry) = map.next_entry()? {
+            object.0.push(entry);
+        }
+        Ok(object)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Object, D::Error> {
+        source.deserialize_map(Fields)
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        target.collect_map(self.0.iter().map(|(field, value)| (field, value)))
+    }
+}
 
 impl Object {
     /// Reads an object; anything else is an error.
     pub(crate) fn parse(text: &str) -> serde_json::Result<Object> {
-        serde_json::from_str(text).map(Object)
+        serde_json::from_str(text)
     }
 
     /// The JSON text of a field.
     pub(crate) fn raw(&self, field: &str) -> Option<&str> {
-        let text = self.0.get(field)?.get();
+        let (_, value) = self.0.iter().rfind(|(name, _)| name == field)?;
+        let text = value.get();
         (text != "null").then_some(text)
     }
 
@@ -79,7 +112,10 @@ impl Object {
 
     /// Puts a value there.
     pub(crate) fn set(&mut self, field: &str, value: Box<RawValue>) {
-        self.0.insert(field.to_owned(), value);
+        match self.0.iter_mut().rfind(|(name, _)| name == field) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((field.to_owned(), value)),
+        }
     }
 
     /// Puts a value there, or takes the field away.
@@ -92,12 +128,12 @@ impl Object {
 
     /// Takes a field away.
     pub(crate) fn remove(&mut self, field: &str) {
-        self.0.remove(field);
+        self.0.retain(|(name, _)| name != field);
     }
 
     /// The object as a value.
     pub(crate) fn to_raw(&self) -> Box<RawValue> {
-        write(&self.0)
+        write(self)
     }
 
     /// Whether it has no field at all.
@@ -141,6 +177,16 @@ mod tests {
         assert_eq!(object.text("a"), "", "not a string");
         assert_eq!(object.texts("d"), ["z"]);
         assert!(Object::parse("[1]").is_err());
+    }
+
+    #[test]
+    fn fields_stay_in_their_order_and_the_last_of_a_name_holds() {
+        let mut object = Object::parse(r#"{"z":1,"a":2,"z":3}"#).unwrap();
+        assert_eq!(object.raw("z"), Some("3"));
+        object.set_text("a", "x");
+        assert_eq!(object.to_raw().get(), r#"{"z":1,"a":"x","z":3}"#);
+        object.remove("z");
+        assert_eq!(object.to_raw().get(), r#"{"a":"x"}"#);
     }
 
     #[test]

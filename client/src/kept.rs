@@ -1,6 +1,7 @@
 //! Messages that were taken off the relay but not printed whole: one file each in `messages/`.
 
 use crate::failure::{Failure, local};
+use crate::json::Object;
 use crate::state::{Store, is_file_name};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ pub(crate) fn keep(store: &Store, id: &str, json: &str) -> Option<String> {
     if !is_file_name(id) {
         return None;
     }
+    let json = &lasting(json);
     for twin in 1..=TWINS_MAX {
         let name = if twin == 1 {
             id.to_owned()
@@ -24,7 +26,7 @@ pub(crate) fn keep(store: &Store, id: &str, json: &str) -> Option<String> {
         };
         let path = file(store, &name);
         match fs::read_to_string(&path) {
-            Ok(there) if there == json => return Some(name),
+            Ok(there) if there == *json => return Some(name),
             Ok(_) => {}
             Err(_) => {
                 let written = store.write(&path, json.as_bytes());
@@ -35,7 +37,19 @@ pub(crate) fn keep(store: &Store, id: &str, json: &str) -> Option<String> {
     None
 }
 
-/// The message of that id, as the relay wrote it.
+/// A message without what belongs to one delivery of it: it is the same when it comes again.
+fn lasting(json: &str) -> String {
+    match Object::parse(json) {
+        Ok(mut message) => {
+            message.remove("delivery");
+            message.to_raw().get().to_owned()
+        }
+        // Whatever it is, it has no delivery.
+        Err(_) => json.to_owned(),
+    }
+}
+
+/// The message of that id.
 pub(crate) fn find(store: &Store, id: &str) -> Result<String, Failure> {
     let nothing = || Failure::NothingThere {
         what: format!("no message {id} is kept here"),
@@ -110,6 +124,20 @@ mod tests {
             assert_eq!(keep(&store, bad, "x"), None, "{bad:?}");
             assert!(find(&store, bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_message_that_comes_again_is_kept_once() {
+        let scratch = Scratch::new("again");
+        let store = scratch.store(None);
+        let delivered = |receipt: &str| {
+            let json =
+                format!(r#"{{"message_id":"m","n":1.50,"delivery":{{"receipt":"{receipt}"}}}}"#);
+            keep(&store, "m", &json)
+        };
+        assert_eq!(delivered("r1").as_deref(), Some("m"));
+        assert_eq!(delivered("r2").as_deref(), Some("m"));
+        assert_eq!(find(&store, "m").unwrap(), r#"{"message_id":"m","n":1.50}"#);
     }
 
     #[test]

@@ -19,12 +19,14 @@ mod mdns;
 mod meant;
 mod message;
 mod output;
+mod random;
 #[cfg(test)]
 mod scratch;
 mod session;
 mod spec;
 mod state;
 mod table;
+mod unix;
 mod url;
 
 use arrange::Arranged;

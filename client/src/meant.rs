@@ -18,6 +18,8 @@ const MEANT: &[(&str, &str)] = &[
     ("receive", "poll"),
     ("messages", "poll"),
     ("read", "poll"),
+    ("listen", "watch"),
+    ("follow", "watch"),
     ("reply", "respond"),
     ("answer", "respond"),
     ("announce", "broadcast"),

@@ -44,6 +44,14 @@ impl Message {
         }
     }
 
+    /// What it is called in a sentence: its id; its type where it has none.
+    pub(crate) fn name(&self) -> String {
+        match self.id() {
+            id if id.is_empty() => short_word(&self.kind),
+            id => short_word(&id),
+        }
+    }
+
     /// What acknowledges this delivery of it, if it was leased.
     pub(crate) fn receipt(&self) -> Option<String> {
         let receipt = self.fields.object("delivery").text_of("receipt")?;
@@ -87,6 +95,9 @@ impl Message {
         }
         if let Some(context) = self.context() {
             block(&mut text, context, "context: ", kept);
+        }
+        if self.kind == "delivery_failed" {
+            self.failed_ids(&mut text);
         }
         if self.kind == "file_updated" {
             let key = escape::shell_option("--key", &self.fields.text("file_key"));
@@ -149,8 +160,46 @@ impl Message {
                     word("last_editor")
                 )
             }
+            "delivery_failed" => format!("[failed] {}, {time}", self.failure()),
             _ => return None,
         })
+    }
+
+    /// What did not arrive, and why.
+    fn failure(&self) -> String {
+        let fields = &self.fields;
+        let what = match fields.text_of("message_id") {
+            Some(id) => short_word(&id),
+            None => {
+                let listed = fields.texts("message_ids").len() as u64;
+                format!("{} messages", fields.number("count").unwrap_or(listed))
+            }
+        };
+        let why = match fields.text("reason").as_str() {
+            "expired" => "expired before it was taken".to_owned(),
+            "attempts_used_up" => "handed over again and again, never acknowledged".to_owned(),
+            "recipient_removed" => "that agent was removed".to_owned(),
+            other => short_word(other),
+        };
+        format!("{what} to {}: {why}", short_word(&fields.text("to_agent")))
+    }
+
+    /// The ids of several that did not arrive.
+    fn failed_ids(&self, text: &mut String) {
+        let ids = self.fields.texts("message_ids");
+        if ids.is_empty() {
+            return;
+        }
+        for id in &ids {
+            text.push_str(if text.ends_with('\n') { "  " } else { " " });
+            text.push_str(&short_word(id));
+        }
+        let count = self.fields.number("count").unwrap_or_default();
+        let more = count.saturating_sub(ids.len() as u64);
+        if more > 0 {
+            text.push_str(&format!(" and {more} more"));
+        }
+        text.push('\n');
     }
 }
 
@@ -266,6 +315,35 @@ mod tests {
         assert!(
             short.contains("200 characters in 40 lines; all of it: clawlink show r1"),
             "{short}"
+        );
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_told_with_its_reason() {
+        let one = |reason: &str| {
+            let raw = format!(
+                r#"{{"type":"delivery_failed","message_id":"k3v9x2ab","to_agent":"b1","reason":"{reason}","timestamp":"2026-11-22T12:31:07Z"}}"#
+            );
+            shown(&raw, None)
+        };
+        for (reason, words) in [
+            ("expired", "expired before it was taken"),
+            (
+                "attempts_used_up",
+                "handed over again and again, never acknowledged",
+            ),
+            ("recipient_removed", "that agent was removed"),
+            ("new\\u001b", "new\\u{1b}"),
+        ] {
+            assert_eq!(
+                one(reason),
+                format!("[failed] k3v9x2ab to b1: {words}, 2026-11-22 12:31:07Z\n")
+            );
+        }
+        let several = r#"{"type":"delivery_failed","message_ids":["a","b\n[task] x"],"count":5,"to_agent":"b1","reason":"expired","timestamp":"t"}"#;
+        assert_eq!(
+            shown(several, Some("kept")),
+            "[failed] 5 messages to b1: expired before it was taken, t\n  a b\\n[task] x and 3 more\n"
         );
     }
 

@@ -1,7 +1,7 @@
 //! What every command that talks to the relay starts from: which relay, who we are there, and
 //! how to ask it something.
 
-use crate::api::{Answer, Api, NoReply, Refusal, Reply, Request, Trouble};
+use crate::api::{Again, Answer, Api, NoReply, Refusal, Reply, Request, Trouble};
 use crate::args::Top;
 use crate::escape;
 use crate::failure::{Failure, Refused, usage};
@@ -123,6 +123,19 @@ impl Session {
         })
     }
 
+    /// The same, as the file says now: it may have been changed since this process began.
+    pub(crate) fn identity_now(&mut self) -> Result<Identity, Failure> {
+        self.state = self.store.load()?;
+        self.identity()
+    }
+
+    /// Whoever asks goes on by itself where a relay is away: a try is one try, and no other relay
+    /// is looked for.
+    pub(crate) fn go_on_alone(&mut self) {
+        self.api.patient = false;
+        self.guessed = false;
+    }
+
     /// Keeps a new identity; its relay is used from now on.
     pub(crate) fn remember(&self, identity: &Identity) -> Result<(), Failure> {
         self.store
@@ -145,7 +158,7 @@ impl Session {
         self.ask(&Request {
             path,
             body: None,
-            repeatable: true,
+            again: Again::Harmless,
             wait: 0,
         })
     }
@@ -171,7 +184,8 @@ impl Session {
                     server_time,
                 });
             };
-            next = [path, "?limit=1000&cursor=", &url::encode(&cursor)].concat();
+            let more = if path.contains('?') { '&' } else { '?' };
+            next = format!("{path}{more}limit=1000&cursor={}", url::encode(&cursor));
         }
     }
 
@@ -181,13 +195,14 @@ impl Session {
         &self,
         path: &str,
         body: &T,
+        again: Again<'_>,
         status: &str,
     ) -> Result<Reply, Failure> {
         let body = crate::json::write(body);
         let reply = self.ask(&Request {
             path,
             body: Some(body.get()),
-            repeatable: false,
+            again,
             wait: 0,
         })?;
         if reply.fields.text("status") == status {

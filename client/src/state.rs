@@ -104,6 +104,11 @@ impl Store {
         self.home.join("messages")
     }
 
+    /// Where a file of this process may be for a moment.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.home.join(format!("watch-{}", std::process::id()))
+    }
+
     /// What the file holds; nothing where there is no file.
     pub(crate) fn load(&self) -> Result<Object, Failure> {
         let text = match fs::read(&self.file) {

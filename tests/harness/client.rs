@@ -1,6 +1,6 @@
 //! The client, run as a user runs it, in a home of the test's own.
 
-use crate::{PATIENCE, Relay, binaries};
+use crate::{PATIENCE, Relay, binaries, eventually};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -87,6 +87,12 @@ impl Client {
         client
     }
 
+    /// A machine on which a session is this agent, which is registered there.
+    pub fn joined(relay: &Relay, agent_id: &str) -> Client {
+        relay.register(agent_id);
+        Client::member(&relay.url(), agent_id, agent_id)
+    }
+
     /// The same with these options before every command.
     pub fn options(mut self, options: &[&str]) -> Client {
         self.options = options.iter().map(ToString::to_string).collect();
@@ -101,6 +107,14 @@ impl Client {
     /// Where the client keeps its state.
     pub fn folder(&self) -> PathBuf {
         self.home().join(".clawlink")
+    }
+
+    /// What a file in its home says, as soon as that ends with a line.
+    pub fn written(&self, name: &str) -> String {
+        eventually(name, || {
+            let text = std::fs::read_to_string(self.home().join(name)).ok()?;
+            text.ends_with('\n').then_some(text)
+        })
     }
 
     /// Runs a command.

@@ -12,6 +12,7 @@ pub mod relay;
 pub mod socket;
 pub mod stub;
 pub mod two_hosts;
+pub mod watcher;
 
 pub use client::{Client, Outcome};
 pub use http::Reply;
@@ -19,6 +20,7 @@ pub use original::Original;
 pub use relay::Relay;
 pub use serde_json::{Value, json};
 pub use stub::{Answer, Stub};
+pub use watcher::Watcher;
 
 use std::time::{Duration, Instant};
 

@@ -5,16 +5,10 @@ use std::io::Read;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// A client whose agent is `a`.
-fn member(relay: &Relay) -> Client {
-    relay.register("a");
-    Client::member(&relay.url(), "a", "a")
-}
-
 #[test]
 fn what_was_printed_is_acknowledged_and_does_not_come_again() {
     let relay = Relay::with(&["--inbox-limit", "2"]);
-    let client = member(&relay);
+    let client = Client::joined(&relay, "a");
     relay.delegate("b", "a", "one");
     relay.delegate("b", "a", "two");
     assert_eq!(client.run(&["poll", "--json"]).ok().json().len(), 2);
@@ -27,7 +21,7 @@ fn what_was_printed_is_acknowledged_and_does_not_come_again() {
 #[test]
 fn mail_that_a_closed_pipe_did_not_take_comes_again_at_once() {
     let relay = Relay::start();
-    let client = member(&relay);
+    let client = Client::joined(&relay, "a");
     for n in 0..20 {
         relay.delegate("b", "a", &format!("{n} {}", "x".repeat(20_000)));
     }
@@ -59,7 +53,7 @@ fn mail_that_a_closed_pipe_did_not_take_comes_again_at_once() {
 #[test]
 fn a_client_that_is_killed_before_it_printed_loses_nothing() {
     let relay = Relay::start();
-    let client = member(&relay);
+    let client = Client::joined(&relay, "a");
     let mut child = client
         .command(&["poll", "--wait", "50"])
         .spawn()
@@ -77,7 +71,7 @@ fn a_client_that_is_killed_before_it_printed_loses_nothing() {
 #[test]
 fn kept_mail_waits_for_its_receipt() {
     let relay = Relay::start();
-    let client = member(&relay);
+    let client = Client::joined(&relay, "a");
     relay.delegate("b", "a", "one");
     relay.delegate("b", "a", "two");
     let kept = client.run(&["poll", "--keep", "--max", "1"]).ok();
@@ -117,7 +111,7 @@ fn kept_mail_waits_for_its_receipt() {
 #[test]
 fn a_peek_and_a_wait_take_nothing() {
     let relay = Relay::start();
-    let client = member(&relay);
+    let client = Client::joined(&relay, "a");
     let none = client.run(&["wait", "--for", "1"]).exits(4);
     assert_eq!(
         (none.out.as_str(), none.err.as_str()),
@@ -143,7 +137,7 @@ fn a_peek_and_a_wait_take_nothing() {
 #[test]
 fn a_poll_waits_for_mail_as_long_as_it_is_told() {
     let relay = Relay::start();
-    let client = member(&relay);
+    let client = Client::joined(&relay, "a");
     let began = Instant::now();
     assert_eq!(
         client.run(&["poll", "--wait", "1"]).ok().out,

@@ -29,6 +29,8 @@ fn hostile_relay() -> Stub {
         {"type": "file_updated", "file_key": x, "version": 1, "last_editor": x},
         {"type": x, x: x},
         x,
+        {"type": "delivery_failed", "message_id": x, "to_agent": x, "reason": x, "timestamp": x},
+        {"type": "delivery_failed", "message_ids": [x, x], "count": 3, "to_agent": x, "reason": x},
     ]);
     Stub::start(
         move |request| match request.line.split('?').next().unwrap_or_default() {
@@ -111,7 +113,7 @@ fn nothing_a_relay_says_acts_on_the_terminal_or_forges_a_line() {
     let heads = shown.lines().filter(|line| !line.starts_with("  "));
     assert_eq!(
         heads.count(),
-        6,
+        8,
         "a body stands indented below its head: {shown}"
     );
 }

@@ -9,6 +9,8 @@ use crate::json::Object;
 use crate::output;
 use crate::session::Session;
 use crate::table::{self, Column};
+use crate::url;
+use clawlink_protocol::name::Word;
 
 const COLUMNS: [Column; 6] = [
     Column("NAME", false),
@@ -27,8 +29,12 @@ pub(super) fn online(session: &Session) -> Result<Vec<Object>, Failure> {
 }
 
 pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
-    let list = session.list("/discover", "agents")?;
     let wanted = input::words("--cap", args.cap.as_deref())?.unwrap_or_default();
+    if args.all {
+        shows_all(session)?;
+    }
+    let list = session.list(&path(args.all, wanted.first()), "agents")?;
+    // A relay looks for one capability, an original for none.
     let wanted = |agent: &Object| {
         let able = agent.texts("capabilities");
         wanted
@@ -41,13 +47,7 @@ pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
         return Ok(json_lines(raws.iter().map(|raw| raw.get())));
     }
     if raws.is_empty() {
-        return Ok(match &args.cap {
-            Some(capability) => format!(
-                "No agent with {} is online. All that are: clawlink discover\n",
-                escape::line(capability)
-            ),
-            None => "No agent is online.\n".to_owned(),
-        });
+        return Ok(nobody(args));
     }
     let now = unix_seconds(&list.server_time);
     let rows: Vec<Vec<String>> = raws
@@ -58,6 +58,43 @@ pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
     let mut lines = table::render(&COLUMNS, &rows);
     lines[0] = output::bold(&lines[0]);
     Ok(lines.join("\n") + "\n")
+}
+
+/// Where the relay is asked, so that it sends no more than is wanted.
+fn path(all: bool, capability: Option<&Word>) -> String {
+    let all = all.then(|| "all=1".to_owned());
+    let capability = capability.map(|word| ["capability=", &url::encode(word.as_str())].concat());
+    let filters: Vec<String> = all.into_iter().chain(capability).collect();
+    match filters.is_empty() {
+        true => "/discover".to_owned(),
+        false => ["/discover?", &filters.join("&")].concat(),
+    }
+}
+
+/// An original would take no notice of the wish, and its list would pass for that of all.
+fn shows_all(session: &Session) -> Result<(), Failure> {
+    let features = session.get("/")?.fields.texts("features");
+    if features.iter().any(|feature| feature == "discover_filters") {
+        return Ok(());
+    }
+    Err(Failure::Unable {
+        what: "this relay shows only who is online".to_owned(),
+        hint: format!("without --all: {} discover", session.program),
+    })
+}
+
+fn nobody(args: &args::Discover) -> String {
+    let (there, option) = match args.all {
+        true => ("registered", " --all"),
+        false => ("online", ""),
+    };
+    match &args.cap {
+        Some(capability) => format!(
+            "No agent with {} is {there}. All that are: clawlink discover{option}\n",
+            escape::line(capability)
+        ),
+        None => format!("No agent is {there}.\n"),
+    }
 }
 
 fn row(agent: &Object, now: Option<u64>) -> Vec<String> {

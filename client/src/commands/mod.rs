@@ -3,11 +3,14 @@
 mod completions;
 mod discover;
 mod files;
+mod mail;
 mod messages;
 mod poll;
 mod presence;
 mod receipts;
 mod relay;
+mod running;
+mod watch;
 
 use crate::api::Reply;
 use crate::args::{Command, Top};
@@ -41,6 +44,7 @@ pub(crate) fn run(top: Top) -> Done {
         Command::Ack(args) => receipts::ack(&session, args),
         Command::Nack(args) => receipts::nack(&session, args),
         Command::Wait(args) => poll::wait(&session, &args),
+        Command::Watch(args) => watch::watch(session, args),
         Command::FilePut(args) => files::put(&session, args),
         Command::FileGet(args) => files::get(&session, args),
         Command::FileList(_) => files::list(&session),

@@ -1,22 +1,21 @@
 //! `register`, `heartbeat`, `deregister`.
 
 use super::{Done, json_line};
-use crate::api::{Answer, Reply, Request, Trouble};
+use crate::api::{Again, Answer, Reply, Request, Trouble};
 use crate::args;
 use crate::escape;
 use crate::failure::{Failure, usage};
 use crate::input;
 use crate::json::{self, Object};
 use crate::output;
+use crate::random;
 use crate::session::Session;
 use crate::state::{Identity, set_optional};
 use clawlink_protocol::agents::{AboutAgent, Register, TTL_RANGE};
 use clawlink_protocol::name::{AgentId, Word};
-use std::fs::File;
-use std::io::Read;
 
-const ID_ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 const ID_LENGTH: usize = 8;
+const KEY_LENGTH: usize = 16;
 
 pub(super) fn register(session: &Session, args: args::Register) -> Done {
     let name = input::word("--name", &args.name)?;
@@ -94,7 +93,7 @@ fn enroll(
     let reply = session.ask(&Request {
         path: "/register",
         body: Some(body.get()),
-        repeatable: true,
+        again: Again::Harmless,
         wait: 0,
     })?;
     let agent = reply.fields.object("agent");
@@ -126,6 +125,9 @@ pub(super) fn enroll_again(session: &Session, identity: Identity) -> Result<Iden
 
 /// Sends what this agent has to say. At a relay that has been restarted since the agent registered,
 /// it registers again: answers would not find the way back.
+///
+/// A reply that was lost is asked for again under the same key. Only a relay that is known to be
+/// like ours is: the original has no keys, and would do it twice.
 pub(super) fn send<T: serde::Serialize>(
     session: &Session,
     identity: Identity,
@@ -133,7 +135,11 @@ pub(super) fn send<T: serde::Serialize>(
     body: &T,
     status: &str,
 ) -> Result<Reply, Failure> {
-    let reply = session.post(path, body, status)?;
+    let entry = &identity.entry;
+    let keyed = !entry.text("epoch").is_empty() && !entry.is_true("original");
+    let key = keyed.then(|| random::word(KEY_LENGTH)).flatten();
+    let again = key.as_deref().map_or(Again::Twice, Again::Under);
+    let reply = session.post(path, body, again, status)?;
     let before = identity.entry.text_of("epoch");
     let now = reply.fields.text_of("epoch");
     if before.is_some() && now.is_some() && before != now {
@@ -182,7 +188,7 @@ pub(super) fn beat(session: &Session, identity: &Identity) -> Result<(Reply, boo
     let reply = session.ask(&Request {
         path: "/heartbeat",
         body: Some(body.get()),
-        repeatable: true,
+        again: Again::Harmless,
         wait: 0,
     })?;
     match reply.fields.text("status").as_str() {
@@ -200,7 +206,7 @@ pub(super) fn deregister(session: &Session) -> Done {
     let request = Request {
         path: "/deregister",
         body: Some(body.get()),
-        repeatable: false,
+        again: Again::Twice,
         wait: 0,
     };
     let text = match session.try_ask(&request)? {
@@ -231,22 +237,9 @@ pub(super) fn deregister(session: &Session) -> Done {
     Ok(text)
 }
 
-/// A new id: characters that a model copies right, drawn by the system. Where it has no source
-/// of randomness the relay makes the id.
+/// A new id. Where the system draws none the relay makes it.
 fn new_id() -> Option<AgentId> {
-    let mut random = [0; 64];
-    File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut random))
-        .ok()?;
-    // Without the bytes at the end every character is as likely as any other.
-    let whole_rounds = 256 - 256 % ID_ALPHABET.len();
-    let bytes = random.into_iter().map(usize::from);
-    let drawn: String = bytes
-        .filter(|byte| *byte < whole_rounds)
-        .map(|byte| char::from(ID_ALPHABET[byte % ID_ALPHABET.len()]))
-        .take(ID_LENGTH)
-        .collect();
-    AgentId::parse(&drawn).ok()
+    AgentId::parse(&random::word(ID_LENGTH)?).ok()
 }
 
 /// This machine's name, where the system tells it.
@@ -254,20 +247,4 @@ fn machine() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_new_id_is_short_plain_and_never_the_same() {
-        let ids: Vec<String> = (0..100).map(|_| new_id().unwrap().to_string()).collect();
-        for id in &ids {
-            assert_eq!(id.len(), ID_LENGTH);
-            assert!(id.bytes().all(|b| ID_ALPHABET.contains(&b)), "{id}");
-        }
-        let different: std::collections::BTreeSet<&String> = ids.iter().collect();
-        assert_eq!(different.len(), ids.len());
-    }
 }

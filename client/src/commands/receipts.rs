@@ -1,7 +1,7 @@
 //! `ack`, `nack`: what becomes of messages that were kept.
 
 use super::{Done, json_line};
-use crate::api::{Answer, Reply, Request};
+use crate::api::{Again, Answer, Reply, Request};
 use crate::args;
 use crate::escape;
 use crate::failure::{Failure, usage};
@@ -46,7 +46,7 @@ fn settle(
         delay,
         lease: None,
     };
-    session.post("/ack", &call, "ok")
+    session.post("/ack", &call, Again::Twice, "ok")
 }
 
 /// What was done; a lease that was over is told, as its message comes again.
@@ -69,26 +69,42 @@ fn done(session: &Session, reply: &Reply, word: &str) -> Done {
     Ok(format!("{count} {word}\n"))
 }
 
+/// What becomes of leased messages.
+#[derive(Clone, Copy)]
+pub(super) enum Fate {
+    /// They are done with.
+    Done,
+    /// They come again after so many seconds.
+    Again(u64),
+    /// Their lease lasts so many seconds from now.
+    Longer(u64),
+}
+
 /// Says what becomes of all messages of one reply. Whether that was done to all of them.
 pub(super) fn settle_batch(
     session: &Session,
     identity: &Identity,
     batch: &str,
-    action: Option<&str>,
+    fate: Fate,
 ) -> bool {
+    let (action, delay, lease) = match fate {
+        Fate::Done => (None, None, None),
+        Fate::Again(delay) => (Some("nack"), Some(delay), None),
+        Fate::Longer(lease) => (Some("extend"), None, Some(lease)),
+    };
     let body = json::write(&Ack {
         agent_id: identity.id.clone(),
         receipts: None,
         batch: Some(batch.to_owned()),
         action: action.map(str::to_owned),
-        delay: None,
-        lease: None,
+        delay,
+        lease,
     });
     // To say it twice is to say it once.
     let request = Request {
         path: "/ack",
         body: Some(body.get()),
-        repeatable: true,
+        again: Again::Harmless,
         wait: 0,
     };
     match session.try_ask(&request) {

@@ -1,7 +1,7 @@
 //! `info` and `scan`.
 
 use super::{Done, json_lines, shown};
-use crate::api::{Answer, Api, Request};
+use crate::api::{Again, Answer, Api, Request};
 use crate::args::{self, Top};
 use crate::escape;
 use crate::failure::{Failure, usage};
@@ -111,7 +111,7 @@ fn local_relay() -> Option<Found> {
     let request = Request {
         path: "/",
         body: None,
-        repeatable: true,
+        again: Again::Harmless,
         wait: 0,
     };
     let Ok(Answer::Done(reply)) = api.send(&request) else {

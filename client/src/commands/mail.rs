@@ -1,0 +1,198 @@
+//! What `poll`, `wait` and `watch` share: asking for mail, printing it, and losing none of it.
+//!
+//! Mail is leased, printed, and then acknowledged: what was not printed comes again. An original
+//! knows no leases; there this program is the only place that has the mail, and what cannot be
+//! printed is kept on disk.
+
+use super::json_lines;
+use super::presence::{RESTARTED, beat, enroll_again, note_epoch};
+use super::receipts::{Fate, settle_batch};
+use crate::api::{Again, Reply, Request};
+use crate::args;
+use crate::escape;
+use crate::failure::Failure;
+use crate::json::Object;
+use crate::kept;
+use crate::message::Message;
+use crate::output;
+use crate::session::Session;
+use crate::state::{Identity, Store};
+use serde_json::value::RawValue;
+
+/// The messages of one reply.
+pub(super) struct Mail {
+    pub(super) messages: Vec<Box<RawValue>>,
+    /// The token of their lease, if they have one.
+    pub(super) batch: Option<String>,
+    /// Whether the relay has them no more, whatever it was asked: an original.
+    pub(super) taken: bool,
+}
+
+impl Mail {
+    /// What a reply brings.
+    pub(super) fn of(reply: &Object) -> Mail {
+        Mail {
+            messages: reply.list("messages"),
+            batch: reply.text_of("batch"),
+            taken: reply.text("epoch").is_empty(),
+        }
+    }
+}
+
+/// Which kind of relay this is, where no reply of it has told: what an original would misread, it is
+/// not asked.
+pub(super) fn look(session: &Session, mut identity: Identity) -> Result<Identity, Failure> {
+    let info = session.get("/")?;
+    note_epoch(&mut identity.entry, &info.fields);
+    session.update(&identity)?;
+    Ok(identity)
+}
+
+/// The original says nothing of an agent that it does not know, unless by a heartbeat.
+pub(super) fn known_to_original(
+    session: &Session,
+    identity: Identity,
+) -> Result<Identity, Failure> {
+    if identity.entry.is_true("original") && !beat(session, &identity)?.1 {
+        return enroll_again(session, identity);
+    }
+    Ok(identity)
+}
+
+/// One poll. A `wait` of 0 asks for none.
+pub(super) fn ask(
+    session: &Session,
+    identity: &Identity,
+    query: &str,
+    wait: u64,
+) -> Result<Reply, Failure> {
+    let waits = match wait {
+        0 => String::new(),
+        _ => format!("&wait={wait}"),
+    };
+    let path = ["/poll/", identity.id.as_str(), query, &waits].concat();
+    let reply = session.ask(&Request {
+        path: &path,
+        body: None,
+        again: Again::Twice,
+        wait,
+    })?;
+    if reply.fields.raw("messages").is_none() {
+        return Err(session.not_a_relay("its list of messages is missing"));
+    }
+    Ok(reply)
+}
+
+/// Says what was lost before this poll.
+pub(super) fn tell_missed(reply: &Object) {
+    if let Some(missed) = reply.number("missed").filter(|missed| *missed > 0) {
+        output::note(&format!(
+            "{missed} broadcasts and file notices were dropped before this poll"
+        ));
+    }
+}
+
+/// Takes note of what the reply says about the relay and this agent.
+pub(super) fn settle(
+    session: &Session,
+    mut identity: Identity,
+    reply: &Object,
+) -> Result<Identity, Failure> {
+    if reply.text("status") == "unknown_agent" {
+        return enroll_again(session, identity);
+    }
+    let (epoch, original) = (
+        identity.entry.text("epoch"),
+        identity.entry.is_true("original"),
+    );
+    if note_epoch(&mut identity.entry, reply) {
+        output::note(RESTARTED.trim_end_matches("; "));
+    }
+    let now = identity.entry.is_true("original");
+    if epoch != identity.entry.text("epoch") || original != now {
+        session.update(&identity)?;
+    }
+    // A relay that turns out to be an original has not said whether it knows this agent.
+    match now && !original {
+        true => known_to_original(session, identity),
+        false => Ok(identity),
+    }
+}
+
+/// Prints the messages. What could not be printed comes again at once, or is kept. Says whether it
+/// was; no error where the reader has only gone.
+pub(super) fn print(
+    session: &Session,
+    identity: &Identity,
+    args: &args::Poll,
+    mail: &Mail,
+) -> Result<bool, Failure> {
+    if mail.taken && (args.peek || args.keep) && !mail.messages.is_empty() {
+        output::note("this relay cannot look or lease: the messages are off it now");
+    }
+    let Err(error) = output::print(&printed(session, args, mail)) else {
+        return Ok(true);
+    };
+    if let Some(batch) = &mail.batch {
+        settle_batch(session, identity, batch, Fate::Again(0));
+        output::note("not all could be printed; the messages come again");
+    } else if mail.taken {
+        rescue(session.store(), &mail.messages);
+    }
+    output::excuse(error).map(|()| false)
+}
+
+/// The messages as they are printed. What is printed short is kept whole before.
+fn printed(session: &Session, args: &args::Poll, mail: &Mail) -> String {
+    let messages = &mail.messages;
+    if session.json {
+        return json_lines(messages.iter().map(|raw| raw.get()));
+    }
+    if messages.is_empty() {
+        return if args.quiet {
+            String::new()
+        } else {
+            "No messages.\n".to_owned()
+        };
+    }
+    let (store, mut text) = (session.store(), String::new());
+    kept::tidy(store);
+    for raw in messages {
+        let raw = raw.get();
+        let message = Message::parse(raw);
+        let short = !args.full && message.is_long();
+        let kept = if short {
+            kept::keep(store, &message.id(), raw)
+        } else {
+            None
+        };
+        text.push_str(&message.render(raw, &session.program, kept.as_deref()));
+        if let Some(receipt) = message.receipt().filter(|_| args.keep) {
+            text.push_str(&["  done: ", &session.program, " ack ", &receipt, "\n"].concat());
+        }
+    }
+    text
+}
+
+/// Keeps messages that are nowhere else, and says how to see them.
+pub(super) fn rescue(store: &Store, messages: &[Box<RawValue>]) {
+    kept::tidy(store);
+    let commands: Vec<String> = messages
+        .iter()
+        .filter_map(|raw| keep(store, raw.get()))
+        .collect();
+    if !commands.is_empty() {
+        output::note(&format!("the messages are kept: {}", commands.join(", ")));
+    }
+}
+
+/// Keeps a message that is nowhere else: the command that shows it. Where it cannot be kept it is
+/// said, whole.
+pub(super) fn keep(store: &Store, raw: &str) -> Option<String> {
+    let kept = kept::keep(store, &Message::parse(raw).id(), raw)
+        .or_else(|| kept::keep(store, "message", raw));
+    if kept.is_none() {
+        output::note(&escape::json(raw));
+    }
+    kept.map(|id| kept::command(&id))
+}
