@@ -1,7 +1,7 @@
 //! A call whose reply was lost is made again only where the relay does it once all the same.
 
 use harness::stub::Request;
-use harness::{Answer, Client, Stub, Value, json};
+use harness::{Answer, Client, Relay, Stub, Value, http, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -82,6 +82,46 @@ fn a_lost_reply_is_asked_for_again_under_the_same_key_with_the_same_bytes() {
         }
     }
     assert_eq!(keys.len(), 4, "each call has a key of its own");
+}
+
+/// Between the two stands something that loses the first reply to everything that is sent.
+#[test]
+fn the_relay_does_it_once() {
+    let relay = Relay::start();
+    relay.register("a");
+    let address = relay.address;
+    let mut lost: BTreeSet<String> = BTreeSet::new();
+    let stub = Stub::start(move |request| {
+        let (method, path) = request.line.split_once(' ').expect("a request line");
+        let mut headers = vec![("Content-Type", "application/json")];
+        headers.extend(
+            request
+                .header("Idempotency-Key")
+                .map(|key| ("Idempotency-Key", key)),
+        );
+        let reply = http::request(address, method, path, &headers, request.body.as_bytes());
+        match path != "/register" && lost.insert(path.to_owned()) {
+            true => Answer::broken(),
+            false => Answer::Json(reply.status, reply.json()),
+        }
+    });
+    let client = Client::at(Some(stub.url()));
+    client.run(&["register", "--name", "n"]).ok();
+    for call in CALLS {
+        let replayed = client.run(&[call, &["--json"]].concat()).ok().json();
+        assert_eq!(replayed[0]["replayed"], true, "{call:?}");
+    }
+    assert_eq!(sent(&stub).len(), 8);
+    let mail = relay.poll("a");
+    let kinds: Vec<&str> = mail.iter().filter_map(|m| m["type"].as_str()).collect();
+    let once = [
+        "task_delegation",
+        "task_response",
+        "knowledge_broadcast",
+        "file_updated",
+    ];
+    assert_eq!(kinds, once);
+    assert_eq!(relay.get("/files/k").json()["version"], 1);
 }
 
 #[test]

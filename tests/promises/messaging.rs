@@ -258,6 +258,34 @@ fn an_agent_that_is_not_there_is_told_with_the_nearest_that_is() {
 }
 
 #[test]
+fn what_did_not_arrive_comes_back_to_its_sender_by_name() {
+    let pair = Pair::on(Relay::start());
+    let bernd = pair.id("bernd");
+    let send = || {
+        let sent = pair.anna(&["delegate", "--to", "bernd", "--task", "t"]);
+        id_after(&sent.ok().out, "task ").to_owned()
+    };
+    let first = send();
+    pair.bernd(&["deregister"]).ok();
+    let told = pair.anna(&["poll"]).ok().out;
+    assert_eq!(
+        blot(&told),
+        format!("[failed] {first} to {bernd}: that agent was removed, T T\n")
+    );
+    pair.bernd(&["register", "--name", "bernd"]).ok();
+    let (bernd, several) = (pair.id("bernd"), [send(), send()]);
+    pair.bernd(&["deregister"]).ok();
+    let told = pair.anna(&["poll"]).ok().out;
+    assert_eq!(
+        blot(&told),
+        format!(
+            "[failed] 2 messages to {bernd}: that agent was removed, T T\n  {} {}\n",
+            several[0], several[1]
+        )
+    );
+}
+
+#[test]
 fn a_name_of_two_is_answered_with_both_ids() {
     let pair = Pair::on(Relay::start());
     let twin = pair
