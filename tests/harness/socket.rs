@@ -1,10 +1,11 @@
 //! A WebSocket client: one that behaves, and raw bytes for one that does not.
 
+use crate::PATIENCE;
 use crate::http::connect;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::{Message, WebSocket};
@@ -75,11 +76,13 @@ impl Socket {
     /// # Errors
     /// The close frame, if there was one.
     pub fn next_or_close(&mut self) -> Result<Value, Option<CloseFrame>> {
+        let end = Instant::now() + PATIENCE * 2;
         loop {
             match self.0.read() {
                 Ok(Message::Text(text)) => return Ok(serde_json::from_str(&text).expect("JSON")),
                 Ok(Message::Close(frame)) => return Err(frame),
-                Ok(_) => {}
+                // Pings come for ever.
+                Ok(_) => assert!(Instant::now() < end, "nothing has come but pings"),
                 Err(_) => return Err(None),
             }
         }
@@ -106,7 +109,7 @@ impl Socket {
         }
         self.0
             .get_ref()
-            .set_read_timeout(Some(crate::PATIENCE))
+            .set_read_timeout(Some(PATIENCE))
             .expect("a time-out");
         frames
     }
@@ -137,9 +140,7 @@ impl RawSocket {
         socket.set_recv_buffer_size(4096).expect("a small buffer");
         socket.connect(&address.into()).expect("the relay accepts");
         let stream = TcpStream::from(socket);
-        stream
-            .set_read_timeout(Some(crate::PATIENCE))
-            .expect("a time-out");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         RawSocket::over(stream, address, agent_id)
     }
 

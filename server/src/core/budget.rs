@@ -38,11 +38,6 @@ impl Budget {
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
-
-    /// Bytes at most.
-    pub fn limit(&self) -> usize {
-        self.limit
-    }
 }
 
 /// Bytes in use. Dropped, however that comes about, they are free.

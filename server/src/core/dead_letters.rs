@@ -174,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn what_just_fits_stays() {
+        let bytes = 2 * letter("a", "r", 0).envelope.cost();
+        let mut letters = DeadLetters::new(LetterLimits { count: 3, bytes });
+        assert_eq!(letters.push(letter("a", "r", 0)), 0);
+        assert_eq!(letters.push(letter("b", "r", 0)), 0);
+        assert_eq!(letters.push(letter("c", "r", 0)), 1);
+    }
+
+    #[test]
     fn they_are_listed_by_recipient_and_from_a_place_on() {
         let mut letters = DeadLetters::new(LIMITS);
         for (id, to) in [("a", "x"), ("b", "y"), ("c", "x")] {

@@ -94,6 +94,18 @@ mod tests {
     }
 
     #[test]
+    fn only_who_is_online_is_called_so() {
+        let words = [100 * S, 130 * S, 9_999 * S].map(|now| {
+            let presence = at(now, 0, 120, 3600);
+            (presence.as_str(), presence.is_online())
+        });
+        assert_eq!(
+            words,
+            [("online", true), ("stale", false), ("stale", false)]
+        );
+    }
+
+    #[test]
     fn nobody_is_gone_before_it_is_stale() {
         assert_eq!(at(100 * S, 0, 120, 10), Presence::Online { until: 120 * S });
         assert_eq!(at(120 * S, 0, 120, 10), Presence::Gone);

@@ -227,6 +227,19 @@ mod tests {
     }
 
     #[test]
+    fn what_just_fits_is_kept() {
+        let one = key("s", "delegate", "k");
+        let cost = KEY_COST + 1 + 100;
+        let mut replay = Replay::new(cost);
+        replay.begin(&one, 1, 0);
+        replay.finish(&one, "x".repeat(100).into());
+        assert_eq!((replay.bytes, KEPT_FOR), (cost, 600_000));
+        assert!(matches!(replay.begin(&one, 1, 0), Begun::Done(_)));
+        replay.begin(&key("s", "delegate", "l"), 1, 0);
+        assert_eq!(replay.begin(&one, 1, 0), Begun::First);
+    }
+
+    #[test]
     fn a_sender_has_its_last_keys_and_takes_nobody_elses() {
         let mut replay = roomy();
         let of = |n: usize| key("s", "delegate", &n.to_string());

@@ -89,6 +89,7 @@ mod tests {
     fn a_full_window_has_no_room_and_an_empty_one_takes_any_message() {
         let mut window = Window::default();
         assert!(window.room().one_at_least);
+        assert_eq!(window.room().bytes, 262_144);
         window.sent(0, 10 * WINDOW_BYTES);
         assert_eq!(window.room().bytes, 0);
         assert!(!window.room().one_at_least);

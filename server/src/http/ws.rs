@@ -14,6 +14,7 @@ use super::page::parameters;
 use super::{Shared, delivery, frame};
 use crate::actors::agent::handle::{AgentHandle, Session};
 use crate::actors::herald::Listening;
+use crate::actors::refused::Refused;
 use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
 use crate::core::frames::{FrameGuard, Violation};
 use crate::core::window::{Mark, WINDOW_COUNT};
@@ -39,7 +40,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Pings that a peer that acknowledges may leave unanswered.
 const UNANSWERED_MAX: u32 = 2;
@@ -75,12 +76,14 @@ pub async fn upgrade(
     let agent = state.relay.agent(&id, peer(&request)).await?;
     let limit = state.limits.body;
     let verdict = Rc::new(Cell::new(None));
+    let (seated, sits) = oneshot::channel();
     let socket = Socket {
         state,
         id,
         agent,
         acks,
         unanswered: 0,
+        seated: Some(seated),
         seat: None,
         listening: None,
         verdict: verdict.clone(),
@@ -95,9 +98,12 @@ pub async fn upgrade(
         verdict,
     };
     let codec = Codec::new().max_size(limit);
-    Ok(response.streaming(detached(WebsocketContext::with_codec(
-        socket, guarded, codec,
-    ))))
+    let frames = detached(WebsocketContext::with_codec(socket, guarded, codec));
+    // Whoever is told that the socket is open is told what happens from then on.
+    match sits.await {
+        Ok(()) => Ok(response.streaming(frames)),
+        Err(_) => Err(Refused::unavailable("the agent").into()),
+    }
 }
 
 /// Runs a session beside the response that carries its frames. When the connection ends the
@@ -157,6 +163,8 @@ struct Socket {
     acks: bool,
     /// Pings of the interval since the peer was last heard; counted where it acknowledges.
     unanswered: u32,
+    /// Told when the socket has its place.
+    seated: Option<oneshot::Sender<()>>,
     /// Dropped with the socket, it gives back what was not confirmed.
     seat: Option<Session>,
     listening: Option<Listening>,
@@ -199,9 +207,11 @@ impl Actor for Socket {
                 .into_actor(self)
                 .map(|(seat, listening), socket, ctx| {
                     socket.listening = listening;
-                    match seat {
-                        Ok(seat) => socket.seat = Some(seat),
-                        Err(_) => socket.end(CloseCode::Away, ctx),
+                    let told = socket.seated.take().map(|seated| seated.send(()));
+                    match (seat, told) {
+                        (Ok(seat), Some(Ok(()))) => socket.seat = Some(seat),
+                        // The agent has gone, or the caller.
+                        _ => ctx.stop(),
                     }
                 }),
         );

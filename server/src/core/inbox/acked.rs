@@ -56,6 +56,7 @@ mod tests {
     fn one_is_remembered_for_ten_minutes_and_not_longer() {
         let mut acked = Acked::default();
         acked.note(7, 1_000);
+        assert_eq!(ACKED_FOR, 600_000);
         assert!(acked.holds(7, 1_000 + ACKED_FOR - 1));
         assert!(!acked.holds(8, 1_000));
         assert!(!acked.holds(7, 1_000 + ACKED_FOR));
