@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     AckById,
     /// A message that one poll has got comes with another, too.
     TwoPaths,
+    /// A key says nothing.
+    ForgottenKeys,
 }
 
 struct Liar {
@@ -60,7 +62,10 @@ impl Liar {
         } else {
             body.to_string()
         };
-        let headers = [("Content-Type", "application/json")];
+        let mut headers = vec![("Content-Type", "application/json")];
+        let key = request.header("Idempotency-Key");
+        let key = key.filter(|_| self.fault != Fault::ForgottenKeys);
+        headers.extend(key.map(|key| ("Idempotency-Key", key)));
         let reply: Reply = http::request(self.relay, method, &path, &headers, text.as_bytes());
         let mut said = reply.json();
         if path.starts_with("/poll/") {

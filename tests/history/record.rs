@@ -242,19 +242,19 @@ pub(crate) enum Event {
 pub(crate) struct History {
     pub(crate) events: Vec<Event>,
     pub(crate) inbox_limit: usize,
-    /// Whether the relay lists its dead letters.
-    pub(crate) lists_the_dead: bool,
+    /// How many dead letters the relay keeps, where it lists them.
+    pub(crate) dead_limit: Option<usize>,
     /// The machine stood still for so long that the relay may have moved its deadlines.
     pub(crate) stood_still: bool,
 }
 
 impl History {
     /// An empty one.
-    pub(crate) fn new(inbox_limit: usize, lists_the_dead: bool) -> History {
+    pub(crate) fn new(inbox_limit: usize, dead_limit: Option<usize>) -> History {
         History {
             events: Vec::new(),
             inbox_limit,
-            lists_the_dead,
+            dead_limit,
             stood_still: false,
         }
     }

@@ -7,14 +7,19 @@ use crate::clients::{
     Ask, Common, Desk, Features, command, item_of, mortal, mute, plain, poller, sender, stream,
 };
 use crate::dice::Dice;
-use crate::record::{Action, Clock, Died, Event, History, Micros, Name, SECOND, Told};
+use crate::record::{Action, Clock, Died, Event, History, Micros, Name, SECOND, Span, Told};
 use crate::wire::Request;
 use harness::{Relay, Value};
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// Dead letters that a relay is asked to keep.
+const DEAD_LIMIT: usize = 50_000;
+/// Pages of the list of one agent's dead letters.
+const PAGES: usize = 50;
 /// Agents are read to the end within.
 const DRAIN: Duration = Duration::from_secs(60);
 /// What a machine that is only busy does not do to a sleeping thread.
@@ -61,9 +66,22 @@ pub(crate) struct Outcome {
 /// # Panics
 /// When the relay does not start or ends, or a client does.
 pub(crate) fn run(plan: &Plan) -> Outcome {
-    let limit = plan.inbox_limit.to_string();
-    let relay = Relay::with(&["--inbox-limit", &limit, "--log", "warn"]);
+    let relay = relay(plan.inbox_limit);
     run_behind(plan, &relay, relay.address)
+}
+
+/// A relay whose inboxes hold so much, and which remembers all its dead if it can.
+pub(crate) fn relay(inbox_limit: usize) -> Relay {
+    let (inboxes, dead) = (inbox_limit.to_string(), DEAD_LIMIT.to_string());
+    let mut options = vec!["--inbox-limit", &inboxes, "--log", "warn"];
+    let help = Command::new(harness::binaries::relay())
+        .arg("--help")
+        .output();
+    let help = help.map(|help| String::from_utf8_lossy(&help.stdout).into_owned());
+    if help.is_ok_and(|help| help.contains("--dead-letters-limit")) {
+        options.extend(["--dead-letters-limit", &dead]);
+    }
+    Relay::with(&options)
 }
 
 /// The same where the clients' way to the relay leads over another address.
@@ -119,7 +137,8 @@ pub(crate) fn run_behind(plan: &Plan, relay: &Relay, front: SocketAddr) -> Outco
     let settled = proxies.iter().all(|proxy| proxy.settle(end));
     assert!(settled, "connections of clients that have ended stay open");
     drain(&mut driver);
-    let mut history = History::new(plan.inbox_limit, common.features.dead_letters);
+    let dead_limit = common.features.dead_letters.then_some(DEAD_LIMIT);
+    let mut history = History::new(plan.inbox_limit, dead_limit);
     history.events = std::mem::take(&mut driver.events);
     history.events.sort_by_key(began_at);
     history.stood_still = stood_still.load(Ordering::SeqCst);
@@ -146,6 +165,7 @@ fn gap(plan: &Plan) -> u64 {
 fn name(role: Role, n: usize) -> Name {
     let kind = match role {
         Role::Poller(Temper::Steady) => "poller",
+        Role::Poller(Temper::Late) => "late",
         Role::Poller(Temper::Hopeless) => "hopeless",
         Role::Plain => "plain",
         Role::Stream => "stream",
@@ -302,21 +322,31 @@ fn list_the_dead(driver: &mut Desk) {
         _ => None,
     });
     for agent in joined.collect::<Vec<_>>() {
-        let request = Request::get(format!("/dead-letters?agent={agent}&limit=1000"));
-        let (span, told) = driver.call(&request, 0);
-        let Told::Done(reply) = told else { continue };
-        for letter in reply["dead_letters"].as_array().into_iter().flatten() {
-            let Some(item) = item_of(&letter["message"]) else {
-                continue;
+        let mut path = format!("/dead-letters?agent={agent}&limit=1000");
+        for _ in 0..PAGES {
+            let (span, told) = driver.call(&Request::get(path.clone()), 0);
+            let Told::Done(reply) = told else { break };
+            bury(driver, &agent, span, &reply);
+            let Some(next) = reply["next_cursor"].as_str() else {
+                break;
             };
-            driver.events.push(Event::Died(Died {
-                agent: agent.clone(),
-                mark: item.mark,
-                reason: text(&letter["reason"]),
-                attempts: letter["attempts"].as_u64().unwrap_or(0) as u32,
-                span,
-            }));
+            path = format!("/dead-letters?agent={agent}&limit=1000&cursor={next}");
         }
+    }
+}
+
+fn bury(driver: &mut Desk, agent: &Name, span: Span, reply: &Value) {
+    for letter in reply["dead_letters"].as_array().into_iter().flatten() {
+        let Some(item) = item_of(&letter["message"]) else {
+            continue;
+        };
+        driver.events.push(Event::Died(Died {
+            agent: agent.clone(),
+            mark: item.mark,
+            reason: text(&letter["reason"]),
+            attempts: letter["attempts"].as_u64().unwrap_or(0) as u32,
+            span,
+        }));
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) struct Tally {
     pub(crate) dead: usize,
     pub(crate) removed: usize,
     pub(crate) sockets: usize,
-    /// Deliveries to each kind of agent.
-    pub(crate) kinds: BTreeMap<String, usize>,
+    /// Deliveries to each agent.
+    pub(crate) agents: BTreeMap<String, usize>,
 }
 
 impl Tally {
@@ -76,8 +76,7 @@ impl Tally {
     }
 
     fn hand_over(&mut self, agent: &str, first: bool) {
-        let kind = agent.split('-').next().unwrap_or_default();
-        *self.kinds.entry(kind.to_owned()).or_default() += 1;
+        *self.agents.entry(agent.to_owned()).or_default() += 1;
         self.again += usize::from(!first);
     }
 }
@@ -94,15 +93,23 @@ impl fmt::Display for Tally {
             "copies: {} delivered, {} deliveries more; {} acknowledged, {} too late, {} given back",
             self.delivered, self.again, self.acked, self.late, self.given_back
         )?;
-        let kinds = self
-            .kinds
-            .iter()
-            .map(|(kind, count)| format!("{kind} {count}"));
-        writeln!(f, "to: {}", kinds.collect::<Vec<_>>().join(", "))?;
+        writeln!(f, "to: {}", by_kind(&self.agents))?;
         write!(
             f,
             "calls without an answer: {}; sockets: {}; agents removed: {}; dead letters: {}",
             self.unanswered, self.sockets, self.removed, self.dead
         )
     }
+}
+
+/// What was counted for each agent, summed up for each kind.
+pub(crate) fn by_kind(agents: &BTreeMap<String, usize>) -> String {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for (agent, count) in agents {
+        *kinds
+            .entry(agent.split('-').next().unwrap_or_default())
+            .or_default() += count;
+    }
+    let kinds = kinds.iter().map(|(kind, count)| format!("{kind} {count}"));
+    kinds.collect::<Vec<_>>().join(", ")
 }

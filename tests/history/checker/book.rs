@@ -74,6 +74,8 @@ pub(super) struct Handover<'a> {
     pub(super) acked: Option<Span>,
     /// An acknowledgement that was not answered.
     pub(super) perhaps_acked: Option<Span>,
+    /// The earliest moment in which it may have been given back.
+    pub(super) returned: Option<Micros>,
     /// It was given back, and that was confirmed.
     pub(super) nacked: Option<Span>,
 }
@@ -247,6 +249,7 @@ impl<'a> Book<'a> {
                 over: polled.lease.map(|lease| span.to + lease),
                 acked: None,
                 perhaps_acked: None,
+                returned: None,
                 nacked: None,
             };
             self.settle(agent, &mut handover);
@@ -289,6 +292,7 @@ impl<'a> Book<'a> {
                 over: None,
                 acked: None,
                 perhaps_acked: None,
+                returned: None,
                 nacked: None,
             };
             self.settle(&stream.agent, &mut handover);
@@ -326,6 +330,7 @@ impl<'a> Book<'a> {
                 Action::Ack => drop(handover.acked.get_or_insert(*span)),
                 Action::Nack(delay) => {
                     handover.free = Some(span.from + delay);
+                    handover.returned = handover.free;
                     handover.nacked = Some(*span);
                 }
                 Action::Extend(lease) => {
@@ -341,7 +346,10 @@ impl<'a> Book<'a> {
                     handover.perhaps_acked.get_or_insert(*span);
                     continue;
                 }
-                Action::Nack(delay) => span.from + delay,
+                Action::Nack(delay) => {
+                    handover.returned.get_or_insert(span.from + delay);
+                    span.from + delay
+                }
                 Action::Extend(lease) => {
                     handover.over = None;
                     span.from + lease

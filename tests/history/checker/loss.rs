@@ -7,12 +7,14 @@ use super::{Findings, Rule};
 use crate::record::Event;
 use std::collections::BTreeMap;
 
-/// The relay keeps the last 1,000 dead letters; from here on one of them may be missing.
-const DEAD_MAX: usize = 900;
-
 pub(super) fn check(book: &Book<'_>, findings: &mut Findings) {
     let died = |event: &&Event| matches!(event, Event::Died(_));
-    let full = book.history.events.iter().filter(died).count() >= DEAD_MAX;
+    let dead = book.history.events.iter().filter(died).count();
+    // Where the list is nearly full, the oldest may have left it.
+    let listed = book
+        .history
+        .dead_limit
+        .is_some_and(|limit| dead * 10 < limit * 9);
     let mut broadcasts: BTreeMap<&str, Vec<&Parcel<'_>>> = BTreeMap::new();
     for parcel in book.parcels.values() {
         let Some(letter) = book.letters.get(&parcel.mark) else {
@@ -22,8 +24,8 @@ pub(super) fn check(book: &Book<'_>, findings: &mut Findings) {
         if letter.accepted().is_none() || is_accounted_for(parcel) {
             continue;
         }
-        if is_excused(book, letter, parcel, full) {
-            findings.excused += 1;
+        if is_excused(book, letter, parcel, listed) {
+            findings.excuse(parcel.agent, 1);
             continue;
         }
         match letter.is_mail() {
@@ -62,7 +64,7 @@ fn is_accounted_for(parcel: &Parcel<'_>) -> bool {
 }
 
 /// It may be gone by a way that the relay has told beforehand.
-fn is_excused(book: &Book<'_>, letter: &Letter<'_>, parcel: &Parcel<'_>, full: bool) -> bool {
+fn is_excused(book: &Book<'_>, letter: &Letter<'_>, parcel: &Parcel<'_>, listed: bool) -> bool {
     let taken_unseen = |ghost: &super::book::Ghost| ghost.loses && ghost.until >= letter.span.from;
     if book.ghosts_of(parcel.agent).iter().any(taken_unseen) {
         return true;
@@ -70,10 +72,10 @@ fn is_excused(book: &Book<'_>, letter: &Letter<'_>, parcel: &Parcel<'_>, full: b
     let accepted = letter
         .accepted()
         .map_or(letter.span.to, |call| call.span.to);
-    // Only mail that was surely inside, and in nobody's hands, must be listed.
-    let listed = book.history.lists_the_dead && letter.is_mail() && !full;
+    // Only mail that was surely inside must be listed.
+    let listed = listed && letter.is_mail();
     if let Some(leave) = book.left.get(parcel.agent) {
-        return !listed || accepted >= leave.from || !parcel.handovers.is_empty();
+        return !listed || accepted >= leave.from;
     }
     let expired = letter.first().ttl.is_some() && parcel.handovers.is_empty();
     !listed && (expired || may_be_used_up(book, parcel))

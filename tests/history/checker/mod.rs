@@ -17,6 +17,7 @@ mod tests;
 
 use crate::record::{History, Mark};
 use book::Book;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Which promise was broken.
@@ -83,11 +84,15 @@ impl fmt::Display for Violation {
 #[derive(Debug, Default)]
 struct Findings {
     found: Vec<Violation>,
-    /// Copies that came to nobody, for a reason that is told beforehand.
-    excused: usize,
+    /// Copies that came to nobody, for a reason that is told beforehand; by agent.
+    excused: BTreeMap<String, usize>,
 }
 
 impl Findings {
+    fn excuse(&mut self, agent: &str, copies: usize) {
+        *self.excused.entry(agent.to_owned()).or_default() += copies;
+    }
+
     fn add(&mut self, rule: Rule, mark: impl Into<Option<Mark>>, what: String) {
         self.found.push(Violation {
             rule,
@@ -107,8 +112,8 @@ pub(crate) struct Verdict {
     /// Everything that was broken, each rule's violations together.
     pub(crate) found: Vec<Violation>,
     /// Copies of which nobody knows where they are, and the relay has told beforehand that this
-    /// may be: a plain poll was not answered, an agent was removed.
-    pub(crate) excused: usize,
+    /// may be: a plain poll was not answered, an agent was removed. By agent.
+    pub(crate) excused: BTreeMap<String, usize>,
 }
 
 /// Judges a history.

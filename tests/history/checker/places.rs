@@ -22,7 +22,11 @@ pub(super) fn check(book: &Book<'_>, findings: &mut Findings) {
 
 /// Whether one may have been over before the other began.
 fn may_precede(first: &Handover<'_>, second: &Handover<'_>) -> bool {
-    let one_stream = first.place.0 == second.place.0;
+    // On one way a message comes once, unless it was given back there.
+    let one_way = first.place.0 == second.place.0;
+    let returned = first
+        .returned
+        .is_some_and(|returned| returned <= second.to + SLACK);
     let counted = match (first.item.attempt, second.item.attempt) {
         (Some(a), Some(b)) if first.way == Way::Leased && second.way == Way::Leased => a < b,
         // Whether a broken socket has cost an attempt is the relay's to say.
@@ -30,7 +34,7 @@ fn may_precede(first: &Handover<'_>, second: &Handover<'_>) -> bool {
         _ => true,
     };
     let free = first.free.is_some_and(|free| free <= second.to + SLACK);
-    !one_stream && counted && free
+    counted && if one_way { returned } else { free }
 }
 
 fn pairs(parcel: &Parcel<'_>, findings: &mut Findings) {
@@ -55,7 +59,7 @@ fn judge(one: &Handover<'_>, other: &Handover<'_>) -> (Rule, &'static str) {
             continue;
         }
         let later = match (acked.item.attempt, again.item.attempt) {
-            (Some(a), Some(b)) => a < b,
+            (Some(a), Some(b)) if a != b => a < b,
             _ => acked.to <= again.to,
         };
         if later && again.to <= ack.from {

@@ -9,6 +9,8 @@ use crate::record::{Action, Event, SECOND};
 pub(crate) enum Temper {
     /// Settles most of what it gets at once.
     Steady,
+    /// Comes late more often than not.
+    Late,
     /// Gives nearly everything back, so that attempts are used up.
     Hopeless,
 }
@@ -17,7 +19,10 @@ pub(crate) fn run(mut desk: Desk, temper: Temper) -> Vec<Event> {
     let mut pending: Option<Pending> = None;
     while !desk.is_over() {
         let ask = Ask {
-            lease: Some(desk.dice.between(1, 2)),
+            lease: Some(match temper {
+                Temper::Late => 1,
+                _ => desk.dice.between(1, 2),
+            }),
             wait: desk.dice.below(3),
             max: match desk.dice.below(4) {
                 0 => None,
@@ -43,6 +48,10 @@ fn deal_with(desk: &mut Desk, temper: Temper, leased: Pending) -> Option<Pending
         desk.settle(&leased, Action::Nack(delay), batch);
         return None;
     }
+    if temper == Temper::Late && desk.dice.percent(80) {
+        late(desk, &leased, batch, 90);
+        return None;
+    }
     match desk.dice.below(100) {
         0..40 => return Some(leased),
         40..66 => desk.settle(&leased, Action::Ack, batch),
@@ -61,7 +70,7 @@ fn deal_with(desk: &mut Desk, temper: Temper, leased: Pending) -> Option<Pending
             desk.pause(0, 1_500);
             desk.settle(&leased, Action::Ack, batch);
         }
-        88..94 => late(desk, &leased, batch),
+        88..94 => late(desk, &leased, batch, 60),
         94..97 => {
             // Said twice.
             desk.settle(&leased, Action::Ack, batch);
@@ -85,12 +94,13 @@ fn in_parts(desk: &mut Desk, mut leased: Pending) {
     }
 }
 
-/// Waits until about the end of the lease, often beyond it and after another poll of its own.
-fn late(desk: &mut Desk, leased: &Pending, batch: bool) {
+/// Waits until about the end of the lease, often beyond it and, so often in a hundred, after
+/// another poll of its own.
+fn late(desk: &mut Desk, leased: &Pending, batch: bool, again: u64) {
     let left = leased.until.saturating_sub(desk.now()) / 1_000;
     let about = left + desk.dice.below(300);
     desk.rest(about.saturating_sub(50));
-    if desk.dice.percent(60) {
+    if desk.dice.percent(again) {
         let ask = Ask {
             lease: Some(1),
             ..Ask::default()

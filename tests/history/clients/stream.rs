@@ -2,7 +2,7 @@
 //! order, breaks off, or opens a second socket beside the first.
 
 use super::{Desk, PATIENCE, item_of, settlement};
-use crate::record::{Action, End, Event, Item, Micros, Stream, Told};
+use crate::record::{Action, End, Event, Item, Micros, SECOND, Stream, Told};
 use crate::socket::{Frame, Socket};
 use harness::{Value, json};
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ struct Session<'a> {
     /// Receipts that are to be named in the next frame.
     due: Vec<String>,
     /// Frames without an answer so far: when they were sent, and what they named.
-    asked: HashMap<u64, (Micros, Vec<String>)>,
+    asked: HashMap<u64, (Micros, Action, Vec<String>)>,
     refs: u64,
     /// Pings are answered.
     answers: bool,
@@ -87,7 +87,7 @@ impl Session<'_> {
         let now = self.desk.now();
         if frame["type"] == "reply" {
             let asked = frame["ref"].as_u64().and_then(|n| self.asked.remove(&n));
-            let Some((from, receipts)) = asked else {
+            let Some((from, action, receipts)) = asked else {
                 return;
             };
             let told = match frame["status"] == "ok" {
@@ -95,7 +95,7 @@ impl Session<'_> {
                 false => Told::Refused(0, frame["code"].to_string()),
             };
             let span = self.desk.common.clock.since(from);
-            self.desk.settled(span, Action::Ack, receipts, told);
+            self.desk.settled(span, action, receipts, told);
             return;
         }
         match item_of(frame) {
@@ -113,13 +113,21 @@ impl Session<'_> {
         let receipts = std::mem::take(&mut self.due);
         self.refs += 1;
         let from = self.desk.now();
-        socket.say(&json!({"type": "ack", "receipts": receipts, "ref": self.refs}));
-        self.asked.insert(self.refs, (from, receipts));
+        let mut frame = json!({"type": "ack", "receipts": receipts, "ref": self.refs});
+        let mut action = Action::Ack;
+        if self.desk.dice.percent(6) {
+            let delay = self.desk.dice.below(2);
+            frame["action"] = "nack".into();
+            frame["delay"] = delay.into();
+            action = Action::Nack(delay * SECOND);
+        }
+        socket.say(&frame);
+        self.asked.insert(self.refs, (from, action, receipts));
     }
 
     /// Says goodbye and reads until that is answered.
     fn leave(&mut self, mut socket: Socket) -> End {
-        if self.acks {
+        if !self.due.is_empty() {
             self.name_receipts(&mut socket);
         }
         socket.close();
@@ -160,10 +168,9 @@ impl Session<'_> {
 
     fn conclude(self, end: End) {
         let span = self.desk.common.clock.since(self.from);
-        for (from, receipts) in self.asked.into_values() {
+        for (from, action, receipts) in self.asked.into_values() {
             let span = self.desk.common.clock.since(from);
-            self.desk
-                .settled(span, Action::Ack, receipts, Told::Unknown);
+            self.desk.settled(span, action, receipts, Told::Unknown);
         }
         self.desk.events.push(Event::Stream(Stream {
             agent: self.desk.name.clone(),

@@ -93,7 +93,7 @@ fn five_attempts_are_an_end_where_the_dead_are_not_listed() {
         tale.leases(u64::from(attempt) * 1_010, &[(1, receipt, attempt)]);
     }
     tale.is_sound();
-    tale.0.lists_the_dead = true;
+    tale.0.dead_limit = Some(1_000);
     tale.breaks(&[Rule::Lost]);
     tale.dies(9_000, 1, "attempts_used_up", 5).is_sound();
 }
@@ -102,7 +102,7 @@ fn five_attempts_are_an_end_where_the_dead_are_not_listed() {
 fn the_mail_of_who_left_is_gone_and_listed_where_there_is_a_list() {
     let mut tale = Tale::new();
     tale.sends(1, 0).leaves("a", 100).is_sound();
-    tale.0.lists_the_dead = true;
+    tale.0.dead_limit = Some(1_000);
     tale.breaks(&[Rule::Lost]);
     tale.dies(200, 1, "recipient_removed", 0).is_sound();
 }

@@ -45,7 +45,7 @@ fn leased((mark, receipt, attempt): Leased) -> Item {
 impl Tale {
     /// Agents `s` and `a` are there from the beginning; an inbox holds 3.
     fn new() -> Tale {
-        let mut tale = Tale(History::new(3, false));
+        let mut tale = Tale(History::new(3, None));
         tale.joins("s", 0);
         tale.joins("a", 0);
         tale
@@ -162,7 +162,7 @@ impl Tale {
     }
 
     fn dies(&mut self, at: u64, mark: Mark, reason: &str, attempts: u32) -> &mut Tale {
-        self.0.lists_the_dead = true;
+        self.0.dead_limit = Some(1_000);
         self.push(Event::Died(Died {
             agent: "a".into(),
             mark,

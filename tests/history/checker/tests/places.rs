@@ -229,3 +229,31 @@ fn a_number_that_was_used_is_not_used_again() {
         .leases(1_020, &[(1, "r2", 1)]);
     tale.acks(1_030, "r2").breaks(&[Rule::Twice]);
 }
+
+/// A receipt that is given back on a socket brings its message back onto it.
+#[test]
+fn a_socket_with_receipts_may_carry_a_message_again_that_it_gave_back() {
+    let both = || vec![leased((1, "r1", 1)), leased((1, "r2", 2))];
+    let mut tale = Tale::new();
+    tale.sends(1, 0);
+    tale.streams(10, true, both(), End::Closed);
+    tale.acks(12, "r2").breaks(&[Rule::Twice]);
+    tale.settles(11, Action::Nack(0), "r1", Told::Done(true));
+    tale.is_sound();
+}
+
+/// What its peer is not known to have read was no attempt.
+#[test]
+fn a_broken_socket_with_receipts_may_have_cost_no_attempt() {
+    let first = || vec![leased((1, "r1", 1))];
+    let mut tale = Tale::new();
+    tale.sends(1, 0);
+    tale.streams(10, true, first(), End::Lost);
+    tale.leases(50, &[(1, "r2", 1)]).acks(60, "r2").is_sound();
+    let mut tale = Tale::new();
+    tale.sends(1, 0);
+    tale.streams(10, true, first(), End::Lost).acks(11, "r1");
+    tale.leases(50, &[(1, "r2", 1)])
+        .acks(60, "r2")
+        .breaks(&[Rule::AfterAck]);
+}
