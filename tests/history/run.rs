@@ -89,26 +89,11 @@ pub(crate) fn relay(inbox_limit: usize) -> Relay {
 /// # Panics
 /// As [`run`].
 pub(crate) fn run_behind(plan: &Plan, relay: &Relay, front: SocketAddr) -> Outcome {
-    let info = relay.get("/").json();
     let names: Vec<Name> = (0..)
         .zip(&plan.crew)
         .map(|(n, role)| name(*role, n))
         .collect();
-    let receivers = names
-        .iter()
-        .zip(&plan.crew)
-        .filter(|(_, role)| **role != Role::Mortal);
-    let common = Arc::new(Common {
-        clock: Clock::start(),
-        features: Features::of(&info),
-        relay: relay.address,
-        sent_all: AtomicBool::new(false),
-        over: AtomicBool::new(false),
-        gap: gap(plan),
-        accepted: AtomicUsize::new(0),
-        receivers: receivers.map(|(name, _)| name.clone()).collect(),
-        mortal: AtomicUsize::new(0),
-    });
+    let common = common(plan, relay, &names);
     let mut driver = desk(
         &common,
         "driver".into(),
@@ -148,6 +133,22 @@ pub(crate) fn run_behind(plan: &Plan, relay: &Relay, front: SocketAddr) -> Outco
         hurt,
         sending,
     }
+}
+
+fn common(plan: &Plan, relay: &Relay, names: &[Name]) -> Arc<Common> {
+    let stays = |(_, role): &(&Name, &Role)| **role != Role::Mortal;
+    let receivers = names.iter().zip(&plan.crew).filter(stays);
+    Arc::new(Common {
+        clock: Clock::start(),
+        features: Features::of(&relay.get("/").json()),
+        relay: relay.address,
+        sent_all: AtomicBool::new(false),
+        over: AtomicBool::new(false),
+        gap: gap(plan),
+        accepted: AtomicUsize::new(0),
+        receivers: receivers.map(|(name, _)| name.clone()).collect(),
+        mortal: AtomicUsize::new(0),
+    })
 }
 
 /// The time between two messages of one sender with which all come to be sent in half

@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     pub(crate) given_back: usize,
     pub(crate) replayed: usize,
     pub(crate) dead: usize,
+    /// Dead letters whose ids their senders know, and those of them that the senders were told of.
+    pub(crate) told: (usize, usize),
     pub(crate) removed: usize,
     pub(crate) sockets: usize,
     /// Deliveries to each agent.
@@ -69,6 +71,7 @@ impl Tally {
                 _ => {}
             }
         }
+        tally.told = told(history, &dead);
         tally.accepted = accepted.len();
         tally.delivered = copies.len();
         tally.dead = dead.len();
@@ -96,10 +99,27 @@ impl fmt::Display for Tally {
         writeln!(f, "to: {}", by_kind(&self.agents))?;
         write!(
             f,
-            "calls without an answer: {}; sockets: {}; agents removed: {}; dead letters: {}",
-            self.unanswered, self.sockets, self.removed, self.dead
+            "calls without an answer: {}; sockets: {}; agents removed: {}; dead letters: {}, of {} delegations {} told",
+            self.unanswered, self.sockets, self.removed, self.dead, self.told.0, self.told.1
         )
     }
+}
+
+/// How many of the dead were accepted under an id, and how many of these ids were told to have
+/// failed.
+fn told(history: &History, dead: &BTreeSet<(&str, Mark)>) -> (usize, usize) {
+    let failed = history.events.iter().filter_map(|event| match event {
+        Event::Failed(failed) => Some(&failed.ids),
+        _ => None,
+    });
+    let failed: BTreeSet<&String> = failed.flatten().collect();
+    let marks: BTreeSet<Mark> = dead.iter().map(|(_, mark)| *mark).collect();
+    let ids = history.events.iter().filter_map(|event| match event {
+        Event::Sent(sent) if marks.contains(&sent.mark) => sent.told.done()?.id.as_ref(),
+        _ => None,
+    });
+    let ids: BTreeSet<&String> = ids.collect();
+    (ids.len(), ids.intersection(&failed).count())
 }
 
 /// What was counted for each agent, summed up for each kind.

@@ -4,7 +4,10 @@ use super::book::{Book, Letter, Parcel};
 use super::places::{ATTEMPTS_MAX, may_be_used_up};
 use super::{Findings, Rule};
 use crate::record::{Died, Event, Failed, Mark, Micros, SECOND};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Places for failures beyond the limit of an inbox: who has no more of them is told of all.
+const RESERVE: usize = 64;
 
 /// How late a message may still come after its time to live: the relay's timers are no earlier
 /// than they must be, and the machine is busy.
@@ -25,6 +28,7 @@ pub(super) fn check(book: &Book<'_>, findings: &mut Findings) {
         too_late(book, letter, parcel, findings);
     }
     told_to_have_failed(book, findings);
+    told_of_each(book, findings);
 }
 
 fn afterwards(parcel: &Parcel<'_>, died: &Died, findings: &mut Findings) {
@@ -121,6 +125,43 @@ fn told_to_have_failed(book: &Book<'_>, findings: &mut Findings) {
             if parcel.is_some_and(acked) {
                 let what = format!("{sender} was told that m{mark} failed; {to} acknowledged it");
                 findings.add(Rule::DeadAndAcked, mark, what);
+            }
+        }
+    }
+}
+
+/// The sender of what died is told, as long as it has room for that.
+fn told_of_each(book: &Book<'_>, findings: &mut Findings) {
+    let failed = book.history.events.iter().filter_map(|event| match event {
+        Event::Failed(failed) => Some(failed),
+        _ => None,
+    });
+    let told: BTreeSet<(&str, &str)> = failed
+        .flat_map(|failed| failed.ids.iter().map(|id| (&*failed.sender, id.as_str())))
+        .collect();
+    let mut untold: BTreeMap<&str, Vec<Mark>> = BTreeMap::new();
+    let mut deaths: BTreeMap<&str, usize> = BTreeMap::new();
+    for parcel in book
+        .parcels
+        .values()
+        .filter(|parcel| !parcel.died.is_empty())
+    {
+        let letter = book.letters.get(&parcel.mark);
+        let Some(call) = letter.and_then(Letter::accepted) else {
+            continue;
+        };
+        *deaths.entry(&call.from).or_default() += 1;
+        // The notice of a response bears the id of its task.
+        let id = call.told.done().and_then(|accepted| accepted.id.as_deref());
+        if id.is_some_and(|id| !told.contains(&(&*call.from, id))) {
+            untold.entry(&call.from).or_default().push(parcel.mark);
+        }
+    }
+    for (sender, marks) in untold {
+        if deaths[sender] < RESERVE && !book.left.contains_key(sender) {
+            for mark in marks {
+                let what = format!("m{mark} died, and {sender} was not told");
+                findings.add(Rule::Untold, mark, what);
             }
         }
     }

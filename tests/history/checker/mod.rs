@@ -37,6 +37,8 @@ pub(crate) enum Rule {
     FalseDeath,
     /// It was listed as dead, or told to have failed, and was acknowledged too.
     DeadAndAcked,
+    /// It died, and its sender was not told.
+    Untold,
     /// It came first after its time to live.
     TooLate,
     /// It came before one that was sent earlier, by the same sender and as urgent.

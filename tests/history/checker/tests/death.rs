@@ -96,3 +96,11 @@ fn a_failure_is_told_to_the_sender_of_what_nobody_acknowledged() {
     tale.is_told_of_failure("s", "i1")
         .breaks(&[Rule::DeadAndAcked]);
 }
+
+#[test]
+fn the_sender_of_what_died_is_told() {
+    with_ttl(1_000)
+        .dies_untold(1_500, 1, "expired", 0)
+        .breaks(&[Rule::Untold]);
+    with_ttl(1_000).dies(1_500, 1, "expired", 0).is_sound();
+}

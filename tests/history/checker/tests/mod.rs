@@ -161,7 +161,13 @@ impl Tale {
         }))
     }
 
+    /// It is listed as dead, and `s` is told.
     fn dies(&mut self, at: u64, mark: Mark, reason: &str, attempts: u32) -> &mut Tale {
+        self.is_told_of_failure("s", &format!("i{mark}"));
+        self.dies_untold(at, mark, reason, attempts)
+    }
+
+    fn dies_untold(&mut self, at: u64, mark: Mark, reason: &str, attempts: u32) -> &mut Tale {
         self.0.dead_limit = Some(1_000);
         self.push(Event::Died(Died {
             agent: "a".into(),
