@@ -25,6 +25,10 @@ pub enum ErrorCode {
     TooLarge,
     /// The body is not JSON and says so.
     UnsupportedMediaType,
+    /// The task has come to its end.
+    TaskEnded,
+    /// A chain of tasks is too long.
+    TooDeep,
     /// An idempotency key came with another body before.
     IdempotencyMismatch,
     /// The recipient's inbox holds all it may.
@@ -40,7 +44,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [ErrorCode; 14] = [
+    pub const ALL: [ErrorCode; 16] = [
         ErrorCode::BadRequest,
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
@@ -50,6 +54,8 @@ impl ErrorCode {
         ErrorCode::AmbiguousAgent,
         ErrorCode::TooLarge,
         ErrorCode::UnsupportedMediaType,
+        ErrorCode::TaskEnded,
+        ErrorCode::TooDeep,
         ErrorCode::IdempotencyMismatch,
         ErrorCode::InboxFull,
         ErrorCode::RelayFull,

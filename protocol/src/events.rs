@@ -90,6 +90,10 @@ pub struct DelegateFrame<'a> {
     pub priority: Option<String>,
     /// As in [`Delegate`].
     pub ttl: Option<u64>,
+    /// As in [`Delegate`].
+    pub thread_id: Option<MessageId>,
+    /// As in [`Delegate`].
+    pub parent_id: Option<MessageId>,
 }
 
 impl<'a> DelegateFrame<'a> {
@@ -102,6 +106,8 @@ impl<'a> DelegateFrame<'a> {
             context,
             priority,
             ttl,
+            thread_id,
+            parent_id,
         } = self;
         (
             Delegate {
@@ -111,6 +117,8 @@ impl<'a> DelegateFrame<'a> {
                 context,
                 priority,
                 ttl,
+                thread_id,
+                parent_id,
             },
             message_id,
         )
@@ -121,7 +129,7 @@ impl<'a> DelegateFrame<'a> {
 #[derive(Debug, Deserialize)]
 pub struct RespondFrame<'a> {
     /// As in [`Respond`].
-    pub to_agent: Word,
+    pub to_agent: Option<Word>,
     /// As in [`Respond`].
     pub message_id: MessageId,
     /// As in [`Respond`].

@@ -14,6 +14,7 @@ pub mod events;
 pub mod files;
 pub mod messages;
 pub mod name;
+pub mod tasks;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -68,6 +68,12 @@ pub struct Delegate<'a> {
     /// [`MESSAGE_TTL_RANGE`], a day unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
+    /// Groups tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<MessageId>,
+    /// The task that this one is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<MessageId>,
 }
 
 /// Seconds that a message may wait for its first hand-over.
@@ -90,6 +96,9 @@ pub struct Delegated {
     /// How the recipient was when the message was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipient: Option<Recipient>,
+    /// Where the task is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_state: Option<String>,
     /// The relay's epoch: a sender that was registered in another one is not known any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
@@ -109,8 +118,9 @@ pub struct Recipient {
 pub struct Respond<'a> {
     /// Who answers.
     pub from_agent: AgentId,
-    /// Who asked: an id or a name.
-    pub to_agent: Word,
+    /// Who asked: an id or a name; the sender of the task unless given, where the relay knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_agent: Option<Word>,
     /// The task's.
     pub message_id: MessageId,
     /// Any JSON value; `null` where there is none.
@@ -131,6 +141,12 @@ pub struct Responded {
     /// The id that the addressee's name stood for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_agent: Option<String>,
+    /// Whether it moved the task; absent where the relay knows no such task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<bool>,
+    /// Where the task is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_state: Option<String>,
     /// The relay's epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
@@ -195,6 +211,12 @@ pub enum Outgoing<'a> {
         context: &'a RawValue,
         /// As sent, else `normal`.
         priority: &'a str,
+        /// As sent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thread_id: Option<&'a MessageId>,
+        /// As sent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parent_id: Option<&'a MessageId>,
         /// RFC 3339, UTC: when the relay took it.
         timestamp: &'a str,
     },
@@ -216,6 +238,12 @@ pub enum Outgoing<'a> {
         result: &'a RawValue,
         /// As sent, else `completed`.
         status: &'a str,
+        /// `false` where it moved no task, though there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        applied: Option<bool>,
+        /// With `applied`: where the task is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task_state: Option<&'a str>,
         /// RFC 3339, UTC: when the relay took it.
         timestamp: &'a str,
     },
@@ -236,6 +264,32 @@ pub enum Outgoing<'a> {
         /// As sent, else empty.
         tags: &'a [Word],
         /// RFC 3339, UTC: when the relay took it.
+        timestamp: &'a str,
+    },
+    /// The sender of a task does not want it any more.
+    #[serde(rename = "task_canceled")]
+    TaskCanceled {
+        /// The task's.
+        message_id: &'a MessageId,
+        /// The sender.
+        from_agent: &'a AgentId,
+        /// The assignee.
+        to_agent: &'a AgentId,
+        /// RFC 3339, UTC.
+        timestamp: &'a str,
+    },
+    /// The sender of a task tells what its assignee asked.
+    #[serde(rename = "task_input")]
+    TaskInput {
+        /// The task's.
+        message_id: &'a MessageId,
+        /// The sender.
+        from_agent: &'a AgentId,
+        /// The assignee.
+        to_agent: &'a AgentId,
+        /// As sent.
+        content: &'a RawValue,
+        /// RFC 3339, UTC.
         timestamp: &'a str,
     },
     /// Messages of this agent have died.

@@ -4,6 +4,7 @@
 use crate::core::dead_letters::LetterLimits;
 use crate::core::inbox;
 use crate::core::knowledge::LogLimits;
+use crate::core::ledger::LedgerLimits;
 use crate::core::shelf::ShelfLimits;
 use argh::FromArgs;
 use clawlink_protocol::DEFAULT_PORT;
@@ -78,6 +79,12 @@ pub struct Args {
     /// bytes of idempotency keys and their replies (default 67108864)
     #[argh(option, default = "64 * 1024 * 1024")]
     pub idempotency_bytes: usize,
+    /// tasks, open and ended (default 100000)
+    #[argh(option, default = "100_000")]
+    pub tasks_limit: usize,
+    /// bytes of tasks and their results (default 134217728)
+    #[argh(option, default = "128 * 1024 * 1024")]
+    pub tasks_bytes: usize,
     /// agents (default 1000000)
     #[argh(option, default = "1_000_000")]
     pub agents_limit: usize,
@@ -142,6 +149,8 @@ pub struct Config {
     pub idempotency_bytes: usize,
     /// Pings of a socket that is idle.
     pub ping_every: Duration,
+    /// Bounds of the tasks.
+    pub tasks: LedgerLimits,
     /// Bounds of the dead letters.
     pub dead_letters: LetterLimits,
     /// Bounds of the files.
@@ -244,6 +253,7 @@ impl Config {
             ("--inboxes-bytes", args.inboxes_bytes),
             ("--dead-letters-bytes", args.dead_letters_bytes),
             ("--idempotency-bytes", args.idempotency_bytes),
+            ("--tasks-bytes", args.tasks_bytes),
             ("--broadcasts-bytes", args.broadcasts_bytes),
         ] {
             at_least(name, value, BYTES_MIN, "bytes")?;
@@ -276,6 +286,10 @@ impl Config {
             inboxes_bytes: args.inboxes_bytes,
             idempotency_bytes: args.idempotency_bytes,
             ping_every: seconds("--ping-every", args.ping_every)?,
+            tasks: LedgerLimits {
+                count: args.tasks_limit,
+                bytes: args.tasks_bytes,
+            },
             dead_letters: LetterLimits {
                 count: args.dead_letters_limit,
                 bytes: args.dead_letters_bytes,

@@ -18,6 +18,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
 use actors::agent::door::Common;
 use actors::arbiters::Arbiters;
+use actors::board::Board;
 use actors::clock::Clock;
 use actors::dead_letters::DeadLetterOffice;
 use actors::directory::Directory;
@@ -179,9 +180,11 @@ fn start_actors(
         config.log,
         lifeline.clone(),
     );
+    let board = Board::new(config.tasks, clock.clone());
     let dead_letters = DeadLetterOffice::start(
         config.dead_letters,
         directory.clone(),
+        board.clone(),
         clock.clone(),
         lifeline.clone(),
     );
@@ -196,6 +199,7 @@ fn start_actors(
         lifeline: lifeline.clone(),
         herald: herald.clone(),
         dead_letters: dead_letters.clone(),
+        board: board.clone(),
     };
     let settings = Settings {
         common: Arc::new(common),
@@ -211,7 +215,9 @@ fn start_actors(
         herald,
         library,
         dead_letters,
+        board,
         replays,
+        lifeline: lifeline.clone(),
         ids,
         online,
     })

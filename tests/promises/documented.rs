@@ -24,13 +24,14 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 
 /// What differs from run to run is the same afterwards, if it is of the same kind.
 fn settled(value: &Value) -> Value {
-    const MOMENTS: [&str; 7] = [
+    const MOMENTS: [&str; 8] = [
         "server_time",
         "timestamp",
         "queued_at",
         "registered_at",
         "updated_at",
         "died_at",
+        "created_at",
         "last_heartbeat",
     ];
     const IDS: [&str; 3] = ["epoch", "message_id", "response_id"];
@@ -59,7 +60,7 @@ fn the_curl_lines_of_the_protocol_do_what_stands_below_them() {
     let relay = Relay::start();
     let page = document("docs/protocol.md");
     let calls: Vec<_> = blocks(&page);
-    let mut made = 0;
+    let (mut made, mut ids) = (0, Vec::new());
     for pair in calls
         .windows(2)
         .filter(|pair| pair[0].0 == "sh" && pair[1].0 == "json")
@@ -67,6 +68,12 @@ fn the_curl_lines_of_the_protocol_do_what_stands_below_them() {
         let line = pair[0]
             .1
             .replace("127.0.0.1:9077", &relay.address.to_string());
+        // The id that the document calls so is another one here.
+        let line = ids
+            .iter()
+            .fold(line, |line, (told, got): &(String, String)| {
+                line.replace(told, got)
+            });
         let output = Command::new("sh")
             .arg("-c")
             .arg(&line)
@@ -80,6 +87,9 @@ fn the_curl_lines_of_the_protocol_do_what_stands_below_them() {
         });
         let told: Value = serde_json::from_str(&pair[1].1).expect("JSON in the document");
         assert_eq!(settled(&got), settled(&told), "{line}");
+        if let (Some(told), Some(got)) = (told["message_id"].as_str(), got["message_id"].as_str()) {
+            ids.push((told.to_owned(), got.to_owned()));
+        }
         made += 1;
     }
     let lines = calls

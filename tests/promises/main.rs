@@ -26,6 +26,7 @@ mod returning;
 mod sharing;
 mod sockets;
 mod starting;
+mod tasking;
 mod terminal;
 mod token;
 mod trust;

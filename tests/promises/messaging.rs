@@ -139,7 +139,7 @@ fn json_is_the_relays_own_to_the_last_byte() {
     let expected = format!(
         "{{\"status\":\"delegated\",\"delivery\":\"queued\",\"message_id\":{},\"to_agent\":\"{id}\",\
          \"recipient\":{{\"status\":\"online\",\"last_seen_seconds\":{}}},\
-         \"epoch\":{}}}\n",
+         \"task_state\":\"queued\",\"epoch\":{}}}\n",
         fields[0]["message_id"], fields[0]["recipient"]["last_seen_seconds"], fields[0]["epoch"]
     );
     assert_eq!(sent.out, expected);

@@ -25,6 +25,8 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
         context: context.as_deref(),
         priority: args.priority,
         ttl: None,
+        thread_id: None,
+        parent_id: None,
     };
     let reply = send(session, identity, "/delegate", &call, "delegated")?;
     if session.json {
@@ -121,7 +123,7 @@ pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
     let result = input::body("--result", args.result, args.result_file)?;
     let call = Respond {
         from_agent: identity.id.clone(),
-        to_agent,
+        to_agent: Some(to_agent),
         message_id,
         result: Some(&result),
         status: args.status,

@@ -165,6 +165,7 @@ impl Agent {
         self.bury(dead);
         self.pump();
         self.serve();
+        self.note_moved();
     }
 
     /// What the socket's peer has read leaves for good.

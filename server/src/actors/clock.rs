@@ -65,6 +65,13 @@ impl Clock {
         inner.latest.fetch_max(now, Ordering::SeqCst).max(now)
     }
 
+    /// The wall-clock time of a moment on this clock, as [`timestamp`] writes it.
+    pub fn timestamp_of(&self, at: Millis) -> String {
+        let ago = self.now().saturating_sub(at);
+        let at = Utc::now() - Duration::from_millis(ago);
+        at.to_rfc3339_opts(SecondsFormat::Micros, false)
+    }
+
     /// The wall-clock time of a moment on this clock, as Unix seconds.
     pub fn unix(&self, at: Millis) -> f64 {
         let ago = self.now().saturating_sub(at);

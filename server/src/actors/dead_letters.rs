@@ -1,6 +1,7 @@
 //! Where mail goes that died, and who tells its senders. One actor for all: death is rare, and the
 //! letters of an agent outlive it.
 
+use super::board::Board;
 use super::clock::{Clock, timestamp};
 use super::directory::Directory;
 use super::lifeline::Lifeline;
@@ -9,7 +10,8 @@ use crate::core::dead_letters::{DeadLetters, Letter, LetterLimits, Place};
 use crate::core::inbox::{Dead, Reason};
 use crate::core::message::{Envelope, Kind};
 use crate::core::presence::millis;
-use actix::{Actor, ActorFutureExt, Addr, AtomicResponse, Context, Handler, Message, WrapFuture};
+use crate::core::task::Step;
+use actix::{Actor, Addr, Context, Handler, Message};
 use clawlink_protocol::dead_letters::{NotRedelivered, Redelivered};
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::messages::{FAILED_MAX, MESSAGE_TTL, Outgoing, Priority};
@@ -23,6 +25,7 @@ use tracing::{debug, info};
 pub struct DeadLetterOffice {
     letters: DeadLetters,
     directory: Arc<Directory>,
+    board: Arc<Board>,
     clock: Clock,
     lifeline: Lifeline,
 }
@@ -32,15 +35,18 @@ impl DeadLetterOffice {
     pub fn start(
         limits: LetterLimits,
         directory: Arc<Directory>,
+        board: Arc<Board>,
         clock: Clock,
         lifeline: Lifeline,
     ) -> DeadLettersHandle {
-        DeadLettersHandle(Actor::start(DeadLetterOffice {
+        let address = Actor::start(DeadLetterOffice {
             letters: DeadLetters::new(limits),
             directory,
+            board: board.clone(),
             clock,
             lifeline,
-        }))
+        });
+        DeadLettersHandle { address, board }
     }
 
     /// Tells each sender what of its mail has died here, and keeps the mail.
@@ -64,6 +70,33 @@ impl DeadLetterOffice {
         }
     }
 
+    /// Sends a letter to the inbox it died in, as if it had come just now.
+    fn again(&self, letter: &Letter) -> Result<(), Refused> {
+        let unknown = || Refused::unknown(letter.to.as_str(), Vec::new());
+        let entry = self.directory.get(letter.to.as_str()).ok_or_else(unknown)?;
+        let Envelope { body, priority, .. } = &*letter.envelope;
+        let ttl = millis(Duration::from_secs(MESSAGE_TTL));
+        let task = letter.envelope.task.clone();
+        let envelope = Arc::new(Envelope {
+            body: body.clone(),
+            kind: Kind::Mail,
+            priority: *priority,
+            accepted_at: timestamp(),
+            expires: Some(self.clock.now() + ttl),
+            task: task.clone(),
+        });
+        let refused = |why| Refused::not_admitted(why, letter.to.as_str());
+        let Some(task) = task else {
+            return entry.agent.admit(envelope).map(drop).map_err(refused);
+        };
+        // Before anybody can be handed it.
+        let mut progress = task.progress();
+        let admitted = entry.agent.admit(envelope).map_err(refused)?;
+        progress.put_at(admitted.place());
+        self.board.step_held(&task, &mut progress, Step::SentAgain);
+        Ok(())
+    }
+
     fn tell(&self, sender: &str, to: &AgentId, reason: &str, ids: &[String], now: &str) {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let several = ids.len() > 1;
@@ -82,6 +115,7 @@ impl DeadLetterOffice {
                 priority: Priority::Normal,
                 accepted_at: now.to_owned(),
                 expires: None,
+                task: None,
             })),
             _ => return debug!(sender, "nobody is there to be told of its dead mail"),
         };
@@ -159,9 +193,8 @@ impl Handler<List> for DeadLetterOffice {
 struct Redeliver(Vec<String>);
 
 impl Handler<Redeliver> for DeadLetterOffice {
-    type Result = AtomicResponse<Self, Redelivered>;
+    type Result = actix::MessageResult<Redeliver>;
 
-    /// Ends when each letter is in an inbox or back in its place, whoever still waits for it.
     fn handle(&mut self, Redeliver(ids): Redeliver, _: &mut Self::Context) -> Self::Result {
         let (mut failed, mut taken) = (Vec::new(), Vec::new());
         for id in ids {
@@ -172,55 +205,24 @@ impl Handler<Redeliver> for DeadLetterOffice {
             }
             taken.extend(letters);
         }
-        let (directory, now) = (self.directory.clone(), self.clock.now());
-        let send = async move {
-            let mut sent = Vec::new();
-            for (place, letter) in taken {
-                let outcome = again(&directory, &letter, now).await;
-                sent.push((place, letter, outcome));
+        let mut done = 0;
+        for (place, letter) in taken {
+            match self.again(&letter) {
+                Ok(()) => done += 1,
+                Err(why) => {
+                    let id = letter.origin.message_id.clone();
+                    failed.push(not_redelivered(id, &why));
+                    self.letters.restore(place, letter);
+                }
             }
-            sent
-        };
-        AtomicResponse::new(Box::pin(send.into_actor(self).map(
-            move |sent, office, _| {
-                let mut done = 0;
-                for (place, letter, outcome) in sent {
-                    match outcome {
-                        Ok(()) => done += 1,
-                        Err(why) => {
-                            let id = letter.origin.message_id.clone();
-                            failed.push(not_redelivered(id, &why));
-                            office.letters.restore(place, letter);
-                        }
-                    }
-                }
-                let status = "ok".to_owned();
-                Redelivered {
-                    status,
-                    done,
-                    failed,
-                }
-            },
-        )))
+        }
+        let status = "ok".to_owned();
+        actix::MessageResult(Redelivered {
+            status,
+            done,
+            failed,
+        })
     }
-}
-
-/// Sends a letter to the inbox it died in, as if it had come just now.
-async fn again(directory: &Directory, letter: &Letter, now: u64) -> Result<(), Refused> {
-    let unknown = || Refused::unknown(letter.to.as_str(), Vec::new());
-    let entry = directory.get(letter.to.as_str()).ok_or_else(unknown)?;
-    let Envelope { body, priority, .. } = &*letter.envelope;
-    let envelope = Envelope {
-        body: body.clone(),
-        kind: Kind::Mail,
-        priority: *priority,
-        accepted_at: timestamp(),
-        expires: Some(now + millis(Duration::from_secs(MESSAGE_TTL))),
-    };
-    let delivered = entry.agent.deliver(Arc::new(envelope)).await;
-    delivered
-        .map(|_| ())
-        .map_err(|why| Refused::not_admitted(why, letter.to.as_str()))
 }
 
 fn not_redelivered(message_id: String, why: &Refused) -> NotRedelivered {
@@ -233,13 +235,21 @@ fn not_redelivered(message_id: String, why: &Refused) -> NotRedelivered {
 
 /// The typed handle of the office.
 #[derive(Debug, Clone)]
-pub struct DeadLettersHandle(Addr<DeadLetterOffice>);
+pub struct DeadLettersHandle {
+    address: Addr<DeadLetterOffice>,
+    board: Arc<Board>,
+}
 
 impl DeadLettersHandle {
     /// Messages have died in an agent's inbox. Does not wait; bounded by that inbox.
     pub(in crate::actors) fn died(&self, to: &AgentId, dead: Vec<Dead>) {
+        for dead in &dead {
+            if let Some(task) = &dead.envelope.task {
+                self.board.step(task, Step::Died(dead.reason));
+            }
+        }
         let to = to.clone();
-        self.0.do_send(Died { to, dead });
+        self.address.do_send(Died { to, dead });
     }
 
     /// Up to `limit` letters after a place, of one recipient or of all, oldest first. `None` if the
@@ -250,16 +260,16 @@ impl DeadLettersHandle {
         after: Option<Place>,
         limit: usize,
     ) -> Option<Vec<Listed>> {
-        self.0.send(List { to, after, limit }).await.ok()
+        self.address.send(List { to, after, limit }).await.ok()
     }
 
     /// Sends letters to their recipients again. `None` if the office is gone.
     pub async fn redeliver(&self, message_ids: Vec<String>) -> Option<Redelivered> {
-        self.0.send(Redeliver(message_ids)).await.ok()
+        self.address.send(Redeliver(message_ids)).await.ok()
     }
 
     #[cfg(test)]
     pub(in crate::actors) fn address(&self) -> Addr<DeadLetterOffice> {
-        self.0.clone()
+        self.address.clone()
     }
 }

@@ -61,6 +61,7 @@ impl Library {
             priority: Priority::Normal,
             accepted_at: now,
             expires: None,
+            task: None,
         };
         Ok((version, Arc::new(envelope), editor))
     }

@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod arbiters;
+pub mod board;
 pub mod clock;
 pub mod dead_letters;
 pub mod directory;
@@ -16,6 +17,7 @@ pub mod registry;
 pub mod relay;
 pub mod replays;
 pub mod socket;
+pub mod tasks;
 
 #[cfg(test)]
 mod tests;

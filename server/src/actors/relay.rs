@@ -2,12 +2,14 @@
 //! looked up, a message serialised once, and one handle asked. Receiving stands in
 //! [`super::receiving`].
 
-use super::agent::handle::{AgentHandle, Route};
+use super::agent::handle::AgentHandle;
+use super::board::Board;
 use super::clock::{Clock, timestamp};
 use super::dead_letters::DeadLettersHandle;
 use super::directory::{Directory, Entry, Unresolved};
 use super::herald::HeraldHandle;
 use super::library::{LibraryHandle, NotSaved, Put};
+use super::lifeline::Lifeline;
 use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
 use super::replays::Replays;
@@ -17,12 +19,12 @@ use crate::core::json;
 use crate::core::message::{Envelope, Kind};
 use crate::core::presence::millis;
 use crate::core::shelf::{Content, ShelfError};
+use bytestring::ByteString;
 use clawlink_protocol::agents::{Register, TTL_RANGE};
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::files::PutFile;
 use clawlink_protocol::messages::{
-    Broadcast, BroadcastSent, Delegate, Delegated, MESSAGE_TTL, MESSAGE_TTL_RANGE, Outgoing,
-    Priority, Recipient, Respond, Responded, TAGS_MAX,
+    Broadcast, BroadcastSent, MESSAGE_TTL, MESSAGE_TTL_RANGE, Outgoing, Priority, TAGS_MAX,
 };
 use clawlink_protocol::name::{AgentId, MessageId, Word};
 use serde_json::value::RawValue;
@@ -53,8 +55,12 @@ pub struct Relay {
     pub library: LibraryHandle,
     /// Mail that died.
     pub dead_letters: DeadLettersHandle,
+    /// Tasks.
+    pub board: Arc<Board>,
     /// Idempotency keys.
     pub replays: Arc<Replays>,
+    /// Tells calls that wait when the relay ends.
+    pub lifeline: Lifeline,
     /// Ids of messages.
     pub ids: Arc<Ids>,
     /// How many agents are online.
@@ -62,7 +68,7 @@ pub struct Relay {
 }
 
 /// A body that must be there and be readable.
-fn given<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
+pub(super) fn given<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
     match raw.get() {
         "null" => Err(Refused::bad_request(format!("{field} is required"))),
         "\"\"" => Err(Refused::bad_request(format!("{field} is empty"))),
@@ -70,14 +76,14 @@ fn given<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
     }
 }
 
-fn sound<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
+pub(super) fn sound<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
     match json::check(raw.get()) {
         Ok(()) => Ok(raw),
         Err(error) => Err(Refused::bad_request(format!("{field}: {error}"))),
     }
 }
 
-fn at_most(field: &str, got: usize, max: usize, unit: &str) -> Result<(), Refused> {
+pub(super) fn at_most(field: &str, got: usize, max: usize, unit: &str) -> Result<(), Refused> {
     if got <= max {
         return Ok(());
     }
@@ -86,30 +92,34 @@ fn at_most(field: &str, got: usize, max: usize, unit: &str) -> Result<(), Refuse
     )))
 }
 
-fn envelope(
+pub(super) fn envelope(
     message: &Outgoing<'_>,
     kind: Kind,
     priority: Priority,
     now: String,
     expires: Option<Millis>,
 ) -> Result<Arc<Envelope>, Refused> {
-    let body = serde_json::to_string(message);
-    let mut body = body.map_err(|e| Refused::bad_request(e.to_string()))?;
-    // It may wait for days: not beside as much room again that nobody uses.
-    body.shrink_to_fit();
+    let body = written(message)?;
     Ok(Arc::new(Envelope {
-        body: body.into(),
+        body,
         kind,
         priority,
         accepted_at: now,
         expires,
+        task: None,
     }))
 }
 
-const NO_CONTEXT: &str = "{}";
-const NO_RESULT: &str = "null";
+/// The text of a message.
+pub(super) fn written(message: &Outgoing<'_>) -> Result<ByteString, Refused> {
+    let body = serde_json::to_string(message);
+    let mut body = body.map_err(|e| Refused::bad_request(e.to_string()))?;
+    // It may wait for days: not beside as much room again that nobody uses.
+    body.shrink_to_fit();
+    Ok(body.into())
+}
 
-fn constant(json: &'static str) -> &'static RawValue {
+pub(super) fn constant(json: &'static str) -> &'static RawValue {
     serde_json::from_str(json).unwrap_or(RawValue::NULL)
 }
 
@@ -184,14 +194,14 @@ impl Relay {
         Ok(self.register(register, peer).await?.agent.clone())
     }
 
-    fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Refused> {
+    pub(super) fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Refused> {
         self.directory
             .resolve(address)
             .map_err(|why| Refused::unresolved(address.as_str(), why))
     }
 
-    /// Whose dead letters are meant: an agent by id or name, or the id of one that has left.
-    pub fn recipient_of_dead_letters(&self, address: &str) -> Result<AgentId, Refused> {
+    /// Which agent is meant: one that is there by id or name, or the id of one that has left.
+    pub fn agent_meant(&self, address: &str) -> Result<AgentId, Refused> {
         let bad = |why| Refused::bad_request(format!("agent: {why}"));
         let word = Word::parse(address).map_err(bad)?;
         match self.directory.resolve(&word) {
@@ -201,15 +211,8 @@ impl Relay {
         }
     }
 
-    async fn post(&self, to: &Entry, envelope: Arc<Envelope>) -> Result<&'static str, Refused> {
-        let delivered = to.agent.deliver(envelope).await;
-        delivered
-            .map(Route::as_str)
-            .map_err(|why| Refused::not_admitted(why, to.agent.id().as_str()))
-    }
-
     /// When a message dies whose sender gives it so long to be handed over.
-    fn expiry(&self, ttl: Option<u64>) -> Result<Option<Millis>, Refused> {
+    pub(super) fn expiry(&self, ttl: Option<u64>) -> Result<Option<Millis>, Refused> {
         let ttl = ttl.unwrap_or(MESSAGE_TTL);
         if !MESSAGE_TTL_RANGE.contains(&ttl) {
             let (from, to) = (MESSAGE_TTL_RANGE.start(), MESSAGE_TTL_RANGE.end());
@@ -217,83 +220,6 @@ impl Relay {
             return Err(Refused::bad_request(error));
         }
         Ok(Some(self.clock.now() + millis(Duration::from_secs(ttl))))
-    }
-
-    /// Sends a task. `message_id` is one that the sender has given it itself.
-    pub async fn delegate(
-        &self,
-        call: &Delegate<'_>,
-        message_id: Option<MessageId>,
-    ) -> Result<Delegated, Refused> {
-        let task = given("task", call.task)?;
-        let context = match call.context {
-            Some(context) => sound("context", context)?,
-            None => constant(NO_CONTEXT),
-        };
-        let expires = self.expiry(call.ttl)?;
-        let to = self.resolve(&call.to_agent)?;
-        let recipient = Recipient {
-            status: to.agent.presence().as_str().to_owned(),
-            last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
-        };
-        let message_id = message_id.map_or_else(|| self.ids.next(), |id| id.to_string());
-        let priority = call
-            .priority
-            .as_deref()
-            .unwrap_or(Priority::Normal.as_str());
-        let sender = self.directory.get(call.from_agent.as_str());
-        let now = timestamp();
-        let message = Outgoing::TaskDelegation {
-            message_id: &message_id,
-            from_agent: &call.from_agent,
-            from_name: sender.as_deref().map(Entry::name),
-            to_agent: to.agent.id(),
-            task,
-            context,
-            priority,
-            timestamp: &now,
-        };
-        let order = Priority::of(priority);
-        let envelope = envelope(&message, Kind::Mail, order, now.clone(), expires)?;
-        let delivery = self.post(&to, envelope).await?;
-        Ok(Delegated {
-            status: "delegated".to_owned(),
-            delivery: delivery.to_owned(),
-            message_id,
-            to_agent: Some(to.agent.id().to_string()),
-            recipient: Some(recipient),
-            epoch: Some(self.epoch.clone()),
-        })
-    }
-
-    /// Sends an answer.
-    pub async fn respond(&self, call: &Respond<'_>) -> Result<Responded, Refused> {
-        let result = match call.result {
-            Some(result) => sound("result", result)?,
-            None => constant(NO_RESULT),
-        };
-        let to = self.resolve(&call.to_agent)?;
-        let sender = self.directory.get(call.from_agent.as_str());
-        let now = timestamp();
-        let message = Outgoing::TaskResponse {
-            message_id: &call.message_id,
-            response_id: &self.ids.next(),
-            from_agent: &call.from_agent,
-            from_name: sender.as_deref().map(Entry::name),
-            to_agent: to.agent.id(),
-            result,
-            status: call.status.as_deref().unwrap_or("completed"),
-            timestamp: &now,
-        };
-        let normal = Priority::Normal;
-        let envelope = envelope(&message, Kind::Mail, normal, now.clone(), None)?;
-        let delivery = self.post(&to, envelope).await?;
-        Ok(Responded {
-            status: "response_sent".to_owned(),
-            delivery: delivery.to_owned(),
-            to_agent: Some(to.agent.id().to_string()),
-            epoch: Some(self.epoch.clone()),
-        })
     }
 
     /// Sends a finding to every other agent.

@@ -109,6 +109,8 @@ impl World {
             context: None,
             priority: None,
             ttl,
+            thread_id: None,
+            parent_id: None,
         };
         let sent = self.relay().delegate(&call, None).await;
         sent.map_err(|refused| refused.0.error)

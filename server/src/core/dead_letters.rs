@@ -137,6 +137,7 @@ mod tests {
                 priority: Priority::Normal,
                 accepted_at: String::new(),
                 expires: None,
+                task: None,
             }),
             reason: Reason::Expired,
             attempts: 0,

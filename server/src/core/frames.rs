@@ -217,6 +217,25 @@ mod tests {
     }
 
     #[test]
+    fn every_length_passes_up_to_the_limit_and_a_ping_of_125() {
+        for length in [0, 1, 125, 126, 300, 65_535, 65_536, 70_000] {
+            let bytes = frame(0x82, &vec![0; length]);
+            assert_eq!(pass_all(70_000, &bytes), (bytes.len(), None), "{length}");
+        }
+        let ping = frame(0x89, &[0; 125]);
+        assert_eq!(pass_all(10, &ping), (ping.len(), None));
+    }
+
+    #[test]
+    fn what_came_before_a_violation_passes_whole() {
+        let mut bytes = frame(0x81, b"good");
+        let good = bytes.len();
+        bytes.extend(frame(0x81, &[0; 300]));
+        let (passed, violation) = FrameGuard::new(200).pass(&bytes);
+        assert_eq!((passed, violation), (good, Some(Violation::TooBig)));
+    }
+
+    #[test]
     fn after_a_violation_nothing_passes() {
         let mut guard = FrameGuard::new(10);
         assert!(guard.pass(&[0x81, 0x01]).1.is_some());

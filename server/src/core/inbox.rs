@@ -20,6 +20,7 @@ use lease::{Holder, Item};
 
 use super::Millis;
 use super::message::{Envelope, Kind};
+use super::task::{Step, Task};
 use acked::Acked;
 use clawlink_protocol::messages::Priority;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +64,8 @@ pub struct Inbox {
     notice_count: usize,
     notice_bytes: usize,
     missed: u64,
+    /// Tasks whose messages were handed over or came back.
+    moved: Vec<(Arc<Task>, Step)>,
 }
 
 impl Inbox {
@@ -80,6 +83,7 @@ impl Inbox {
             notice_count: 0,
             notice_bytes: 0,
             missed: 0,
+            moved: Vec::new(),
         }
     }
 
@@ -209,9 +213,33 @@ impl Inbox {
                 continue;
             };
             taken.push((key.1, item.envelope().clone()));
-            self.in_hand.insert(key.1, (item, Holder::Out));
+            self.hand(key.1, item, Holder::Out);
         }
         taken
+    }
+
+    /// A message is in somebody's hand from here on, or set aside for later.
+    fn hand(&mut self, seq: Seq, item: Item, holder: Holder) {
+        let step = match holder {
+            Holder::Delay { .. } => Step::CameBack,
+            Holder::Out | Holder::Lease { .. } => Step::HandedOver,
+        };
+        self.moved
+            .extend(item.envelope().task.clone().map(|task| (task, step)));
+        self.due.extend(holder.until().map(|until| (until, seq)));
+        self.in_hand.insert(seq, (item, holder));
+    }
+
+    /// A message takes its old place.
+    fn come_back(&mut self, seq: Seq, item: Item) {
+        let task = item.envelope().task.clone();
+        self.moved.extend(task.map(|task| (task, Step::CameBack)));
+        self.wait(seq, item);
+    }
+
+    /// What became of tasks since the last call.
+    pub fn take_moved(&mut self) -> Vec<(Arc<Task>, Step)> {
+        std::mem::take(&mut self.moved)
     }
 
     /// Ends what held a message, and gives it.
@@ -240,7 +268,7 @@ impl Inbox {
             return;
         }
         if let Some(item) = self.release(seq) {
-            self.wait(seq, item);
+            self.come_back(seq, item);
         }
     }
 

@@ -62,6 +62,7 @@ mod tests {
             priority: Priority::Normal,
             accepted_at: String::new(),
             expires: None,
+            task: None,
         })
     }
 

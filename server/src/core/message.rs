@@ -2,6 +2,7 @@
 //! on. A broadcast to 10,000 agents is one of these and 10,000 pointers.
 
 use super::Millis;
+use super::task::Task;
 use bytestring::ByteString;
 use clawlink_protocol::messages::Priority;
 use serde::Deserialize;
@@ -37,6 +38,8 @@ pub struct Envelope {
     pub accepted_at: String,
     /// When it dies, unless it was handed over before.
     pub expires: Option<Millis>,
+    /// The task that it brings, if it is a delegation.
+    pub task: Option<Arc<Task>>,
 }
 
 /// Who sent a message, and how its sender calls it.

@@ -8,12 +8,14 @@ pub mod ids;
 pub mod inbox;
 pub mod json;
 pub mod knowledge;
+pub mod ledger;
 pub mod message;
 pub mod presence;
 pub mod receipt;
 pub mod replay;
 pub mod shelf;
 pub mod similar;
+pub mod task;
 pub mod window;
 
 /// Milliseconds on the relay's monotonic clock, counted from its start.

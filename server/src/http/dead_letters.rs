@@ -25,7 +25,7 @@ pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, A
     let relay = &state.relay;
     let to = match parameters::<Whose>(query)?.agent {
         None => None,
-        Some(agent) => Some(relay.recipient_of_dead_letters(&agent)?),
+        Some(agent) => Some(relay.agent_meant(&agent)?),
     };
     // One more than the page holds tells whether there are more.
     let found = relay.dead_letters.list(to, page.after, page.limit + 1);

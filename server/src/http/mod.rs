@@ -13,6 +13,7 @@ pub mod messages;
 pub mod once;
 pub mod page;
 pub mod poll;
+pub mod tasks;
 pub mod watch;
 pub mod ws;
 
@@ -70,6 +71,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(on("/broadcast", [post().to(messages::broadcast)]))
         .service(on("/poll/{agent_id}", [get().to(poll::poll)]))
         .service(on("/ack", [post().to(poll::ack)]))
+        .service(on("/tasks", [read().to(tasks::list)]))
+        .service(on("/tasks/{message_id}", [read().to(tasks::one)]))
+        .service(on("/tasks/{message_id}/cancel", [post().to(tasks::cancel)]))
+        .service(on("/tasks/{message_id}/input", [post().to(tasks::input)]))
         .service(on("/dead-letters", [read().to(dead_letters::list)]))
         .service(on(
             "/dead-letters/redeliver",

@@ -6,6 +6,7 @@ use actix_web::web::Query;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 /// Entries of a page unless asked otherwise.
 pub const PAGE: usize = 100;
@@ -69,6 +70,15 @@ pub fn parameters<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
     Query::from_query(query)
         .map(Query::into_inner)
         .map_err(|error| ApiError::bad_request(format!("the query is not understood: {error}")))
+}
+
+/// A number of a query, within its range.
+pub fn number(name: &str, text: &str, range: RangeInclusive<u64>) -> Result<u64, ApiError> {
+    let known = text.parse().ok().filter(|number| range.contains(number));
+    known.ok_or_else(|| {
+        let (from, to) = (range.start(), range.end());
+        ApiError::bad_request(format!("{name} must be {from} to {to}, not \"{text}\""))
+    })
 }
 
 /// The cursor that goes on after this key: opaque, and of characters that need no escaping.

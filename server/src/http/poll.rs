@@ -6,7 +6,7 @@ use super::delivery::{without_brace, write_delivery};
 use super::error::ApiError;
 use super::guard::speaks_for;
 use super::messages::agent_id;
-use super::page::parameters;
+use super::page::{number, parameters};
 use crate::actors::agent::poll::{Action, Ask, Batch, MAX};
 use crate::actors::receiving::Deliveries;
 use crate::actors::relay::Relay;
@@ -37,14 +37,6 @@ struct PollQuery {
     max: Option<String>,
     peek: Option<String>,
     ack: Option<String>,
-}
-
-fn number(name: &str, text: &str, range: RangeInclusive<u64>) -> Result<u64, ApiError> {
-    let known = text.parse().ok().filter(|number| range.contains(number));
-    known.ok_or_else(|| {
-        let (from, to) = (range.start(), range.end());
-        ApiError::bad_request(format!("{name} must be {from} to {to}, not \"{text}\""))
-    })
 }
 
 impl PollQuery {

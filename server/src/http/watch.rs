@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 14] = [
+pub const FEATURES: [&str; 15] = [
     "ack",
     "ack_socket",
     "dead_letters",
@@ -25,6 +25,7 @@ pub const FEATURES: [&str; 14] = [
     "names",
     "peek",
     "socket_ref",
+    "tasks",
     "ttl",
     "wait",
 ];

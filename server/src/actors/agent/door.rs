@@ -5,6 +5,7 @@
 //! the actor, and is bounded all the same.
 
 use super::{Agent, Nudge, SessionId};
+use crate::actors::board::Board;
 use crate::actors::clock::Clock;
 use crate::actors::dead_letters::DeadLettersHandle;
 use crate::actors::herald::HeraldHandle;
@@ -45,6 +46,8 @@ pub struct Common {
     pub herald: HeraldHandle,
     /// Where mail goes that died.
     pub dead_letters: DeadLettersHandle,
+    /// Tasks.
+    pub board: Arc<Board>,
 }
 
 /// How the agent was last counted. [`Presence`] says how it is; this makes each change count once.

@@ -2,13 +2,14 @@
 
 use super::door::{Common, Door, OUTSIDE_MAX, Standing};
 use super::poll::{Action, Ask, Batch, Given, Settlement};
-use super::receiving::{Poll, Settle};
+use super::receiving::{Poll, Settle, Withdraw};
 use super::{Agent, Attach, Leave, SessionId, TakeIn};
 use crate::actors::socket::SocketHandle;
 use crate::core::Millis;
-use crate::core::inbox::{Arrivals, Delivery, NotAdmitted};
+use crate::core::inbox::{Arrivals, Delivery, NotAdmitted, Seq};
 use crate::core::message::Envelope;
 use crate::core::presence::{Presence, millis};
+use crate::core::task::Task;
 use crate::core::window::Mark;
 use actix::Addr;
 use clawlink_protocol::name::AgentId;
@@ -68,13 +69,44 @@ impl Drop for Session {
     }
 }
 
-/// Sees to it that the actor looks at its door, however a call ends.
-struct NudgeAtEnd<'a>(&'a Door);
+/// A message that an inbox has taken.
+#[derive(Debug)]
+pub struct Admitted {
+    door: Arc<Door>,
+    seq: Seq,
+    expires: Option<Millis>,
+}
 
-impl Drop for NudgeAtEnd<'_> {
+impl Admitted {
+    /// Its place.
+    pub fn place(&self) -> Seq {
+        self.seq
+    }
+
+    /// Where it went.
+    pub async fn route(self) -> Route {
+        if !self.door.is_attended() {
+            return Route::Queued;
+        }
+        let Some(address) = self.door.address.read().clone() else {
+            return Route::Queued;
+        };
+        // A caller that hangs up takes the question back, not the message. An actor that panics
+        // meanwhile leaves the message where its successor finds it.
+        match address.send(TakeIn(self.seq)).await {
+            Ok(true) => Route::Websocket,
+            Ok(false) | Err(_) => Route::Queued,
+        }
+    }
+}
+
+/// Sees to it that the actor looks at its door, however a call ends.
+impl Drop for Admitted {
     fn drop(&mut self) {
-        if self.0.arrivals.lock().outside() > 0 {
-            self.0.nudge();
+        let door = &self.door;
+        if door.sleeps_past(self.expires) || door.is_present() && door.arrivals.lock().outside() > 0
+        {
+            door.nudge();
         }
     }
 }
@@ -181,25 +213,24 @@ impl AgentHandle {
     }
 
     /// Gives the agent a message. It is in the inbox, or refused, when this returns.
-    pub async fn deliver(&self, envelope: Arc<Envelope>) -> Result<Route, NotAdmitted> {
+    pub fn admit(&self, envelope: Arc<Envelope>) -> Result<Admitted, NotAdmitted> {
         let expires = envelope.expires;
         let (seq, _) = self.0.admit(envelope)?;
-        if !self.0.is_attended() {
-            if self.0.is_present() || self.0.sleeps_past(expires) {
-                self.0.nudge();
-            }
-            return Ok(Route::Queued);
-        }
-        let Some(address) = self.0.address.read().clone() else {
-            return Ok(Route::Queued);
-        };
-        // A caller that hangs up takes the question back, not the message: then a nudge asks for it.
-        // An actor that panics meanwhile leaves the message where its successor finds it.
-        let _taken_in = NudgeAtEnd(&self.0);
-        match address.send(TakeIn(seq)).await {
-            Ok(true) => Ok(Route::Websocket),
-            Ok(false) | Err(_) => Ok(Route::Queued),
-        }
+        Ok(Admitted {
+            door: self.0.clone(),
+            seq,
+            expires,
+        })
+    }
+
+    /// The delegation of a task that has come to an end, or is worked on, leaves the inbox.
+    pub async fn withdraw(&self, place: Seq, task: &Arc<Task>) -> Result<(), Gone> {
+        let task = task.clone();
+        self.ask(|| Withdraw {
+            place,
+            task: task.clone(),
+        })
+        .await
     }
 
     /// Gives the agent a notice. Does not wait.

@@ -3,8 +3,10 @@
 use super::door::Door;
 use super::poll::{Action, Ask, Batch, Given, Settlement, Waiter, from_now};
 use super::{Agent, Belongings};
-use crate::core::inbox::{Dead, Delivery, Returned, Settled};
+use crate::core::inbox::{Dead, Delivery, Returned, Seq, Settled};
+use crate::core::task::Task;
 use actix::{Handler, Message};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Polls of one agent that wait at the same time.
@@ -22,6 +24,22 @@ impl Agent {
             let batch = Batch::of(waiter.ask, &mut self.own().inbox, &door);
             // One that has gone just now drops its batch, which then comes back by the door.
             let _ = waiter.reply.send(batch);
+        }
+    }
+
+    /// What has left by a receipt is not in flight any more.
+    fn tidy_window(&mut self) {
+        let Belongings { inbox, seat, .. } = self.own();
+        if let Some(seat) = seat {
+            seat.window.keep(|seq| inbox.is_on_connection(seq));
+        }
+    }
+
+    /// Tells the board what was handed over and what came back.
+    pub(super) fn note_moved(&mut self) {
+        let moved = self.own().inbox.take_moved();
+        for (task, step) in moved {
+            self.door.common.board.step(&task, step);
         }
     }
 
@@ -58,8 +76,32 @@ impl Handler<Poll> for Agent {
             return actix::MessageResult(Given::Later(later));
         }
         let batch = Batch::of(ask, &mut self.own().inbox, &door);
+        self.note_moved();
         self.rearm(ctx);
         actix::MessageResult(Given::Now(batch))
+    }
+}
+
+/// A delegation leaves, wherever it is.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Withdraw {
+    pub(super) place: Seq,
+    pub(super) task: Arc<Task>,
+}
+
+impl Handler<Withdraw> for Agent {
+    type Result = ();
+    fn handle(&mut self, Withdraw { place, task }: Withdraw, ctx: &mut Self::Context) {
+        // It may still be outside.
+        self.settle();
+        let now = self.door.now();
+        if let Some(envelope) = self.own().inbox.withdraw(place, &task, now) {
+            self.door.release(&envelope);
+        }
+        self.tidy_window();
+        self.settle();
+        self.rearm(ctx);
     }
 }
 
@@ -106,10 +148,7 @@ impl Handler<Settle> for Agent {
             }
         }
         self.bury(dead);
-        let Belongings { inbox, seat, .. } = self.own();
-        if let Some(seat) = seat {
-            seat.window.keep(|seq| inbox.is_on_connection(seq));
-        }
+        self.tidy_window();
         self.settle();
         self.rearm(ctx);
         actix::MessageResult(settlement)

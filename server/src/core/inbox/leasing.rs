@@ -1,11 +1,14 @@
 //! Giving messages out with receipts, and what comes of it.
 
 use super::super::Millis;
+use super::super::message::Envelope;
+use super::super::task::Task;
 use super::{
     ATTEMPTS_MAX, Dead, Delivery, Holder, Inbox, Item, Leased, Portion, Reason, Returned, Seq,
     Settled,
 };
 use clawlink_protocol::messages::Priority;
+use std::sync::Arc;
 
 impl Inbox {
     /// Leases the next messages until a moment, or for as long as a socket is open. Their deliveries
@@ -26,9 +29,7 @@ impl Inbox {
                 envelope: item.envelope().clone(),
             });
             self.leased.insert(delivery, seq);
-            self.due.extend(until.map(|until| (until, seq)));
-            self.in_hand
-                .insert(seq, (item, Holder::Lease { delivery, until }));
+            self.hand(seq, item, Holder::Lease { delivery, until });
         }
         leases
     }
@@ -44,7 +45,7 @@ impl Inbox {
     fn take_back(&mut self, seq: Seq) {
         if let Some(mut item) = self.release(seq) {
             item.attempts -= 1;
-            self.wait(seq, item);
+            self.come_back(seq, item);
         }
     }
 
@@ -74,7 +75,7 @@ impl Inbox {
         if item.attempts >= ATTEMPTS_MAX {
             return Some(self.bury(item, Reason::AttemptsUsedUp));
         }
-        self.wait(seq, item);
+        self.come_back(seq, item);
         None
     }
 
@@ -105,8 +106,7 @@ impl Inbox {
         };
         match later {
             Some(until) if item.attempts < ATTEMPTS_MAX => {
-                self.due.insert((until, seq));
-                self.in_hand.insert(seq, (item, Holder::Delay { until }));
+                self.hand(seq, item, Holder::Delay { until });
                 Returned::Waits
             }
             _ => self
@@ -152,6 +152,28 @@ impl Inbox {
             }
         }
         dead
+    }
+
+    /// The delegation of a task that was answered or called off leaves for good, wherever it is. A
+    /// receipt of it counts as acknowledged.
+    pub fn withdraw(&mut self, seq: Seq, task: &Arc<Task>, now: Millis) -> Option<Arc<Envelope>> {
+        let is_it = |item: &Item| {
+            let own = item.envelope().task.as_ref();
+            own.is_some_and(|own| Arc::ptr_eq(own, task))
+        };
+        if let Some((item, holder)) = self.in_hand.get(&seq) {
+            if !is_it(item) {
+                return None;
+            }
+            if let Holder::Lease { delivery, .. } = *holder {
+                self.acked.note(delivery, now);
+            }
+            return self.confirm(seq);
+        }
+        let key = (Priority::ALL.into_iter().map(|priority| (priority, seq)))
+            .find(|key| self.mail.get(key).is_some_and(is_it))?;
+        let item = self.remove_waiting(key)?;
+        Some(item.held.envelope)
     }
 
     fn remove_waiting_by_place(&mut self, seq: Seq) -> Option<Item> {

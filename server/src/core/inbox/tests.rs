@@ -60,6 +60,7 @@ fn dying(kind: Kind, priority: Priority, size: usize, expires: Option<Millis>) -
         priority,
         accepted_at: String::new(),
         expires,
+        task: None,
     })
 }
 

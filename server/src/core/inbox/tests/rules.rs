@@ -293,6 +293,22 @@ fn a_message_dies_when_its_fifth_lease_ends_and_not_before() {
 }
 
 #[test]
+fn a_last_attempt_is_not_put_off() {
+    let mut pair = Pair::new();
+    pair.send(envelope(Kind::Mail, Priority::Normal, 1))
+        .unwrap();
+    for attempt in 1..=ATTEMPTS_MAX {
+        let delivery = pair.inbox.lease(Portion::ALL, Some(10))[0].delivery;
+        let nacked = pair.inbox.nack(delivery, Some(20));
+        let died = matches!(nacked, Returned::Died(_));
+        assert_eq!(died, attempt == ATTEMPTS_MAX);
+        assert_eq!(pair.inbox.next_due(), (!died).then_some(20));
+        pair.inbox.expire(20);
+    }
+    assert!(pair.inbox.is_empty());
+}
+
+#[test]
 fn a_reply_that_nobody_got_is_no_attempt() {
     let mut pair = Pair::new();
     pair.send(envelope(Kind::Mail, Priority::Normal, 1))
@@ -320,4 +336,92 @@ fn what_an_old_reply_gives_back_is_not_taken_from_who_has_it_now() {
         pair.inbox.ack(second.delivery, 20),
         Settled::Left(_)
     ));
+}
+
+fn task(id: &str) -> Arc<Task> {
+    use super::super::super::task::Draft;
+    use clawlink_protocol::name::{AgentId, MessageId};
+    let agent = AgentId::parse("a").unwrap();
+    Arc::new(Task::new(
+        1,
+        Draft {
+            id: MessageId::parse(id).unwrap(),
+            from: agent.clone(),
+            to: agent,
+            body: "{}".into(),
+            thread: None,
+            parent: None,
+            depth: 1,
+            at: 0,
+        },
+    ))
+}
+
+fn delegation(task: &Arc<Task>) -> Arc<Envelope> {
+    Arc::new(Envelope {
+        body: task.body.clone(),
+        kind: Kind::Mail,
+        priority: Priority::High,
+        accepted_at: String::new(),
+        expires: None,
+        task: Some(task.clone()),
+    })
+}
+
+#[test]
+fn a_task_learns_when_its_message_is_handed_over_and_comes_back() {
+    let mut pair = Pair::new();
+    let task = task("t");
+    pair.send(delegation(&task)).unwrap();
+    pair.send(envelope(Kind::Mail, Priority::Normal, 1))
+        .unwrap();
+    let one = Portion {
+        count: 1,
+        ..Portion::ALL
+    };
+    let mut steps = Vec::new();
+    let mut note = |inbox: &mut Inbox| {
+        for (moved, step) in inbox.take_moved() {
+            assert!(Arc::ptr_eq(&moved, &task));
+            steps.push(step);
+        }
+    };
+    let leased = pair.inbox.lease(one, Some(10))[0].delivery;
+    pair.inbox.nack(leased, Some(20));
+    note(&mut pair.inbox);
+    pair.inbox.expire(20);
+    note(&mut pair.inbox);
+    let (seq, _) = pair.inbox.take(Portion::ALL)[0];
+    note(&mut pair.inbox);
+    pair.inbox.put_back(seq);
+    note(&mut pair.inbox);
+    let (over, back) = (Step::HandedOver, Step::CameBack);
+    assert_eq!(steps, [over, back, back, over, back]);
+}
+
+#[test]
+fn an_answered_delegation_is_withdrawn_wherever_it_is_and_nothing_else_is() {
+    let (task, other) = (task("t"), task("u"));
+    for held in 0..4 {
+        let mut pair = Pair::new();
+        pair.send(delegation(&task)).unwrap();
+        let seq = match held {
+            0 => 0,
+            1 => pair.inbox.take(Portion::ALL)[0].0,
+            2 => pair.inbox.lease(Portion::ALL, Some(10))[0].seq,
+            _ => {
+                let leased = pair.inbox.lease(Portion::ALL, None)[0].clone();
+                pair.inbox.nack(leased.delivery, Some(10));
+                leased.seq
+            }
+        };
+        assert!(pair.inbox.withdraw(seq, &other, 5).is_none());
+        assert!(pair.inbox.withdraw(seq + 1, &task, 5).is_none());
+        assert_eq!(pair.inbox.len(), 1);
+        assert!(pair.inbox.withdraw(seq, &task, 5).is_some());
+        assert!(pair.inbox.is_empty() && pair.inbox.next_due().is_none());
+        if held == 2 {
+            assert!(matches!(pair.inbox.ack(1, 6), Settled::Before));
+        }
+    }
 }

@@ -1,0 +1,133 @@
+//! The board of tasks: looked up, moved and waited for by everyone. No actor: a short lock for the
+//! list, another for each task.
+
+use super::clock::Clock;
+use crate::core::ledger::{Ledger, LedgerLimits, NotOpened, Whose};
+use crate::core::task::{Draft, Progress, State, Step, Task};
+use bytestring::ByteString;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Who waits for a task is woken with those that wait for some others.
+const BELLS: usize = 64;
+
+/// The board.
+#[derive(Debug)]
+pub struct Board {
+    clock: Clock,
+    ledger: Mutex<Ledger>,
+    bells: [Notify; BELLS],
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    /// The end of the task.
+    Ended,
+    /// Any step after this one.
+    Changed(u64),
+}
+
+impl Until {
+    fn has_come(self, progress: &Progress) -> bool {
+        match self {
+            Until::Ended => progress.state().is_ended(),
+            Until::Changed(rev) => progress.rev() != rev,
+        }
+    }
+}
+
+impl Board {
+    /// An empty one.
+    pub fn new(limits: LedgerLimits, clock: Clock) -> Arc<Self> {
+        Arc::new(Board {
+            clock,
+            ledger: Mutex::new(Ledger::new(limits)),
+            bells: std::array::from_fn(|_| Notify::new()),
+        })
+    }
+
+    /// Takes a task.
+    pub fn open(&self, draft: Draft) -> Result<Arc<Task>, NotOpened> {
+        self.ledger.lock().open(draft, self.clock.now())
+    }
+
+    /// A task was not begun after all.
+    pub fn forget(&self, task: &Task) {
+        self.ledger.lock().forget(task.number);
+    }
+
+    /// The task of this id.
+    pub fn get(&self, id: &str) -> Option<Arc<Task>> {
+        self.ledger.lock().get(id)
+    }
+
+    /// Up to `limit` tasks before a number, newest first.
+    pub fn before(&self, number: Option<u64>, whose: &Whose, limit: usize) -> Vec<Arc<Task>> {
+        self.ledger.lock().before(number, whose, limit)
+    }
+
+    /// Moves a task, if this step does.
+    pub fn step(&self, task: &Task, step: Step) {
+        let mut progress = task.progress();
+        self.step_held(task, &mut progress, step);
+    }
+
+    /// The same for who has its lock.
+    pub fn step_held(&self, task: &Task, progress: &mut Progress, step: Step) {
+        let now = self.clock.now();
+        if let Some(ended) = progress.step(step, now) {
+            self.moved(task, ended);
+            if step == Step::SentAgain {
+                self.ledger.lock().reopened(task.number);
+            }
+        }
+    }
+
+    /// An answer that moves a task, whose lock the caller has.
+    pub fn answer_held(
+        &self,
+        task: &Task,
+        progress: &mut Progress,
+        state: State,
+        answer: ByteString,
+    ) {
+        let size = |progress: &Progress| progress.answer().map_or(0, |answer| answer.len());
+        let before = size(progress);
+        if progress.answered(state, answer, self.clock.now()) {
+            let after = size(progress);
+            self.ledger.lock().answered(task.number, before, after);
+            self.moved(task, state.is_ended());
+        }
+    }
+
+    fn moved(&self, task: &Task, ended: bool) {
+        if ended {
+            self.ledger.lock().ended(task.number, self.clock.now());
+        }
+        self.bell(task).notify_waiters();
+    }
+
+    fn bell(&self, task: &Task) -> &Notify {
+        &self.bells[task.number as usize % BELLS]
+    }
+
+    /// Waits until something has become of a task, or the time is over.
+    pub async fn wait(&self, task: &Task, until: Until, time: Duration) {
+        let deadline = Instant::now() + time;
+        loop {
+            // Before the look, so that no step falls in between.
+            let mut rung = std::pin::pin!(self.bell(task).notified());
+            rung.as_mut().enable();
+            if until.has_come(&task.progress()) {
+                return;
+            }
+            if tokio::time::timeout_at(deadline, rung).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Tasks, behind the face of the [`Relay`]: sent, answered, called off.
+//!
+//! What moves a task and the message that tells of it go together: the task is held while the
+//! message is admitted, so that nobody sees the one without the other.
+
+use super::agent::handle::Admitted;
+use super::board::Until;
+use super::clock::timestamp;
+use super::directory::Entry;
+use super::refused::Refused;
+use super::relay::{Relay, constant, envelope, given, sound, written};
+use crate::core::inbox::Seq;
+use crate::core::ledger::NotOpened;
+use crate::core::message::{Envelope, Kind};
+use crate::core::task::{Draft, Progress, State, Step, Task};
+use clawlink_protocol::error::ErrorCode;
+use clawlink_protocol::messages::{
+    Delegate, Delegated, Outgoing, Priority, Recipient, Respond, Responded,
+};
+use clawlink_protocol::name::{AgentId, MessageId};
+use clawlink_protocol::tasks::{Input, TaskMoved};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
+
+const NO_CONTEXT: &str = "{}";
+const NO_RESULT: &str = "null";
+/// Tasks in a chain of parts, the first counted.
+pub const DEPTH_MAX: usize = 8;
+
+impl Relay {
+    /// Sends a task. `message_id` is one that the sender has given it itself.
+    pub async fn delegate(
+        &self,
+        call: &Delegate<'_>,
+        message_id: Option<MessageId>,
+    ) -> Result<Delegated, Refused> {
+        let to = self.resolve(&call.to_agent)?;
+        let recipient = Recipient {
+            status: to.agent.presence().as_str().to_owned(),
+            last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
+        };
+        let message_id = match message_id {
+            Some(id) => id,
+            None => self.new_message_id()?,
+        };
+        let envelope = self.delegation(call, &to, &message_id)?;
+        let task = envelope.task.clone();
+        let admitted = self.begin(&to, envelope)?;
+        let delivery = admitted.route().await;
+        Ok(Delegated {
+            status: "delegated".to_owned(),
+            delivery: delivery.as_str().to_owned(),
+            message_id: message_id.to_string(),
+            to_agent: Some(to.agent.id().to_string()),
+            recipient: Some(recipient),
+            task_state: task.map(|task| task.state().as_str().to_owned()),
+            epoch: Some(self.epoch.clone()),
+        })
+    }
+
+    fn new_message_id(&self) -> Result<MessageId, Refused> {
+        MessageId::parse(&self.ids.next()).map_err(|why| Refused::bad_request(why.to_string()))
+    }
+
+    /// The message of a delegation, with the task that it brings. An id that another task has
+    /// already makes a message without one.
+    fn delegation(
+        &self,
+        call: &Delegate<'_>,
+        to: &Entry,
+        message_id: &MessageId,
+    ) -> Result<Arc<Envelope>, Refused> {
+        let task = given("task", call.task)?;
+        let context = match call.context {
+            Some(context) => sound("context", context)?,
+            None => constant(NO_CONTEXT),
+        };
+        let expires = self.expiry(call.ttl)?;
+        let depth = self.depth(call.parent_id.as_ref())?;
+        let priority = call.priority.as_deref();
+        let priority = priority.unwrap_or(Priority::Normal.as_str());
+        let sender = self.directory.get(call.from_agent.as_str());
+        let now = timestamp();
+        let body = written(&Outgoing::TaskDelegation {
+            message_id: message_id.as_str(),
+            from_agent: &call.from_agent,
+            from_name: sender.as_deref().map(Entry::name),
+            to_agent: to.agent.id(),
+            task,
+            context,
+            priority,
+            thread_id: call.thread_id.as_ref(),
+            parent_id: call.parent_id.as_ref(),
+            timestamp: &now,
+        })?;
+        let opened = self.board.open(Draft {
+            id: message_id.clone(),
+            from: call.from_agent.clone(),
+            to: to.agent.id().clone(),
+            body: body.clone(),
+            thread: call.thread_id.clone(),
+            parent: call.parent_id.clone(),
+            depth,
+            at: self.clock.now(),
+        });
+        let full = "this relay holds its limit of open tasks (--tasks-limit, --tasks-bytes)";
+        if opened.as_ref().err() == Some(&NotOpened::Full) {
+            return Err(Refused::new(ErrorCode::RelayFull, full));
+        }
+        Ok(Arc::new(Envelope {
+            body,
+            kind: Kind::Mail,
+            priority: Priority::of(priority),
+            accepted_at: now,
+            expires,
+            task: opened.ok(),
+        }))
+    }
+
+    /// How deep a part of this task is. A task that is not known any more is the first of its chain.
+    fn depth(&self, parent: Option<&MessageId>) -> Result<usize, Refused> {
+        let Some(parent) = parent else { return Ok(1) };
+        let depth = self.board.get(parent.as_str()).map_or(2, |p| p.depth + 1);
+        if depth <= DEPTH_MAX {
+            return Ok(depth);
+        }
+        let error = format!(
+            "task {parent} is the {DEPTH_MAX}th of its chain; answer it instead of delegating on"
+        );
+        Err(Refused::new(ErrorCode::TooDeep, error))
+    }
+
+    /// Puts a delegation into its inbox. Nobody is handed it before its task knows its place.
+    fn begin(&self, to: &Entry, envelope: Arc<Envelope>) -> Result<Admitted, Refused> {
+        let refused = |why| Refused::not_admitted(why, to.agent.id().as_str());
+        let Some(task) = envelope.task.clone() else {
+            return to.agent.admit(envelope).map_err(refused);
+        };
+        let mut progress = task.progress();
+        let admitted = to.agent.admit(envelope);
+        match &admitted {
+            Ok(admitted) => progress.put_at(admitted.place()),
+            Err(_) => self.board.forget(&task),
+        }
+        admitted.map_err(refused)
+    }
+
+    /// Sends an answer.
+    pub async fn respond(&self, call: &Respond<'_>) -> Result<Responded, Refused> {
+        let result = match call.result {
+            Some(result) => sound("result", result)?,
+            None => constant(NO_RESULT),
+        };
+        let task = self.board.get(call.message_id.as_str());
+        let to = match (&call.to_agent, &task) {
+            (Some(address), _) => self.resolve(address)?,
+            (None, Some(task)) => self.resolve(&(&task.from).into())?,
+            (None, None) => {
+                let error = "to_agent is required: this relay does not know the task";
+                return Err(Refused::bad_request(error));
+            }
+        };
+        let answered = self.answer(call, result, &to, task.as_ref())?;
+        if let Some(task) = task.filter(|_| answered.applied == Some(true)) {
+            self.withdraw(&task, answered.place).await;
+        }
+        let delivery = answered.admitted.route().await;
+        Ok(Responded {
+            status: "response_sent".to_owned(),
+            delivery: delivery.as_str().to_owned(),
+            to_agent: Some(to.agent.id().to_string()),
+            applied: answered.applied,
+            task_state: answered.state.map(|state| state.as_str().to_owned()),
+            epoch: Some(self.epoch.clone()),
+        })
+    }
+
+    /// Moves the task, if this answer does, and sends it in any case.
+    fn answer(
+        &self,
+        call: &Respond<'_>,
+        result: &RawValue,
+        to: &Entry,
+        task: Option<&Arc<Task>>,
+    ) -> Result<Answered, Refused> {
+        let status = call.status.as_deref();
+        let status = status.unwrap_or(State::Completed.as_str());
+        let mut held = task.map(|task| (task, task.progress()));
+        let said = State::parse(status);
+        let moved = held.as_ref().and_then(|(task, progress)| {
+            let said = said.filter(|_| task.to == call.from_agent)?;
+            progress.state().after(Step::Answered(said))
+        });
+        let state = held.as_ref().map(|(_, progress)| progress.state());
+        let stays = state.filter(|_| moved.is_none());
+        let sender = self.directory.get(call.from_agent.as_str());
+        let now = timestamp();
+        let message = Outgoing::TaskResponse {
+            message_id: &call.message_id,
+            response_id: &self.ids.next(),
+            from_agent: &call.from_agent,
+            from_name: sender.as_deref().map(Entry::name),
+            to_agent: to.agent.id(),
+            result,
+            status,
+            applied: stays.map(|_| false),
+            task_state: stays.map(State::as_str),
+            timestamp: &now,
+        };
+        let normal = Priority::Normal;
+        let envelope = envelope(&message, Kind::Mail, normal, now.clone(), None)?;
+        let body = envelope.body.clone();
+        let admitted = self.admit(to, envelope)?;
+        let mut place = None;
+        if let (Some((task, progress)), Some(state)) = (&mut held, moved) {
+            self.board.answer_held(task, progress, state, body);
+            place = progress.take_place();
+        }
+        Ok(Answered {
+            admitted,
+            applied: state.map(|_| moved.is_some()),
+            state: moved.or(state),
+            place,
+        })
+    }
+
+    fn admit(&self, to: &Entry, envelope: Arc<Envelope>) -> Result<Admitted, Refused> {
+        let refused = |why| Refused::not_admitted(why, to.agent.id().as_str());
+        to.agent.admit(envelope).map_err(refused)
+    }
+
+    /// The delegation of this task is not to be handed over any more.
+    async fn withdraw(&self, task: &Arc<Task>, place: Option<Seq>) {
+        if let (Some(place), Some(entry)) = (place, self.directory.get(task.to.as_str())) {
+            // Where the agent is gone, so is its inbox.
+            let _ = entry.agent.withdraw(place, task).await;
+        }
+    }
+
+    /// The task of this id.
+    pub fn task(&self, id: &str) -> Result<Arc<Task>, Refused> {
+        let unknown = || {
+            let error = format!("no task \"{id}\" is known; GET /tasks lists those that are");
+            Refused::new(ErrorCode::NotFound, error)
+        };
+        self.board.get(id).ok_or_else(unknown)
+    }
+
+    /// Waits until something has become of a task, or the time is over, or the relay ends.
+    pub async fn wait_for(&self, task: &Task, until: Until, time: Duration) {
+        tokio::select! {
+            () = self.board.wait(task, until, time) => {}
+            () = self.lifeline.ending() => {}
+        }
+    }
+
+    /// The task of this id, which is open and this sender's own.
+    fn own_task(&self, id: &str, sender: &AgentId) -> Result<Arc<Task>, Refused> {
+        let task = self.task(id)?;
+        if task.from == *sender {
+            return Ok(task);
+        }
+        let error = format!("task {id} is not one that \"{sender}\" has sent");
+        Err(Refused::new(ErrorCode::Forbidden, error))
+    }
+
+    /// Calls a task off.
+    pub async fn cancel(&self, id: &str, sender: &AgentId) -> Result<TaskMoved, Refused> {
+        let task = self.own_task(id, sender)?;
+        let (place, told) = self.call_off(&task)?;
+        self.withdraw(&task, place).await;
+        drop(told);
+        Ok(moved("canceled", &task))
+    }
+
+    fn call_off(&self, task: &Task) -> Result<(Option<Seq>, Option<Admitted>), Refused> {
+        let mut progress = task.progress();
+        still_open(task, &progress)?;
+        let assignee = self.directory.get(task.to.as_str());
+        let told = match assignee.filter(|_| progress.was_handed_over()) {
+            None => None,
+            Some(assignee) => {
+                let now = timestamp();
+                let message = Outgoing::TaskCanceled {
+                    message_id: &task.id,
+                    from_agent: &task.from,
+                    to_agent: &task.to,
+                    timestamp: &now,
+                };
+                let normal = Priority::Normal;
+                let envelope = envelope(&message, Kind::Mail, normal, now.clone(), None)?;
+                Some(self.admit(&assignee, envelope)?)
+            }
+        };
+        let place = progress.take_place();
+        self.board.step_held(task, &mut progress, Step::CalledOff);
+        Ok((place, told))
+    }
+
+    /// Tells an assignee what it asked, or what it should know besides.
+    pub async fn input(&self, id: &str, call: &Input<'_>) -> Result<TaskMoved, Refused> {
+        let content = given("content", call.content)?;
+        let task = self.own_task(id, &call.from_agent)?;
+        let told = self.tell_assignee(&task, content)?;
+        told.route().await;
+        Ok(moved("input_sent", &task))
+    }
+
+    fn tell_assignee(&self, task: &Task, content: &RawValue) -> Result<Admitted, Refused> {
+        let assignee = self.resolve(&(&task.to).into())?;
+        let mut progress = task.progress();
+        still_open(task, &progress)?;
+        let now = timestamp();
+        let message = Outgoing::TaskInput {
+            message_id: &task.id,
+            from_agent: &task.from,
+            to_agent: &task.to,
+            content,
+            timestamp: &now,
+        };
+        let normal = Priority::Normal;
+        let envelope = envelope(&message, Kind::Mail, normal, now.clone(), None)?;
+        let admitted = self.admit(&assignee, envelope)?;
+        self.board.step_held(task, &mut progress, Step::GotInput);
+        Ok(admitted)
+    }
+}
+
+/// What came of an answer.
+struct Answered {
+    admitted: Admitted,
+    /// Whether it moved the task; `None` where there is no such task.
+    applied: Option<bool>,
+    /// Where the task is now.
+    state: Option<State>,
+    /// Where the delegation still is.
+    place: Option<Seq>,
+}
+
+fn still_open(task: &Task, progress: &Progress) -> Result<(), Refused> {
+    let state = progress.state();
+    if !state.is_ended() {
+        return Ok(());
+    }
+    let error = format!("task {} has ended: it is {}", task.id, state.as_str());
+    Err(Refused::new(ErrorCode::TaskEnded, error))
+}
+
+fn moved(status: &str, task: &Task) -> TaskMoved {
+    TaskMoved {
+        status: status.to_owned(),
+        task_state: task.state().as_str().to_owned(),
+    }
+}

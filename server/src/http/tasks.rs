@@ -1,0 +1,247 @@
+//! Tasks: looking at them, waiting for them, calling them off.
+
+use super::Shared;
+use super::body::Body;
+use super::error::ApiError;
+use super::guard::speaks_for;
+use super::page::{PAGE, PAGE_BYTES, Page, cursor, number, parameters};
+use crate::actors::board::Until;
+use crate::actors::clock::Clock;
+use crate::core::ledger::Whose;
+use crate::core::task::{State, Task};
+use actix_web::web::{Json, Path};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use bytestring::ByteString;
+use clawlink_protocol::error::ErrorCode;
+use clawlink_protocol::messages::WAIT_MAX;
+use clawlink_protocol::tasks::{Cancel, Input, OneTask, TaskList, TaskStep, TaskView};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Tasks looked at in one hold of the board.
+const STEP: usize = 256;
+
+/// The part of a delegation that its sender wrote.
+#[derive(Deserialize)]
+struct Sent<'a> {
+    #[serde(borrow)]
+    task: &'a RawValue,
+    #[serde(borrow)]
+    context: &'a RawValue,
+    #[serde(borrow)]
+    priority: Cow<'a, str>,
+}
+
+/// The part of an answer that its sender wrote.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    result: &'a RawValue,
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ApiError> {
+    serde_json::from_str(text).map_err(|error| ApiError::new(ErrorCode::Other, error.to_string()))
+}
+
+/// How a task stands at one moment.
+struct Standing {
+    state: State,
+    rev: u64,
+    answer: Option<ByteString>,
+    steps: Vec<TaskStep>,
+    all: usize,
+}
+
+impl Standing {
+    fn of(task: &Task, clock: &Clock) -> Standing {
+        let progress = task.progress();
+        let (made, all) = progress.history();
+        let (made, state, rev) = (made.to_vec(), progress.state(), progress.rev());
+        let answer = progress.answer().cloned();
+        drop(progress);
+        let steps = made.into_iter().map(|made| TaskStep {
+            state: made.state.as_str().to_owned(),
+            at: clock.timestamp_of(made.at),
+        });
+        Standing {
+            state,
+            rev,
+            answer,
+            steps: steps.collect(),
+            all,
+        }
+    }
+}
+
+fn view<'a>(
+    task: &'a Task,
+    sent: &'a Sent<'_>,
+    standing: &'a Standing,
+) -> Result<TaskView<'a>, ApiError> {
+    let answer = standing.answer.as_deref().map(read::<Answer<'_>>);
+    let time = |step: Option<&TaskStep>| step.map(|step| step.at.clone()).unwrap_or_default();
+    let cut = standing.all > standing.steps.len();
+    Ok(TaskView {
+        message_id: task.id.as_str(),
+        from_agent: task.from.as_str(),
+        to_agent: task.to.as_str(),
+        task: sent.task,
+        context: Some(sent.context),
+        priority: &sent.priority,
+        state: standing.state.as_str(),
+        rev: standing.rev,
+        result: answer.transpose()?.map(|answer| answer.result),
+        thread_id: task.thread.as_ref().map(|id| id.as_str()),
+        parent_id: task.parent.as_ref().map(|id| id.as_str()),
+        created_at: time(standing.steps.first()),
+        updated_at: time(standing.steps.last()),
+        history: Some(standing.steps.clone()),
+        history_count: cut.then_some(standing.all),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WaitQuery {
+    wait: Option<String>,
+    until: Option<String>,
+    rev: Option<String>,
+}
+
+impl WaitQuery {
+    fn until(&self) -> Result<Until, ApiError> {
+        match (self.until.as_deref(), &self.rev) {
+            (None | Some("ended"), _) => Ok(Until::Ended),
+            (Some("changed"), Some(rev)) => Ok(Until::Changed(number("rev", rev, 0..=u64::MAX)?)),
+            (Some("changed"), None) => Err(ApiError::bad_request("until=changed needs a rev")),
+            (Some(_), _) => Err(ApiError::bad_request("until must be ended or changed")),
+        }
+    }
+}
+
+/// `GET /tasks/{message_id}`
+pub async fn one(
+    state: Shared,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let query: WaitQuery = parameters(request.query_string())?;
+    let until = query.until()?;
+    let wait = query.wait.as_deref().unwrap_or("0");
+    let wait = Duration::from_secs(number("wait", wait, 0..=WAIT_MAX)?);
+    let relay = &state.relay;
+    let task = relay.task(&id)?;
+    if !wait.is_zero() {
+        relay.wait_for(&task, until, wait).await;
+    }
+    let standing = Standing::of(&task, &relay.clock);
+    let sent: Sent<'_> = read(&task.body)?;
+    let task = view(&task, &sent, &standing)?;
+    Ok(HttpResponse::Ok().json(OneTask { task }))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ListQuery {
+    from: Option<String>,
+    to: Option<String>,
+    state: Option<String>,
+}
+
+/// Which states are asked for.
+fn states(word: Option<&str>) -> Result<Box<dyn Fn(State) -> bool>, ApiError> {
+    Ok(match word {
+        None => Box::new(|_| true),
+        Some("open") => Box::new(|state| !state.is_ended()),
+        Some("ended") => Box::new(State::is_ended),
+        Some(word) => {
+            let error = || format!("state \"{word}\" is not open, ended or a state of a task");
+            let wanted = State::parse(word).ok_or_else(|| ApiError::bad_request(error()))?;
+            Box::new(move |state| state == wanted)
+        }
+    })
+}
+
+/// `GET /tasks`
+pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let query = request.query_string();
+    let page = Page::of(query, PAGE, |place| place.parse::<u64>().ok())?;
+    let ListQuery {
+        from,
+        to,
+        state: word,
+    } = parameters(query)?;
+    let wanted = states(word.as_deref())?;
+    let relay = &state.relay;
+    let meant = |agent: Option<String>| agent.map(|agent| relay.agent_meant(&agent)).transpose();
+    let whose = Whose {
+        from: meant(from)?,
+        to: meant(to)?,
+    };
+    let (mut found, mut before, mut bytes): (Vec<Arc<Task>>, _, _) = (Vec::new(), page.after, 0);
+    let more = 'full: loop {
+        let step = relay.board.before(before, &whose, STEP);
+        for task in &step {
+            if wanted(task.state()) {
+                if found.len() == page.limit || bytes >= PAGE_BYTES {
+                    break 'full true;
+                }
+                bytes += task.body.len();
+                found.push(task.clone());
+            }
+            before = Some(task.number);
+        }
+        if step.len() < STEP {
+            break false;
+        }
+    };
+    let next_cursor = found.last().filter(|_| more);
+    let next_cursor = next_cursor.map(|last| cursor(&last.number.to_string()));
+    let standings: Vec<Standing> = (found.iter())
+        .map(|task| Standing::of(task, &relay.clock))
+        .collect();
+    let sents = found.iter().map(|task| read(&task.body));
+    let sents: Vec<Sent<'_>> = sents.collect::<Result<_, _>>()?;
+    let views = found.iter().zip(&sents).zip(&standings);
+    let tasks = views.map(|((task, sent), standing)| {
+        Ok(TaskView {
+            context: None,
+            result: None,
+            history: None,
+            history_count: None,
+            ..view(task, sent, standing)?
+        })
+    });
+    let tasks = tasks.collect::<Result<Vec<_>, ApiError>>()?;
+    let count = tasks.len();
+    Ok(HttpResponse::Ok().json(TaskList {
+        tasks,
+        count,
+        next_cursor,
+    }))
+}
+
+/// `POST /tasks/{message_id}/cancel`
+pub async fn cancel(
+    state: Shared,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Body,
+) -> Result<impl Responder, ApiError> {
+    let Cancel { from_agent } = body.parse()?;
+    speaks_for(&request, &from_agent);
+    Ok(Json(state.relay.cancel(&id, &from_agent).await?))
+}
+
+/// `POST /tasks/{message_id}/input`
+pub async fn input(
+    state: Shared,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Body,
+) -> Result<impl Responder, ApiError> {
+    let call: Input<'_> = body.parse()?;
+    speaks_for(&request, &call.from_agent);
+    Ok(Json(state.relay.input(&id, &call).await?))
+}
