@@ -43,6 +43,10 @@ pub(crate) enum Command {
     Watch(Watch),
     Show(Show),
     Respond(Respond),
+    Tasks(Tasks),
+    Task(Task),
+    Cancel(Cancel),
+    Input(Input),
     Broadcast(Broadcast),
     FilePut(FilePut),
     FileGet(FileGet),
@@ -119,6 +123,15 @@ pub(crate) struct Delegate {
     /// a word
     #[argh(option)]
     pub(crate) priority: Option<String>,
+    /// seconds
+    #[argh(option)]
+    pub(crate) wait: Option<u64>,
+    /// a group of tasks
+    #[argh(option)]
+    pub(crate) thread: Option<String>,
+    /// a task
+    #[argh(option)]
+    pub(crate) parent: Option<String>,
 }
 
 /// Takes and prints messages.
@@ -206,7 +219,7 @@ pub(crate) struct Show {
 pub(crate) struct Respond {
     /// who gave the task
     #[argh(option)]
-    pub(crate) to: String,
+    pub(crate) to: Option<String>,
     /// the task
     #[argh(option)]
     pub(crate) msg_id: String,
@@ -219,6 +232,61 @@ pub(crate) struct Respond {
     /// a word
     #[argh(option)]
     pub(crate) status: Option<String>,
+}
+
+/// Lists tasks.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "tasks")]
+pub(crate) struct Tasks {
+    /// not the ended ones
+    #[argh(switch)]
+    pub(crate) open: bool,
+    /// own ones
+    #[argh(switch)]
+    pub(crate) from_me: bool,
+    /// what is to be done here
+    #[argh(switch)]
+    pub(crate) to_me: bool,
+}
+
+/// Shows a task.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "task")]
+pub(crate) struct Task {
+    /// its id
+    #[argh(positional)]
+    pub(crate) id: String,
+    /// seconds
+    #[argh(option)]
+    pub(crate) wait: Option<u64>,
+}
+
+/// Calls a task off.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "cancel")]
+pub(crate) struct Cancel {
+    /// its id
+    #[argh(positional)]
+    pub(crate) id: String,
+}
+
+/// Tells an assignee what it asked.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "input")]
+pub(crate) struct Input {
+    /// the task
+    #[argh(positional)]
+    pub(crate) id: String,
+    /// what to tell
+    #[argh(option)]
+    pub(crate) content: Option<String>,
+    /// a file
+    #[argh(option)]
+    pub(crate) content_file: Option<String>,
 }
 
 /// Tells every agent something.

@@ -42,6 +42,7 @@ pub(crate) fn words(failure: &Failure) -> (String, String) {
         Failure::NothingCame { seconds } => (format!("no mail within {seconds} s"), String::new()),
         Failure::NothingThere { what, hint }
         | Failure::Conflict { what, hint }
+        | Failure::NotCompleted { what, hint }
         | Failure::Unable { what, hint } => (escape::line(what), escape::lines(hint)),
         Failure::FoundBySearch { urls, program } => found_words(urls, program),
         Failure::NoReply {

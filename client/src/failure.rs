@@ -44,6 +44,8 @@ pub(crate) enum Failure {
     NothingThere { what: String, hint: String },
     /// Nothing came in time.
     NothingCame { seconds: u64 },
+    /// A task that was waited for has not led to what was wanted.
+    NotCompleted { what: String, hint: String },
     /// Several things could be meant.
     Conflict { what: String, hint: String },
     /// This relay has no such call.
@@ -102,9 +104,10 @@ impl Failure {
             Failure::Local { error, .. } if error.kind() == io::ErrorKind::NotFound => {
                 Exit::NotFound
             }
-            Failure::DamagedState { .. } | Failure::Local { .. } | Failure::Unable { .. } => {
-                Exit::Refused
-            }
+            Failure::DamagedState { .. }
+            | Failure::Local { .. }
+            | Failure::Unable { .. }
+            | Failure::NotCompleted { .. } => Exit::Refused,
             Failure::NothingThere { .. } => Exit::NotFound,
             Failure::NothingCame { .. } => Exit::NothingCame,
             Failure::Conflict { .. } => Exit::Conflict,

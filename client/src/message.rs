@@ -63,7 +63,7 @@ impl Message {
         let field = match self.kind.as_str() {
             "task_delegation" => "task",
             "task_response" => "result",
-            "knowledge_broadcast" => "content",
+            "knowledge_broadcast" | "task_input" => "content",
             _ => return None,
         };
         let raw = self.fields.raw(field)?;
@@ -161,6 +161,13 @@ impl Message {
                 )
             }
             "delivery_failed" => format!("[failed] {}, {time}", self.failure()),
+            "task_canceled" => {
+                format!("[canceled] task {} by {from}, {time}", word("message_id"))
+            }
+            "task_input" => format!(
+                "[input] for task {} from {from}, {time}",
+                word("message_id")
+            ),
             _ => return None,
         })
     }

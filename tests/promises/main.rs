@@ -34,3 +34,4 @@ mod vanishing;
 mod watching;
 mod wire;
 mod workflows;
+mod working;

@@ -1,7 +1,7 @@
 //! `delegate`, `respond`, `broadcast`.
 
 use super::presence::send;
-use super::{Done, discover, json_line, shown, span};
+use super::{Done, discover, json_line, shown, span, tasks};
 use crate::args;
 use crate::failure::{Failure, usage};
 use crate::input;
@@ -18,6 +18,10 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
     let to_agent = addressee(session, &identity, &args.to)?;
     let context = context(args.context, args.context_file)?;
     let task = input::body("--task", args.task, args.task_file)?;
+    let (thread_id, parent_id) = (id("--thread", args.thread)?, id("--parent", args.parent)?);
+    if args.wait.is_some() || thread_id.is_some() || parent_id.is_some() {
+        tasks::has_tasks(&identity)?;
+    }
     let call = Delegate {
         from_agent: identity.id.clone(),
         to_agent,
@@ -25,21 +29,33 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
         context: context.as_deref(),
         priority: args.priority,
         ttl: None,
-        thread_id: None,
-        parent_id: None,
+        thread_id,
+        parent_id,
     };
     let reply = send(session, identity, "/delegate", &call, "delegated")?;
-    if session.json {
-        return Ok(json_line(&reply));
-    }
     let fields = &reply.fields;
-    let to = recipient(fields, &args.to);
-    Ok(format!(
-        "task {}: {} {to}{}\n",
+    let said = format!(
+        "task {}: {} {}{}",
         shown(fields, "message_id"),
         delivery(fields),
+        recipient(fields, &args.to),
         presence(fields)
-    ))
+    );
+    match args.wait {
+        Some(seconds) => {
+            output::note(&said);
+            tasks::wait(session, &fields.text("message_id"), seconds)
+        }
+        None if session.json => Ok(json_line(&reply)),
+        None => Ok(said + "\n"),
+    }
+}
+
+/// An id of a message that an option gives.
+fn id(option: &str, text: Option<String>) -> Result<Option<MessageId>, Failure> {
+    let parse = |text: String| MessageId::parse(&text);
+    let bad = |why| usage(format!("{option} {why}"), "it is the id of a task");
+    text.map(parse).transpose().map_err(bad)
 }
 
 /// Who is meant. The original knows no names: there this program looks the name up itself, and
@@ -113,7 +129,16 @@ fn presence(fields: &Object) -> String {
 
 pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
     let identity = session.identity()?;
-    let to_agent = addressee(session, &identity, &args.to)?;
+    let to_agent = match &args.to {
+        Some(to) => Some(addressee(session, &identity, to)?),
+        None if identity.entry.is_true("original") => {
+            return Err(usage(
+                "missing: --to",
+                "this relay does not know who gave the task; it stands in the task's first line",
+            ));
+        }
+        None => None,
+    };
     let message_id = MessageId::parse(&args.msg_id).map_err(|why| {
         usage(
             format!("--msg-id {why}"),
@@ -123,7 +148,7 @@ pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
     let result = input::body("--result", args.result, args.result_file)?;
     let call = Respond {
         from_agent: identity.id.clone(),
-        to_agent: Some(to_agent),
+        to_agent,
         message_id,
         result: Some(&result),
         status: args.status,
@@ -133,11 +158,18 @@ pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
         return Ok(json_line(&reply));
     }
     let fields = &reply.fields;
+    let to = args.to.unwrap_or_else(|| fields.text("to_agent"));
+    if fields.raw("applied") == Some("false") {
+        output::note(&format!(
+            "the answer was passed on and moved nothing: the task is {}",
+            shown(fields, "task_state")
+        ));
+    }
     Ok(format!(
         "answer to {}: {} {}\n",
         args.msg_id,
         delivery(fields),
-        recipient(fields, &args.to)
+        recipient(fields, &to)
     ))
 }
 

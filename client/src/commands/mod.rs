@@ -10,6 +10,7 @@ mod presence;
 mod receipts;
 mod relay;
 mod running;
+mod tasks;
 mod watch;
 
 use crate::api::Reply;
@@ -40,6 +41,10 @@ pub(crate) fn run(top: Top) -> Done {
         Command::Delegate(args) => messages::delegate(&session, args),
         Command::Respond(args) => messages::respond(&session, args),
         Command::Broadcast(args) => messages::broadcast(&session, args),
+        Command::Tasks(args) => tasks::tasks(&session, &args),
+        Command::Task(args) => tasks::task(&session, &args),
+        Command::Cancel(args) => tasks::cancel(&session, &args),
+        Command::Input(args) => tasks::give_input(&session, args),
         Command::Poll(args) => poll::poll(&session, &args),
         Command::Ack(args) => receipts::ack(&session, args),
         Command::Nack(args) => receipts::nack(&session, args),

@@ -12,7 +12,13 @@ const TASK: Opt = opt(
     "what is to be done; - reads standard input",
 );
 const CONTEXT: Opt = opt("--context", "JSON|-", "what helps to do it, as JSON");
-const STATUS: &[&str] = &["completed", "in_progress", "failed"];
+const STATUS: &[&str] = &[
+    "completed",
+    "in_progress",
+    "input_required",
+    "failed",
+    "rejected",
+];
 const PRIORITY: &[&str] = &["low", "normal", "high", "urgent"];
 
 /// The commands, in the order of the overview.
@@ -98,10 +104,18 @@ pub(crate) const COMMANDS: &[Command] = &[
                 "P",
                 "low, normal, high or urgent (normal)",
             ),
+            opt(
+                "--wait",
+                "S",
+                "wait up to S seconds for the result, and print it",
+            ),
+            opt("--thread", "I", "an id that groups tasks"),
+            opt("--parent", "I", "the task that this one is a part of"),
         ],
         notes: STDIN_NOTE,
         examples: &[
             "delegate --to builder --task 'Run the tests on main'",
+            "delegate --to builder --task 'Which branch is broken?' --wait 300",
             "delegate --to builder --task-file task.md --priority high",
             "delegate --to builder --context '{\"branch\":\"fix-7\"}' --task - < task.md",
         ],
@@ -195,11 +209,15 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "respond",
-        usage: "--to A --msg-id I --result R|- [options]",
+        usage: "--msg-id I --result R|- [options]",
         summary: "answer a task",
         positionals: 0,
         options: &[
-            opt("--to", "A", "who gave the task"),
+            opt(
+                "--to",
+                "A",
+                "who gave the task; found by the relay unless given",
+            ),
             opt("--msg-id", "I", "the task's id"),
             opt("--result", "R|-", "the answer; - reads standard input"),
             opt("--result-file", "F", "read the answer from a file"),
@@ -207,14 +225,64 @@ pub(crate) const COMMANDS: &[Command] = &[
                 "--status",
                 STATUS,
                 "S",
-                "completed, in_progress or failed (completed)",
+                "completed, in_progress, input_required, failed or\nrejected (completed)",
             ),
         ],
         notes: STDIN_NOTE,
         examples: &[
-            "respond --to researcher --msg-id k3v9x2ab --result 'All 212 tests pass'",
+            "respond --msg-id k3v9x2ab --result 'All 212 tests pass'",
             "respond --to researcher --msg-id k3v9x2ab --status failed --result - < log.txt",
         ],
+    },
+    Command {
+        name: "tasks",
+        usage: "[options]",
+        summary: "list tasks, newest first",
+        positionals: 0,
+        options: &[
+            opt("--open", "", "only those that have not ended"),
+            opt("--to-me", "", "only those given to this agent"),
+            opt("--from-me", "", "only those this agent has given"),
+        ],
+        notes: "A task is queued, delivered, in_progress or input_required while it is open;\n\
+            completed, failed, rejected, canceled, expired or undeliverable in the end.\n\
+            Delivered means handed over: nobody has answered yet.",
+        examples: &["tasks --open --to-me", "tasks --from-me"],
+    },
+    Command {
+        name: "task",
+        usage: "ID [--wait S]",
+        summary: "show a task and its result",
+        positionals: 1,
+        options: &[opt(
+            "--wait",
+            "S",
+            "wait up to S seconds for its end, print its result",
+        )],
+        notes: "With --wait it exits 0 when the task was completed, 1 when it ended otherwise or\n\
+            its agent needs input, 4 when it has not ended in time.",
+        examples: &["task k3v9x2ab", "task k3v9x2ab --wait 300"],
+    },
+    Command {
+        name: "cancel",
+        usage: "ID",
+        summary: "call off a task that this agent has given",
+        positionals: 1,
+        options: &[],
+        notes: "",
+        examples: &["cancel k3v9x2ab"],
+    },
+    Command {
+        name: "input",
+        usage: "ID --content C|-",
+        summary: "tell an agent what it asked about its task",
+        positionals: 1,
+        options: &[
+            opt("--content", "C|-", "what to tell; - reads standard input"),
+            opt("--content-file", "F", "read it from a file"),
+        ],
+        notes: STDIN_NOTE,
+        examples: &["input k3v9x2ab --content 'on the branch fix-7'"],
     },
     Command {
         name: "broadcast",
