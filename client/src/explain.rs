@@ -39,7 +39,9 @@ pub(crate) fn words(failure: &Failure) -> (String, String) {
             )
         }
         Failure::Local { doing, error } => (format!("{doing}: {error}"), local_hint(error)),
-        Failure::NothingCame { seconds } => (format!("no mail within {seconds} s"), String::new()),
+        Failure::NothingCame { what, seconds } => {
+            (format!("no {what} within {seconds} s"), String::new())
+        }
         Failure::NothingThere { what, hint }
         | Failure::Conflict { what, hint }
         | Failure::NotCompleted { what, hint }

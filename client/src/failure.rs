@@ -43,7 +43,7 @@ pub(crate) enum Failure {
     /// Something was looked for here and is not there.
     NothingThere { what: String, hint: String },
     /// Nothing came in time.
-    NothingCame { seconds: u64 },
+    NothingCame { what: &'static str, seconds: u64 },
     /// A task that was waited for has not led to what was wanted.
     NotCompleted { what: String, hint: String },
     /// Several things could be meant.

@@ -140,7 +140,10 @@ pub(super) fn wait(session: &Session, args: &args::Wait) -> Done {
     mail::settle(session, identity, &reply)?;
     let waiting = reply.number("remaining").unwrap_or_default();
     match waiting {
-        0 => Err(Failure::NothingCame { seconds }),
+        0 => Err(Failure::NothingCame {
+            what: "mail",
+            seconds,
+        }),
         _ if session.json => Ok(format!("{{\"waiting\":{waiting}}}\n")),
         1 => Ok(format!("1 message waits: {} poll\n", session.program)),
         _ => Ok(format!(

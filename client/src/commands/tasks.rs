@@ -151,7 +151,10 @@ pub(super) fn wait(session: &Session, id: &str, seconds: u64) -> Done {
         }
         if wait == 0 {
             output::note(&format!("task {} is {state}", escape::line(id)));
-            return Err(Failure::NothingCame { seconds });
+            return Err(Failure::NothingCame {
+                what: "end",
+                seconds,
+            });
         }
     }
 }
