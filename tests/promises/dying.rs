@@ -39,7 +39,7 @@ fn a_message_that_was_not_fetched_in_time_dies_and_can_be_sent_again() {
     assert!(harness::is_rfc3339_utc(&letter["died_at"]));
     let again = relay.post(
         "/dead-letters/redeliver",
-        &json!({"message_ids": [id, "none"]}),
+        &json!({"message_ids": [id, id, "none"]}),
     );
     assert_eq!(again.status, 200);
     assert_eq!(again.json()["done"], 1);

@@ -141,6 +141,32 @@ fn endless_empty_fragments_and_pings_cost_no_memory() {
     assert_eq!(relay.get("/health").status, 200);
 }
 
+/// A peer that sends as fast as it can, and reads: what it sends must not wait in the relay.
+#[test]
+fn a_flood_of_tiny_frames_costs_no_memory() {
+    let relay = Relay::start();
+    let mut socket = RawSocket::open(relay.address, "flood");
+    let mut answers = socket.0.try_clone().expect("the same connection");
+    let reader = std::thread::spawn(move || {
+        let mut bytes = [0; 65536];
+        while std::io::Read::read(&mut answers, &mut bytes).is_ok_and(|read| read > 0) {}
+    });
+    let before = relay.rss_kib();
+    let flood = [frame(0x82, b""), frame(0x89, b"x")].concat().repeat(5_000);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    while std::time::Instant::now() < until {
+        assert!(socket.write(&flood));
+        let grown = relay.rss_kib().saturating_sub(before);
+        assert!(grown < 16 * 1024, "memory grew by {grown} KiB");
+    }
+    socket
+        .0
+        .shutdown(std::net::Shutdown::Both)
+        .expect("it ends");
+    reader.join().expect("it ends");
+    assert_eq!(relay.get("/health").status, 200);
+}
+
 /// A timer keeps an actor alive after its last address is gone: sessions would pile up.
 #[test]
 fn sockets_that_come_and_go_leave_nothing_behind() {

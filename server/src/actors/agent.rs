@@ -233,6 +233,11 @@ impl Agent {
         if presence.is_online() {
             self.door.note_online();
         } else if self.door.note_stale() {
+            // It may have been heard between the look and the note.
+            if self.door.presence(now).is_online() {
+                self.door.note_online();
+                return self.judge(now);
+            }
             self.door.common.herald.stale(self.door.id());
         }
         match presence {
@@ -260,6 +265,10 @@ impl Agent {
             ctx.cancel_future(timer);
         }
         self.door.wakes_at.store(next, Ordering::Relaxed);
+        // What came meanwhile was left by somebody who read the time before.
+        if self.door.arrivals.lock().outside() > 0 {
+            self.door.nudge();
+        }
         if next == Millis::MAX {
             return;
         }

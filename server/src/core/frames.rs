@@ -33,6 +33,7 @@ pub struct FrameGuard {
     /// Bytes so far of a message whose last fragment has not come.
     message: Option<u64>,
     ended: bool,
+    frames: u64,
 }
 
 impl FrameGuard {
@@ -43,7 +44,13 @@ impl FrameGuard {
             state: HEADER,
             message: None,
             ended: false,
+            frames: 0,
         }
+    }
+
+    /// Whole frames that have gone on to the codec.
+    pub fn frames(&self) -> u64 {
+        self.frames
     }
 
     /// Looks at the next bytes. Gives how many of them may go on to the codec, and the violation
@@ -61,6 +68,7 @@ impl FrameGuard {
                     at += step as usize;
                     if *left == 0 {
                         self.state = HEADER;
+                        self.frames += 1;
                     }
                 }
                 State::Header { bytes, have } => {
@@ -69,7 +77,10 @@ impl FrameGuard {
                     let (header, have) = (*bytes, *have);
                     match self.header(&header[..have]) {
                         Ok(None) => at += 1,
-                        Ok(Some(0)) => (at, self.state) = (at + 1, HEADER),
+                        Ok(Some(0)) => {
+                            (at, self.state) = (at + 1, HEADER);
+                            self.frames += 1;
+                        }
                         Ok(Some(left)) => (at, self.state) = (at + 1, State::Payload { left }),
                         Err(violation) => {
                             self.ended = true;
@@ -220,7 +231,9 @@ mod tests {
     fn every_length_passes_up_to_the_limit_and_a_ping_of_125() {
         for length in [0, 1, 125, 126, 300, 65_535, 65_536, 70_000] {
             let bytes = frame(0x82, &vec![0; length]);
-            assert_eq!(pass_all(70_000, &bytes), (bytes.len(), None), "{length}");
+            let mut guard = FrameGuard::new(70_000);
+            assert_eq!(guard.pass(&bytes), (bytes.len(), None), "{length}");
+            assert_eq!(guard.frames(), 1);
         }
         let ping = frame(0x89, &[0; 125]);
         assert_eq!(pass_all(10, &ping), (ping.len(), None));

@@ -12,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use clawlink_protocol::dead_letters::{DeadLetter, DeadLetterList, REDELIVER_MAX, Redeliver};
 use clawlink_protocol::error::ErrorCode;
 use serde::Deserialize;
+use std::collections::HashSet;
 
 #[derive(Debug, Default, Deserialize)]
 struct Whose {
@@ -62,11 +63,13 @@ fn shown(letter: &Listed) -> Result<DeadLetter<'_>, ApiError> {
 
 /// `POST /dead-letters/redeliver`
 pub async fn redeliver(state: Shared, body: Body) -> Result<impl Responder, ApiError> {
-    let Redeliver { message_ids } = body.parse()?;
+    let Redeliver { mut message_ids } = body.parse()?;
     if !(1..=REDELIVER_MAX).contains(&message_ids.len()) {
         let error = format!("message_ids: 1 to {REDELIVER_MAX}");
         return Err(ApiError::bad_request(error));
     }
+    let mut said = HashSet::new();
+    message_ids.retain(|id| said.insert(id.clone()));
     let done = state.relay.dead_letters.redeliver(message_ids).await;
     Ok(Json(done.ok_or_else(gone)?))
 }

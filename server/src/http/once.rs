@@ -21,9 +21,15 @@ pub fn key_of(
     sender: &AgentId,
     route: &'static str,
 ) -> Result<Option<Key>, ApiError> {
-    let Some(value) = request.headers().get(HEADER) else {
+    let mut values = request.headers().get_all(HEADER);
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(ApiError::bad_request(
+            "there are two Idempotency-Key headers",
+        ));
+    }
     key(value.to_str().unwrap_or_default(), sender, route).map(Some)
 }
 

@@ -78,10 +78,15 @@ pub async fn poll(
     let (ask, wait) = query.ask()?;
     let acked = match &query.ack {
         Some(batch) => {
-            state
-                .relay
-                .settle(&id, &Deliveries::Batch(batch), Action::Ack)
-                .await?
+            let which = Deliveries::Batch(batch);
+            let acked = state.relay.settle(&id, &which, Action::Ack).await?;
+            // With an agent that is not known its batches are not either.
+            acked.or_else(|| {
+                Some(Acked {
+                    unknown_batch: Some(true),
+                    ..Acked::default()
+                })
+            })
         }
         None => None,
     };

@@ -44,6 +44,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Pings that a peer that acknowledges may leave unanswered.
 const UNANSWERED_MAX: u32 = 2;
+/// Whole frames that the codec may hold; the read after that waits. One read may hold more.
+const FRAMES_AHEAD: u64 = 16;
 /// Notices that wait for a socket; beyond it they are dropped.
 const CHANNEL: usize = 64;
 /// A second socket of the same agent has come.
@@ -76,6 +78,7 @@ pub async fn upgrade(
     let agent = state.relay.agent(&id, peer(&request)).await?;
     let limit = state.limits.body;
     let verdict = Rc::new(Cell::new(None));
+    let done = Rc::new(Cell::new(0));
     let (seated, sits) = oneshot::channel();
     let socket = Socket {
         state,
@@ -87,6 +90,7 @@ pub async fn upgrade(
         seat: None,
         listening: None,
         verdict: verdict.clone(),
+        done: done.clone(),
         limit,
         fragments: None,
         sent: 0,
@@ -96,6 +100,7 @@ pub async fn upgrade(
         payload,
         guard: FrameGuard::new(limit),
         verdict,
+        done,
     };
     let codec = Codec::new().max_size(limit);
     let frames = detached(WebsocketContext::with_codec(socket, guarded, codec));
@@ -131,6 +136,8 @@ struct Guarded {
     payload: Payload,
     guard: FrameGuard,
     verdict: Rc<Cell<Option<Violation>>>,
+    /// Frames that the session has worked off.
+    done: Rc<Cell<u64>>,
 }
 
 impl Stream for Guarded {
@@ -139,6 +146,11 @@ impl Stream for Guarded {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.verdict.get().is_some() {
             return Poll::Ready(None);
+        }
+        // The codec takes in whatever there is before it gives out a frame, and a session works off
+        // a few of them at a time: without this a peer could fill the memory in between.
+        if self.guard.frames().saturating_sub(self.done.get()) >= FRAMES_AHEAD {
+            return Poll::Pending;
         }
         let Poll::Ready(next) = Pin::new(&mut self.payload).poll_next(context) else {
             return Poll::Pending;
@@ -169,6 +181,8 @@ struct Socket {
     seat: Option<Session>,
     listening: Option<Listening>,
     verdict: Rc<Cell<Option<Violation>>>,
+    /// Frames worked off.
+    done: Rc<Cell<u64>>,
     limit: usize,
     /// A message whose last fragment has not come, and whether it is text.
     fragments: Option<(bool, BytesMut)>,
@@ -331,6 +345,7 @@ impl Socket {
 impl StreamHandler<Result<Message, ProtocolError>> for Socket {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
         self.unanswered = 0;
+        self.done.set(self.done.get() + 1);
         match message {
             Ok(Message::Text(text)) => self.frame(text, ctx),
             Ok(Message::Continuation(item)) => self.fragment(item, ctx),

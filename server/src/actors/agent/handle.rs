@@ -21,6 +21,9 @@ use std::time::Duration;
 /// How long a call waits for an agent that is being started again after a panic.
 const RESTART_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Before a poll whose place was taken is answered.
+const REPLACED_PAUSE: Duration = Duration::from_secs(1);
+
 /// Where a delivered message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
@@ -266,8 +269,15 @@ impl AgentHandle {
         match answered {
             Some(Ok(batch)) => return Ok(batch),
             Some(Err(_)) if self.is_gone() => return Err(Gone),
-            // A newer poll took its place, or the actor panicked.
-            Some(Err(_)) => {}
+            // A newer poll took its place, or the actor panicked. Told at once, nine that wait would
+            // chase each other.
+            Some(Err(_)) => {
+                let pause = tokio::time::Instant::now() + REPLACED_PAUSE;
+                tokio::select! {
+                    () = tokio::time::sleep_until(pause.min(deadline)) => {}
+                    () = self.0.common.lifeline.ending() => {}
+                }
+            }
             None => {
                 // From here on mail goes to whoever asks next; what is on its way is ours.
                 later.close();

@@ -333,7 +333,7 @@ fn a_ninth_poll_that_waits_takes_the_place_of_the_first() {
         };
         let (first, others) =
             tokio::join!(wait(0), futures_util::future::join_all((1..=8).map(wait)));
-        assert!(first < s(1), "{first:?}");
+        assert!((s(1)..s(2)).contains(&first), "{first:?}");
         assert!(others.iter().all(|waited| *waited >= s(30)), "{others:?}");
     });
 }
