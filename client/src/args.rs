@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Show(Show),
     Respond(Respond),
     Broadcast(Broadcast),
+    Knowledge(Knowledge),
     FilePut(FilePut),
     FileGet(FileGet),
     FileList(FileList),
@@ -238,6 +239,31 @@ pub(crate) struct Broadcast {
     /// words
     #[argh(option)]
     pub(crate) tags: Option<String>,
+}
+
+/// Shows what was broadcast.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "knowledge")]
+pub(crate) struct Knowledge {
+    /// a word
+    #[argh(option)]
+    pub(crate) topic: Option<String>,
+    /// a word
+    #[argh(option)]
+    pub(crate) tag: Option<String>,
+    /// a text
+    #[argh(option)]
+    pub(crate) grep: Option<String>,
+    /// a time
+    #[argh(option)]
+    pub(crate) since: Option<String>,
+    /// broadcasts
+    #[argh(option)]
+    pub(crate) max: Option<u64>,
+    /// shorten nothing
+    #[argh(switch)]
+    pub(crate) full: bool,
 }
 
 /// Stores a shared file.

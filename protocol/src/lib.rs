@@ -12,6 +12,7 @@ pub mod dead_letters;
 pub mod error;
 pub mod events;
 pub mod files;
+pub mod knowledge;
 pub mod messages;
 pub mod name;
 

@@ -13,6 +13,7 @@ mod finding;
 mod hostile;
 mod identity;
 mod joining;
+mod knowing;
 mod leasing;
 mod losing;
 mod messaging;

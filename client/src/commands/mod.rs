@@ -3,6 +3,7 @@
 mod completions;
 mod discover;
 mod files;
+mod knowledge;
 mod mail;
 mod messages;
 mod poll;
@@ -40,6 +41,7 @@ pub(crate) fn run(top: Top) -> Done {
         Command::Delegate(args) => messages::delegate(&session, args),
         Command::Respond(args) => messages::respond(&session, args),
         Command::Broadcast(args) => messages::broadcast(&session, args),
+        Command::Knowledge(args) => knowledge::knowledge(&session, args),
         Command::Poll(args) => poll::poll(&session, &args),
         Command::Ack(args) => receipts::ack(&session, args),
         Command::Nack(args) => receipts::nack(&session, args),
@@ -50,6 +52,23 @@ pub(crate) fn run(top: Top) -> Done {
         Command::FileList(_) => files::list(&session),
         Command::Info(_) => relay::info(&session),
         Command::Completions(_) | Command::Show(_) | Command::Scan(_) => Ok(String::new()),
+    }
+}
+
+/// What it means that a call is refused which another relay may not have.
+fn cannot(failure: Failure, what: &str) -> Failure {
+    match failure {
+        // A relay that has the call would have found its path.
+        Failure::Refused(no)
+            if no.refusal.status == 405
+                || (no.refusal.status == 404 && no.refusal.code != "unknown_agent") =>
+        {
+            Failure::Unable {
+                what: ["this relay cannot ", what].concat(),
+                hint: String::new(),
+            }
+        }
+        other => other,
     }
 }
 

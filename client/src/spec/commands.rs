@@ -234,6 +234,25 @@ pub(crate) const COMMANDS: &[Command] = &[
         ],
     },
     Command {
+        name: "knowledge",
+        usage: "[options]",
+        summary: "show what was broadcast, also before you came",
+        positionals: 0,
+        options: &[
+            opt("--topic", "T", "only this topic"),
+            opt("--tag", "G", "only with this tag"),
+            opt("--grep", "X", "only with this text, upper or lower case"),
+            opt("--since", "T", "only since 30m, 2h, 1d or an RFC 3339 time"),
+            opt("--max", "N", "the last N of them, to 1000 (50)"),
+            opt("--full", "", "print long bodies whole"),
+        ],
+        notes: "The newest comes last. Nothing is taken: it is there for everybody.",
+        examples: &[
+            "knowledge --topic build --since 2h",
+            "knowledge --grep rustc --json",
+        ],
+    },
+    Command {
         name: "file-put",
         usage: "--key K --file F|- [--type T]",
         summary: "store a text file for all agents",

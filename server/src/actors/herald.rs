@@ -5,7 +5,7 @@ use super::clock::{Clock, timestamp};
 use super::directory::{Directory, Entry};
 use super::lifeline::Lifeline;
 use super::socket::{Announce, Dismiss};
-use crate::core::knowledge::{Log, LogLimits};
+use crate::core::knowledge::{Log, LogLimits, Place};
 use crate::core::message::{Envelope, Kind};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use bytestring::ByteString;
@@ -107,6 +107,26 @@ impl Handler<Tell> for Herald {
             self.told.fetch_add(1, Ordering::Relaxed);
         }
         self.tell_all(&envelope, &but)
+    }
+}
+
+/// Broadcasts with their places, newest first.
+pub type Snapshot = Vec<(Place, Arc<Envelope>)>;
+
+#[derive(Message)]
+#[rtype(result = "Snapshot")]
+struct Look {
+    before: Option<Place>,
+}
+
+impl Handler<Look> for Herald {
+    type Result = Snapshot;
+
+    /// Pointers only: whoever looks for something reads the texts itself, and the herald goes on.
+    fn handle(&mut self, Look { before }: Look, _: &mut Self::Context) -> Snapshot {
+        let kept = self.log.before(before);
+        kept.map(|(place, envelope)| (place, envelope.clone()))
+            .collect()
     }
 }
 
@@ -239,6 +259,11 @@ impl HeraldHandle {
     /// the herald is gone.
     pub async fn tell(&self, envelope: Arc<Envelope>, but: AgentId) -> Option<u64> {
         self.address.send(Tell { envelope, but }).await.ok()
+    }
+
+    /// The log of broadcasts, or what of it was sent before a place. `None` if the herald is gone.
+    pub async fn log(&self, before: Option<Place>) -> Option<Snapshot> {
+        self.address.send(Look { before }).await.ok()
     }
 
     /// Broadcasts since the start.

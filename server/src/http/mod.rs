@@ -9,6 +9,7 @@ pub mod error;
 pub mod files;
 pub mod frame;
 pub mod guard;
+pub mod knowledge;
 pub mod messages;
 pub mod once;
 pub mod page;
@@ -68,6 +69,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(on("/delegate", [post().to(messages::delegate)]))
         .service(on("/respond", [post().to(messages::respond)]))
         .service(on("/broadcast", [post().to(messages::broadcast)]))
+        .service(on("/broadcasts", [read().to(knowledge::list)]))
         .service(on("/poll/{agent_id}", [get().to(poll::poll)]))
         .service(on("/ack", [post().to(poll::ack)]))
         .service(on("/dead-letters", [read().to(dead_letters::list)]))

@@ -12,9 +12,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 14] = [
+pub const FEATURES: [&str; 15] = [
     "ack",
     "ack_socket",
+    "broadcasts",
     "dead_letters",
     "deregister",
     "discover_filters",
