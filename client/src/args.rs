@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Respond(Respond),
     Broadcast(Broadcast),
     Knowledge(Knowledge),
+    Subscribe(Subscribe),
     FilePut(FilePut),
     FileGet(FileGet),
     FileList(FileList),
@@ -70,6 +71,9 @@ pub(crate) struct Register {
     /// seconds
     #[argh(option)]
     pub(crate) ttl: Option<u64>,
+    /// words
+    #[argh(option)]
+    pub(crate) topics: Option<String>,
 }
 
 /// Lists agents.
@@ -264,6 +268,22 @@ pub(crate) struct Knowledge {
     /// shorten nothing
     #[argh(switch)]
     pub(crate) full: bool,
+}
+
+/// Chooses what is heard.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "subscribe")]
+pub(crate) struct Subscribe {
+    /// topics
+    #[argh(positional)]
+    pub(crate) topics: Vec<String>,
+    /// all topics
+    #[argh(switch)]
+    pub(crate) all: bool,
+    /// no topic
+    #[argh(switch)]
+    pub(crate) none: bool,
 }
 
 /// Stores a shared file.

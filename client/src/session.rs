@@ -191,7 +191,7 @@ impl Session {
 
     /// `POST path`, done only if the reply's `status` is this word: what is no relay must not
     /// pass for one that took a message.
-    pub(crate) fn post<T: serde::Serialize>(
+    pub(crate) fn post<T: serde::Serialize + ?Sized>(
         &self,
         path: &str,
         body: &T,

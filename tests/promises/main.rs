@@ -27,6 +27,7 @@ mod returning;
 mod sharing;
 mod sockets;
 mod starting;
+mod subscribing;
 mod terminal;
 mod token;
 mod trust;

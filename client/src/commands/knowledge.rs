@@ -1,11 +1,13 @@
-//! `knowledge`.
+//! `knowledge`, `subscribe`.
 
-use super::{Done, cannot, json_lines, mail};
+use super::presence::as_member;
+use super::{Done, cannot, json_line, json_lines, mail};
 use crate::args;
-use crate::failure::Failure;
-use crate::output;
+use crate::failure::usage;
 use crate::session::Session;
-use crate::url;
+use crate::{escape, input, json, output, url};
+use clawlink_protocol::agents::Subscribe;
+use clawlink_protocol::name::Word;
 
 /// Broadcasts unless asked otherwise: what is read at one sitting.
 const MAX: u64 = 50;
@@ -25,7 +27,9 @@ pub(super) fn knowledge(session: &Session, args: args::Knowledge) -> Done {
             path.push_str(&url::encode(&value));
         }
     }
-    let reply = session.get(&path).map_err(unable)?.fields;
+    let reply = session.get(&path);
+    let reply = reply.map_err(|why| cannot(why, "show what was broadcast"))?;
+    let reply = reply.fields;
     if reply.raw("broadcasts").is_none() {
         return Err(session.not_a_relay("its list of broadcasts is missing"));
     }
@@ -46,8 +50,38 @@ pub(super) fn knowledge(session: &Session, args: args::Knowledge) -> Done {
     Ok(texts.collect())
 }
 
-fn unable(failure: Failure) -> Failure {
-    cannot(failure, "show what was broadcast")
+pub(super) fn subscribe(session: &Session, args: args::Subscribe) -> Done {
+    let choices = [!args.topics.is_empty(), args.all, args.none];
+    if choices.iter().filter(|chosen| **chosen).count() != 1 {
+        let hint = "subscribe TOPIC..., subscribe --all or subscribe --none";
+        return Err(usage("topics, --all or --none: one of them", hint));
+    }
+    let identity = session.identity()?;
+    let words = args.topics.iter().map(|topic| input::word("TOPIC", topic));
+    let words: Vec<Word> = words.collect::<Result<_, _>>()?;
+    let topics = (!args.all).then_some(words);
+    let call = json::write(&Subscribe {
+        agent_id: identity.id.clone(),
+        topics: topics.clone(),
+    });
+    let (mut identity, reply) = as_member(session, identity, "/subscribe", &call, "subscribed")
+        .map_err(|why| cannot(why, "choose topics"))?;
+    // Where the relay forgets this agent, it is told again.
+    identity
+        .entry
+        .set_or_remove("topics", topics.map(|topics| json::write(&topics)));
+    session.update(&identity)?;
+    if session.json {
+        return Ok(json_line(&reply));
+    }
+    Ok(match reply.fields.raw("topics") {
+        None => "you hear every topic\n".to_owned(),
+        Some("[]") => "you hear no topic\n".to_owned(),
+        Some(_) => {
+            let topics = reply.fields.texts("topics").join(", ");
+            format!("you hear {}\n", escape::line(&topics))
+        }
+    })
 }
 
 /// The seconds of a stretch of time: `90s`, `30m`, `2h`, `1d`.

@@ -42,6 +42,7 @@ pub(crate) fn run(top: Top) -> Done {
         Command::Respond(args) => messages::respond(&session, args),
         Command::Broadcast(args) => messages::broadcast(&session, args),
         Command::Knowledge(args) => knowledge::knowledge(&session, args),
+        Command::Subscribe(args) => knowledge::subscribe(&session, args),
         Command::Poll(args) => poll::poll(&session, &args),
         Command::Ack(args) => receipts::ack(&session, args),
         Command::Nack(args) => receipts::nack(&session, args),

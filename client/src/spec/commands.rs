@@ -31,6 +31,11 @@ pub(crate) const COMMANDS: &[Command] = &[
                 "S",
                 "seconds of silence until it counts as stale (30 to 86400)",
             ),
+            opt(
+                "--topics",
+                "A,B",
+                "hear only broadcasts of these topics; see subscribe",
+            ),
         ],
         notes: "",
         examples: &[
@@ -251,6 +256,18 @@ pub(crate) const COMMANDS: &[Command] = &[
             "knowledge --topic build --since 2h",
             "knowledge --grep rustc --json",
         ],
+    },
+    Command {
+        name: "subscribe",
+        usage: "TOPIC... | --all | --none",
+        summary: "choose the topics whose broadcasts reach you",
+        positionals: usize::MAX,
+        options: &[
+            opt("--all", "", "every topic again, as at first"),
+            opt("--none", "", "no topic; tasks and file notices still come"),
+        ],
+        notes: "The topics replace those chosen before. What you do not hear is in knowledge.",
+        examples: &["subscribe build api", "subscribe --all"],
     },
     Command {
         name: "file-put",

@@ -16,6 +16,7 @@ pub mod registry;
 pub mod relay;
 pub mod replays;
 pub mod socket;
+pub mod subscribing;
 
 #[cfg(test)]
 mod tests;

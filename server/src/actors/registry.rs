@@ -10,6 +10,7 @@ use crate::core::Millis;
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
 use crate::core::receipt::SALT;
+use crate::core::topics::Topics;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use clawlink_protocol::agents::Register;
 use clawlink_protocol::name::{AgentId, Word};
@@ -159,6 +160,10 @@ impl Registry {
             registered_at: known
                 .as_ref()
                 .map_or_else(timestamp, |e| e.profile.registered_at.clone()),
+            topics: match (register.topics, &known) {
+                (None, Some(before)) => before.profile.topics.clone(),
+                (topics, _) => Topics::of(topics),
+            },
         };
         let ttl = register
             .ttl
@@ -181,6 +186,20 @@ impl Registry {
         self.directory.insert(entry.clone());
         self.settings.common.herald.joined(&entry);
         Ok(entry)
+    }
+
+    /// Changes what an agent hears, and nothing else; `None` where there is no such agent.
+    fn subscribe(&self, Hear { id, topics }: Hear) -> Option<Arc<Entry>> {
+        let before = self.directory.get(id.as_str())?;
+        let entry = Arc::new(Entry {
+            agent: before.agent.clone(),
+            profile: Profile {
+                topics,
+                ..before.profile.clone()
+            },
+        });
+        self.directory.insert(entry.clone());
+        Some(entry)
     }
 
     /// Takes an agent out of the directory; its actor ends after what it has begun.
@@ -217,6 +236,20 @@ impl Handler<Join> for Registry {
     type Result = Result<Arc<Entry>, NotRegistered>;
     fn handle(&mut self, msg: Join, ctx: &mut Self::Context) -> Self::Result {
         self.register(msg, ctx)
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Option<Arc<Entry>>")]
+struct Hear {
+    id: AgentId,
+    topics: Topics,
+}
+
+impl Handler<Hear> for Registry {
+    type Result = Option<Arc<Entry>>;
+    fn handle(&mut self, msg: Hear, _: &mut Self::Context) -> Self::Result {
+        self.subscribe(msg)
     }
 }
 
@@ -323,6 +356,11 @@ impl RegistryHandle {
             .send(Join { register, peer })
             .await
             .unwrap_or(Err(NotRegistered::Unavailable))
+    }
+
+    /// Changes what an agent hears; `None` where there is no such agent.
+    pub async fn subscribe(&self, id: AgentId, topics: Topics) -> Option<Arc<Entry>> {
+        self.0.send(Hear { id, topics }).await.ok().flatten()
     }
 
     /// Removes an agent; says whether there was one.

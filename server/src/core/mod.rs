@@ -14,6 +14,7 @@ pub mod receipt;
 pub mod replay;
 pub mod shelf;
 pub mod similar;
+pub mod topics;
 pub mod window;
 
 /// Milliseconds on the relay's monotonic clock, counted from its start.

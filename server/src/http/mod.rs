@@ -64,6 +64,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(on("/health", [read().to(watch::health)]))
         .service(on("/register", [post().to(agents::register)]))
         .service(on("/deregister", [post().to(agents::deregister)]))
+        .service(on("/subscribe", [post().to(agents::subscribe)]))
         .service(on("/discover", [read().to(agents::discover)]))
         .service(on("/heartbeat", [post().to(agents::heartbeat)]))
         .service(on("/delegate", [post().to(messages::delegate)]))

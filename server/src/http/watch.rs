@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 15] = [
+pub const FEATURES: [&str; 16] = [
     "ack",
     "ack_socket",
     "broadcasts",
@@ -26,6 +26,7 @@ pub const FEATURES: [&str; 15] = [
     "names",
     "peek",
     "socket_ref",
+    "subscriptions",
     "ttl",
     "wait",
 ];
