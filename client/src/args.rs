@@ -1,7 +1,10 @@
-//! The command line as types. `argh` is named here alone.
+//! The command line as types. `argh` is named here and below alone.
+
+mod knowing;
 
 use crate::arrange::Misuse;
 use argh::FromArgs;
+pub(crate) use knowing::{Knowledge, Release, Reserve, Reserved, Subscribe};
 
 /// Joins an agent to a ClawLink relay.
 #[derive(FromArgs)]
@@ -49,6 +52,9 @@ pub(crate) enum Command {
     FilePut(FilePut),
     FileGet(FileGet),
     FileList(FileList),
+    Reserve(Reserve),
+    Reserved(Reserved),
+    Release(Release),
     Scan(Scan),
     Info(Info),
     Completions(Completions),
@@ -243,47 +249,6 @@ pub(crate) struct Broadcast {
     /// words
     #[argh(option)]
     pub(crate) tags: Option<String>,
-}
-
-/// Shows what was broadcast.
-#[derive(FromArgs)]
-#[cfg_attr(test, derive(argh::ArgsInfo))]
-#[argh(subcommand, name = "knowledge")]
-pub(crate) struct Knowledge {
-    /// a word
-    #[argh(option)]
-    pub(crate) topic: Option<String>,
-    /// a word
-    #[argh(option)]
-    pub(crate) tag: Option<String>,
-    /// a text
-    #[argh(option)]
-    pub(crate) grep: Option<String>,
-    /// a time
-    #[argh(option)]
-    pub(crate) since: Option<String>,
-    /// broadcasts
-    #[argh(option)]
-    pub(crate) max: Option<u64>,
-    /// shorten nothing
-    #[argh(switch)]
-    pub(crate) full: bool,
-}
-
-/// Chooses what is heard.
-#[derive(FromArgs)]
-#[cfg_attr(test, derive(argh::ArgsInfo))]
-#[argh(subcommand, name = "subscribe")]
-pub(crate) struct Subscribe {
-    /// topics
-    #[argh(positional)]
-    pub(crate) topics: Vec<String>,
-    /// all topics
-    #[argh(switch)]
-    pub(crate) all: bool,
-    /// no topic
-    #[argh(switch)]
-    pub(crate) none: bool,
 }
 
 /// Stores a shared file.

@@ -160,6 +160,7 @@ impl Session {
             body: None,
             again: Again::Harmless,
             wait: 0,
+            remove_as: None,
         })
     }
 
@@ -204,6 +205,7 @@ impl Session {
             body: Some(body.get()),
             again,
             wait: 0,
+            remove_as: None,
         })?;
         if reply.fields.text("status") == status {
             return Ok(reply);

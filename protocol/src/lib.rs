@@ -15,6 +15,7 @@ pub mod files;
 pub mod knowledge;
 pub mod messages;
 pub mod name;
+pub mod reservations;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

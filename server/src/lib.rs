@@ -27,6 +27,7 @@ use actors::lifeline::Lifeline;
 use actors::registry::{Registry, Settings};
 use actors::relay::Relay;
 use actors::replays::Replays;
+use actors::reservations::ReservationsHandle;
 use config::{Config, StartupError};
 use http::browser::Allowed;
 use http::guard::{Gate, guard};
@@ -187,6 +188,12 @@ fn start_actors(
     );
     let library = Library::start(config.shelf, herald.clone(), lifeline.clone());
     let replays = Replays::new(config.idempotency_bytes, clock.clone());
+    let reservations = ReservationsHandle::new(
+        config.reservations_limit,
+        directory.clone(),
+        clock.clone(),
+        ids.clone(),
+    );
     let common = Common {
         clock: clock.clone(),
         inbox: config.inbox,
@@ -196,6 +203,7 @@ fn start_actors(
         lifeline: lifeline.clone(),
         herald: herald.clone(),
         dead_letters: dead_letters.clone(),
+        reservations: reservations.clone(),
     };
     let settings = Settings {
         common: Arc::new(common),
@@ -211,6 +219,7 @@ fn start_actors(
         herald,
         library,
         dead_letters,
+        reservations,
         replays,
         ids,
         online,

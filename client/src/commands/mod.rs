@@ -10,6 +10,7 @@ mod poll;
 mod presence;
 mod receipts;
 mod relay;
+mod reservations;
 mod running;
 mod watch;
 
@@ -51,6 +52,9 @@ pub(crate) fn run(top: Top) -> Done {
         Command::FilePut(args) => files::put(&session, args),
         Command::FileGet(args) => files::get(&session, args),
         Command::FileList(_) => files::list(&session),
+        Command::Reserve(args) => reservations::reserve(&session, args),
+        Command::Reserved(args) => reservations::reserved(&session, args),
+        Command::Release(args) => reservations::release(&session, args),
         Command::Info(_) => relay::info(&session),
         Command::Completions(_) | Command::Show(_) | Command::Scan(_) => Ok(String::new()),
     }

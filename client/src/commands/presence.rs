@@ -103,6 +103,7 @@ fn enroll(
         body: Some(body.get()),
         again: Again::Harmless,
         wait: 0,
+        remove_as: None,
     })?;
     let agent = reply.fields.object("agent");
     let Ok(id) = AgentId::parse(&agent.text("agent_id")) else {
@@ -217,6 +218,7 @@ pub(super) fn beat(session: &Session, identity: &Identity) -> Result<(Reply, boo
         body: Some(body.get()),
         again: Again::Harmless,
         wait: 0,
+        remove_as: None,
     })?;
     match reply.fields.text("status").as_str() {
         "ok" => Ok((reply, true)),
@@ -235,6 +237,7 @@ pub(super) fn deregister(session: &Session) -> Done {
         body: Some(body.get()),
         again: Again::Twice,
         wait: 0,
+        remove_as: None,
     };
     let text = match session.try_ask(&request)? {
         Answer::Done(reply) if session.json => json_line(&reply),

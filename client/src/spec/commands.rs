@@ -1,5 +1,6 @@
 //! The table of commands.
 
+use super::knowing::{KNOWLEDGE, RELEASE, RESERVE, RESERVED, SUBSCRIBE};
 use super::{Command, Opt, choice, opt};
 
 const STDIN_NOTE: &str = "\
@@ -238,37 +239,8 @@ pub(crate) const COMMANDS: &[Command] = &[
             "broadcast --tags api,v2 --content - < findings.md",
         ],
     },
-    Command {
-        name: "knowledge",
-        usage: "[options]",
-        summary: "show what was broadcast, also before you came",
-        positionals: 0,
-        options: &[
-            opt("--topic", "T", "only this topic"),
-            opt("--tag", "G", "only with this tag"),
-            opt("--grep", "X", "only with this text, upper or lower case"),
-            opt("--since", "T", "only since 30m, 2h, 1d or an RFC 3339 time"),
-            opt("--max", "N", "the last N of them, to 1000 (50)"),
-            opt("--full", "", "print long bodies whole"),
-        ],
-        notes: "The newest comes last. Nothing is taken: it is there for everybody.",
-        examples: &[
-            "knowledge --topic build --since 2h",
-            "knowledge --grep rustc --json",
-        ],
-    },
-    Command {
-        name: "subscribe",
-        usage: "TOPIC... | --all | --none",
-        summary: "choose the topics whose broadcasts reach you",
-        positionals: usize::MAX,
-        options: &[
-            opt("--all", "", "every topic again, as at first"),
-            opt("--none", "", "no topic; tasks and file notices still come"),
-        ],
-        notes: "The topics replace those chosen before. What you do not hear is in knowledge.",
-        examples: &["subscribe build api", "subscribe --all"],
-    },
+    KNOWLEDGE,
+    SUBSCRIBE,
     Command {
         name: "file-put",
         usage: "--key K --file F|- [--type T]",
@@ -314,6 +286,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         notes: "",
         examples: &["file-list"],
     },
+    RESERVE,
+    RESERVED,
+    RELEASE,
     Command {
         name: "scan",
         usage: "[--for S]",

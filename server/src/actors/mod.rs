@@ -15,6 +15,7 @@ pub mod refused;
 pub mod registry;
 pub mod relay;
 pub mod replays;
+pub mod reservations;
 pub mod socket;
 pub mod subscribing;
 

@@ -212,6 +212,7 @@ impl Registry {
         self.departures.push_back((now, id.clone()));
         self.forget_departures();
         entry.agent.leave();
+        self.settings.common.reservations.end(id);
         self.settings.common.herald.left(&entry);
         true
     }

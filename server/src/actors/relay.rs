@@ -11,6 +11,7 @@ use super::library::{LibraryHandle, NotSaved, Put};
 use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
 use super::replays::Replays;
+use super::reservations::ReservationsHandle;
 use super::subscribing;
 use crate::core::Millis;
 use crate::core::ids::Ids;
@@ -54,6 +55,8 @@ pub struct Relay {
     pub library: LibraryHandle,
     /// Mail that died.
     pub dead_letters: DeadLettersHandle,
+    /// Who edits what.
+    pub reservations: ReservationsHandle,
     /// Idempotency keys.
     pub replays: Arc<Replays>,
     /// Ids of messages.
@@ -186,7 +189,8 @@ impl Relay {
         Ok(self.register(register, peer).await?.agent.clone())
     }
 
-    fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Refused> {
+    /// The agent that an id or a name means.
+    pub fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Refused> {
         self.directory
             .resolve(address)
             .map_err(|why| Refused::unresolved(address.as_str(), why))

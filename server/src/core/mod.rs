@@ -4,6 +4,7 @@
 pub mod budget;
 pub mod dead_letters;
 pub mod frames;
+pub mod glob;
 pub mod ids;
 pub mod inbox;
 pub mod json;
@@ -12,6 +13,7 @@ pub mod message;
 pub mod presence;
 pub mod receipt;
 pub mod replay;
+pub mod reservation;
 pub mod shelf;
 pub mod similar;
 pub mod topics;

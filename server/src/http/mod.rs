@@ -14,6 +14,7 @@ pub mod messages;
 pub mod once;
 pub mod page;
 pub mod poll;
+pub mod reservations;
 pub mod watch;
 pub mod ws;
 
@@ -83,6 +84,17 @@ pub fn routes(config: &mut web::ServiceConfig) {
             [read().to(files::list), post().to(files::put)],
         ))
         .service(on("/files/{file_key:.*}", [read().to(files::get)]))
+        .service(on(
+            "/reservations",
+            [
+                read().to(reservations::list),
+                post().to(reservations::reserve),
+            ],
+        ))
+        .service(on(
+            "/reservations/{id}",
+            [web::delete().to(reservations::release)],
+        ))
         .service(on("/ws/{agent_id}", [get().to(ws::upgrade)]))
         .default_service(web::to(no_such_path));
 }

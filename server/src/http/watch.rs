@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 16] = [
+pub const FEATURES: [&str; 17] = [
     "ack",
     "ack_socket",
     "broadcasts",
@@ -25,6 +25,7 @@ pub const FEATURES: [&str; 16] = [
     "message_ttl",
     "names",
     "peek",
+    "reservations",
     "socket_ref",
     "subscriptions",
     "ttl",
