@@ -104,6 +104,8 @@ pub(crate) struct Request<'a> {
     pub(crate) again: Again<'a>,
     /// Seconds that the relay may take its time, besides those that an answer may.
     pub(crate) wait: u64,
+    /// The agent as which what stands at the path is removed, where it is.
+    pub(crate) remove_as: Option<&'a str>,
 }
 
 impl Api {
@@ -148,9 +150,10 @@ impl Api {
 
     fn attempt(&self, request: &Request<'_>, left: Duration) -> Result<Answer, Trouble> {
         let url = [&self.url, request.path].concat();
-        let method = match request.body {
-            Some(_) => minreq::Method::Post,
-            None => minreq::Method::Get,
+        let method = match (request.body, request.remove_as) {
+            (_, Some(_)) => minreq::Method::Delete,
+            (Some(_), _) => minreq::Method::Post,
+            _ => minreq::Method::Get,
         };
         let mut wire = minreq::Request::new(method, url)
             .with_follow_redirects(false)
@@ -159,6 +162,9 @@ impl Api {
             .with_header("Connection", "close");
         if let Some(token) = &self.token {
             wire = wire.with_header("Authorization", ["Bearer ", token].concat());
+        }
+        if let Some(agent) = request.remove_as {
+            wire = wire.with_header("X-Agent-Id", agent);
         }
         if let Again::Under(key) = request.again {
             wire = wire.with_header("Idempotency-Key", key);

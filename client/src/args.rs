@@ -1,7 +1,10 @@
-//! The command line as types. `argh` is named here alone.
+//! The command line as types. `argh` is named here and below alone.
+
+mod knowing;
 
 use crate::arrange::Misuse;
 use argh::FromArgs;
+pub(crate) use knowing::{Knowledge, Release, Reserve, Reserved, Subscribe};
 
 /// Joins an agent to a ClawLink relay.
 #[derive(FromArgs)]
@@ -48,9 +51,14 @@ pub(crate) enum Command {
     Cancel(Cancel),
     Input(Input),
     Broadcast(Broadcast),
+    Knowledge(Knowledge),
+    Subscribe(Subscribe),
     FilePut(FilePut),
     FileGet(FileGet),
     FileList(FileList),
+    Reserve(Reserve),
+    Reserved(Reserved),
+    Release(Release),
     Scan(Scan),
     Info(Info),
     Completions(Completions),
@@ -73,6 +81,9 @@ pub(crate) struct Register {
     /// seconds
     #[argh(option)]
     pub(crate) ttl: Option<u64>,
+    /// words
+    #[argh(option)]
+    pub(crate) topics: Option<String>,
 }
 
 /// Lists agents.

@@ -168,6 +168,10 @@ fn refusal_hint(refused: &Refused) -> String {
         token_sent,
     } = refused;
     match (refusal.code.as_str(), refusal.status) {
+        // Whatever is wrong with one, the list of them tells.
+        _ if refusal.error.contains("reservation") => {
+            format!("who holds what: {program} reserved")
+        }
         (_, 401) if *token_sent => {
             "the token sent is wrong; check --token, CLAWLINK_TOKEN or CLAWLINK_TOKEN_FILE"
                 .to_owned()

@@ -247,7 +247,7 @@ fn block(out: &mut String, text: &str, label: &str, kept: Option<&str>) {
     }
     if let (Some(id), true) = (kept, long) {
         out.push_str(&format!(
-            "  ... {characters} characters in {lines} lines; all of it: {} (or poll --full)\n",
+            "  ... {characters} characters in {lines} lines; all of it: {} (or --full)\n",
             crate::kept::command(id)
         ));
     }

@@ -160,6 +160,7 @@ impl Session {
             body: None,
             again: Again::Harmless,
             wait: 0,
+            remove_as: None,
         })
     }
 
@@ -191,7 +192,7 @@ impl Session {
 
     /// `POST path`, done only if the reply's `status` is this word: what is no relay must not
     /// pass for one that took a message.
-    pub(crate) fn post<T: serde::Serialize>(
+    pub(crate) fn post<T: serde::Serialize + ?Sized>(
         &self,
         path: &str,
         body: &T,
@@ -204,6 +205,7 @@ impl Session {
             body: Some(body.get()),
             again,
             wait: 0,
+            remove_as: None,
         })?;
         if reply.fields.text("status") == status {
             return Ok(reply);

@@ -2,6 +2,7 @@
 //! the completions know. `args.rs` holds the same as types; a test keeps the two equal.
 
 mod commands;
+mod knowing;
 
 pub(crate) use commands::COMMANDS;
 

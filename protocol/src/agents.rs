@@ -27,6 +27,32 @@ pub struct Register {
     /// Seconds of silence after which the agent is stale; within [`TTL_RANGE`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
+    /// The topics of which it hears broadcasts; at most [`TOPICS_MAX`]. What it chose before where
+    /// there are none, else all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<Word>>,
+}
+
+/// Topics that an agent may choose.
+pub const TOPICS_MAX: usize = 100;
+
+/// `POST /subscribe`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Subscribe {
+    /// Whose broadcasts.
+    pub agent_id: AgentId,
+    /// The only topics that it hears from now on, at most [`TOPICS_MAX`]; all where there is no list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<Word>>,
+}
+
+/// The reply to `POST /subscribe`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Subscribed {
+    /// `subscribed`.
+    pub status: String,
+    /// In order; `null` for all.
+    pub topics: Option<Vec<String>>,
 }
 
 /// An agent as the relay shows it.
@@ -55,6 +81,9 @@ pub struct AgentRecord {
     /// `online` or `stale`.
     #[serde(default)]
     pub status: String,
+    /// The topics of which it hears broadcasts; absent for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<String>>,
 }
 
 /// The reply to `POST /register`.

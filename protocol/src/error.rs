@@ -1,6 +1,7 @@
 //! The catalogue of errors. `docs/errors.md` explains each; the status of each is the
 //! relay's matter (`server/src/http/error.rs`).
 
+use crate::reservations::Reservation;
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, for programs. Stable: a code never changes its meaning or its status.
@@ -11,7 +12,8 @@ pub enum ErrorCode {
     BadRequest,
     /// The relay's token is missing or wrong.
     Unauthorized,
-    /// A browser page of another origin, or a host name that is not the relay's.
+    /// A browser page of another origin, a host name that is not the relay's, or what is another
+    /// agent's.
     Forbidden,
     /// Nobody is registered under this id or name.
     UnknownAgent,
@@ -21,6 +23,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// Several agents bear this name.
     AmbiguousAgent,
+    /// Another agent has reserved some of these paths.
+    Reserved,
     /// A body, frame, file or field is over its bound.
     TooLarge,
     /// The body is not JSON and says so.
@@ -44,7 +48,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [ErrorCode; 16] = [
+    pub const ALL: [ErrorCode; 17] = [
         ErrorCode::BadRequest,
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
@@ -52,6 +56,7 @@ impl ErrorCode {
         ErrorCode::NotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::AmbiguousAgent,
+        ErrorCode::Reserved,
         ErrorCode::TooLarge,
         ErrorCode::UnsupportedMediaType,
         ErrorCode::TaskEnded,
@@ -94,4 +99,7 @@ pub struct ErrorBody {
     /// How many there are in all, where `candidates` was cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates_count: Option<usize>,
+    /// With `reserved`: what is in the way; of several the one that lasts longest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<Reservation>,
 }

@@ -12,8 +12,10 @@ pub mod dead_letters;
 pub mod error;
 pub mod events;
 pub mod files;
+pub mod knowledge;
 pub mod messages;
 pub mod name;
+pub mod reservations;
 pub mod tasks;
 
 use serde::{Deserialize, Serialize};

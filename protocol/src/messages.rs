@@ -182,7 +182,7 @@ pub struct BroadcastSent {
     pub status: String,
     /// The broadcast's own.
     pub message_id: String,
-    /// Agents it went to: every registered one but the sender.
+    /// Agents it went to: every registered one but the sender that hears its topic.
     pub recipients: u64,
     /// The relay's epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -94,6 +94,9 @@ pub struct Args {
     /// bytes of broadcasts in the log (default 16777216)
     #[argh(option, default = "16 * 1024 * 1024")]
     pub broadcasts_bytes: usize,
+    /// reservations of one agent (default 64)
+    #[argh(option, default = "64")]
+    pub reservations_limit: usize,
     /// connections at one time (default 20000)
     #[argh(option, default = "20_000")]
     pub connections_limit: usize,
@@ -159,6 +162,8 @@ pub struct Config {
     pub log: LogLimits,
     /// Agents at most.
     pub agents_limit: usize,
+    /// Reservations of one agent at most.
+    pub reservations_limit: usize,
     /// Connections at most.
     pub connections_limit: usize,
     /// `TCP_USER_TIMEOUT` of each connection.
@@ -303,6 +308,7 @@ impl Config {
                 bytes: args.broadcasts_bytes,
             },
             agents_limit: args.agents_limit,
+            reservations_limit: args.reservations_limit,
             connections_limit: args.connections_limit,
             dead_peer_after: seconds("--dead-peer-after", args.dead_peer_after)?,
         })

@@ -28,6 +28,7 @@ use actors::lifeline::Lifeline;
 use actors::registry::{Registry, Settings};
 use actors::relay::Relay;
 use actors::replays::Replays;
+use actors::reservations::ReservationsHandle;
 use config::{Config, StartupError};
 use http::browser::Allowed;
 use http::guard::{Gate, guard};
@@ -190,6 +191,12 @@ fn start_actors(
     );
     let library = Library::start(config.shelf, herald.clone(), lifeline.clone());
     let replays = Replays::new(config.idempotency_bytes, clock.clone());
+    let reservations = ReservationsHandle::new(
+        config.reservations_limit,
+        directory.clone(),
+        clock.clone(),
+        ids.clone(),
+    );
     let common = Common {
         clock: clock.clone(),
         inbox: config.inbox,
@@ -200,6 +207,7 @@ fn start_actors(
         herald: herald.clone(),
         dead_letters: dead_letters.clone(),
         board: board.clone(),
+        reservations: reservations.clone(),
     };
     let settings = Settings {
         common: Arc::new(common),
@@ -216,6 +224,7 @@ fn start_actors(
         library,
         dead_letters,
         board,
+        reservations,
         replays,
         lifeline: lifeline.clone(),
         ids,

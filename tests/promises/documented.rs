@@ -24,7 +24,8 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 
 /// What differs from run to run is the same afterwards, if it is of the same kind.
 fn settled(value: &Value) -> Value {
-    const MOMENTS: [&str; 8] = [
+    const MOMENTS: [&str; 9] = [
+        "until",
         "server_time",
         "timestamp",
         "queued_at",
@@ -34,7 +35,7 @@ fn settled(value: &Value) -> Value {
         "created_at",
         "last_heartbeat",
     ];
-    const IDS: [&str; 3] = ["epoch", "message_id", "response_id"];
+    const IDS: [&str; 4] = ["epoch", "id", "message_id", "response_id"];
     match value {
         Value::Array(items) => items.iter().map(settled).collect(),
         Value::Object(fields) => {
@@ -47,6 +48,7 @@ fn settled(value: &Value) -> Value {
                 id if IDS.contains(&id) && value.as_str().is_some_and(|id| id.len() == 8) => {
                     (name.clone(), Value::from("an id"))
                 }
+                "seconds" => (name.clone(), Value::from("some")),
                 _ => (name.clone(), settled(value)),
             };
             Value::Object(fields.iter().map(settle).collect())

@@ -76,6 +76,7 @@ pub(super) fn ask(
         body: None,
         again: Again::Twice,
         wait,
+        remove_as: None,
     })?;
     if reply.fields.raw("messages").is_none() {
         return Err(session.not_a_relay("its list of messages is missing"));
@@ -155,23 +156,30 @@ fn printed(session: &Session, args: &args::Poll, mail: &Mail) -> String {
             "No messages.\n".to_owned()
         };
     }
-    let (store, mut text) = (session.store(), String::new());
-    kept::tidy(store);
+    let mut text = String::new();
+    tidy(session);
     for raw in messages {
-        let raw = raw.get();
-        let message = Message::parse(raw);
-        let short = !args.full && message.is_long();
-        let kept = if short {
-            kept::keep(store, &message.id(), raw)
-        } else {
-            None
-        };
-        text.push_str(&message.render(raw, &session.program, kept.as_deref()));
+        let (message, rendered) = render(session, raw.get(), args.full);
+        text.push_str(&rendered);
         if let Some(receipt) = message.receipt().filter(|_| args.keep) {
             text.push_str(&["  done: ", &session.program, " ack ", &receipt, "\n"].concat());
         }
     }
     text
+}
+
+/// To be called before messages are rendered; see [`kept::tidy`].
+pub(super) fn tidy(session: &Session) {
+    kept::tidy(session.store());
+}
+
+/// A message, and how it is printed. What is printed short is kept whole before.
+pub(super) fn render(session: &Session, raw: &str, full: bool) -> (Message, String) {
+    let message = Message::parse(raw);
+    let short = !full && message.is_long();
+    let kept = short.then(|| kept::keep(session.store(), &message.id(), raw));
+    let text = message.render(raw, &session.program, kept.flatten().as_deref());
+    (message, text)
 }
 
 /// Keeps messages that are nowhere else, and says how to see them.

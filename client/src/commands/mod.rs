@@ -3,12 +3,14 @@
 mod completions;
 mod discover;
 mod files;
+mod knowledge;
 mod mail;
 mod messages;
 mod poll;
 mod presence;
 mod receipts;
 mod relay;
+mod reservations;
 mod running;
 mod tasks;
 mod watch;
@@ -45,6 +47,8 @@ pub(crate) fn run(top: Top) -> Done {
         Command::Task(args) => tasks::task(&session, &args),
         Command::Cancel(args) => tasks::cancel(&session, &args),
         Command::Input(args) => tasks::give_input(&session, args),
+        Command::Knowledge(args) => knowledge::knowledge(&session, args),
+        Command::Subscribe(args) => knowledge::subscribe(&session, args),
         Command::Poll(args) => poll::poll(&session, &args),
         Command::Ack(args) => receipts::ack(&session, args),
         Command::Nack(args) => receipts::nack(&session, args),
@@ -53,8 +57,28 @@ pub(crate) fn run(top: Top) -> Done {
         Command::FilePut(args) => files::put(&session, args),
         Command::FileGet(args) => files::get(&session, args),
         Command::FileList(_) => files::list(&session),
+        Command::Reserve(args) => reservations::reserve(&session, args),
+        Command::Reserved(args) => reservations::reserved(&session, args),
+        Command::Release(args) => reservations::release(&session, args),
         Command::Info(_) => relay::info(&session),
         Command::Completions(_) | Command::Show(_) | Command::Scan(_) => Ok(String::new()),
+    }
+}
+
+/// What it means that a call is refused which another relay may not have.
+fn cannot(failure: Failure, what: &str) -> Failure {
+    match failure {
+        // A relay that has the call would have found its path.
+        Failure::Refused(no)
+            if no.refusal.status == 405
+                || (no.refusal.status == 404 && no.refusal.code != "unknown_agent") =>
+        {
+            Failure::Unable {
+                what: ["this relay cannot ", what].concat(),
+                hint: String::new(),
+            }
+        }
+        other => other,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::session::Session;
 use crate::state::{Identity, set_optional};
 use clawlink_protocol::agents::{AboutAgent, Register, TTL_RANGE};
 use clawlink_protocol::name::{AgentId, Word};
+use serde_json::value::RawValue;
 
 const ID_LENGTH: usize = 8;
 const KEY_LENGTH: usize = 16;
@@ -49,6 +50,10 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
     if let Some(ttl) = args.ttl {
         entry.set("ttl", json::write(&ttl));
     }
+    let topics = input::words("--topics", args.topics.as_deref())?;
+    if let Some(topics) = &topics {
+        entry.set("topics", json::write(topics));
+    }
     let enrolled = enroll(session, id.clone(), entry.clone());
     if let (Err(Failure::NoReply { trouble, .. }), Some(id)) = (&enrolled, id)
         && matches!(trouble, Trouble::Timeout(_) | Trouble::Lost(_))
@@ -58,6 +63,9 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
     }
     let (identity, reply) = enrolled?;
     session.remember(&identity)?;
+    if topics.is_some() && identity.entry.is_true("original") {
+        output::note("this relay cannot choose topics: every broadcast reaches you");
+    }
     if session.json {
         return Ok(json_line(&reply));
     }
@@ -76,25 +84,26 @@ fn enroll(
     mut entry: Object,
 ) -> Result<(Identity, Reply), Failure> {
     let word = |text: &String| Word::parse(text).ok();
+    let words = |field: &str| {
+        let words = entry.texts(field);
+        let given = entry.raw(field);
+        given.map(|_| words.iter().filter_map(word).collect())
+    };
     let body = json::write(&Register {
         agent_id: id,
         name: entry.text_of("agent_name").as_ref().and_then(word),
-        capabilities: entry.raw("capabilities").map(|_| {
-            entry
-                .texts("capabilities")
-                .iter()
-                .filter_map(word)
-                .collect()
-        }),
+        capabilities: words("capabilities"),
         machine: machine(),
         description: entry.text_of("description"),
         ttl: entry.number("ttl"),
+        topics: words("topics"),
     });
     let reply = session.ask(&Request {
         path: "/register",
         body: Some(body.get()),
         again: Again::Harmless,
         wait: 0,
+        remove_as: None,
     })?;
     let agent = reply.fields.object("agent");
     let Ok(id) = AgentId::parse(&agent.text("agent_id")) else {
@@ -148,6 +157,25 @@ pub(super) fn send<T: serde::Serialize>(
     Ok(reply)
 }
 
+/// A call that only a registered agent can make, and may make twice: one that the relay has forgotten
+/// registers again first.
+pub(super) fn as_member(
+    session: &Session,
+    identity: Identity,
+    path: &str,
+    body: &RawValue,
+    status: &str,
+) -> Result<(Identity, Reply), Failure> {
+    match session.post(path, body, Again::Harmless, status) {
+        Err(Failure::Refused(no)) if no.refusal.code == "unknown_agent" => {
+            let identity = enroll_again(session, identity)?;
+            let reply = session.post(path, body, Again::Harmless, status)?;
+            Ok((identity, reply))
+        }
+        done => Ok((identity, done?)),
+    }
+}
+
 /// What a new epoch means.
 pub(super) const RESTARTED: &str = "the relay restarted; mail that waited there is gone; ";
 
@@ -190,6 +218,7 @@ pub(super) fn beat(session: &Session, identity: &Identity) -> Result<(Reply, boo
         body: Some(body.get()),
         again: Again::Harmless,
         wait: 0,
+        remove_as: None,
     })?;
     match reply.fields.text("status").as_str() {
         "ok" => Ok((reply, true)),
@@ -208,6 +237,7 @@ pub(super) fn deregister(session: &Session) -> Done {
         body: Some(body.get()),
         again: Again::Twice,
         wait: 0,
+        remove_as: None,
     };
     let text = match session.try_ask(&request)? {
         Answer::Done(reply) if session.json => json_line(&reply),

@@ -1,5 +1,6 @@
 //! The table of commands.
 
+use super::knowing::{KNOWLEDGE, RELEASE, RESERVE, RESERVED, SUBSCRIBE};
 use super::{Command, Opt, choice, opt};
 
 const STDIN_NOTE: &str = "\
@@ -36,6 +37,11 @@ pub(crate) const COMMANDS: &[Command] = &[
                 "--ttl",
                 "S",
                 "seconds of silence until it counts as stale (30 to 86400)",
+            ),
+            opt(
+                "--topics",
+                "A,B",
+                "hear only broadcasts of these topics; see subscribe",
             ),
         ],
         notes: "",
@@ -301,6 +307,8 @@ pub(crate) const COMMANDS: &[Command] = &[
             "broadcast --tags api,v2 --content - < findings.md",
         ],
     },
+    KNOWLEDGE,
+    SUBSCRIBE,
     Command {
         name: "file-put",
         usage: "--key K --file F|- [--type T]",
@@ -346,6 +354,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         notes: "",
         examples: &["file-list"],
     },
+    RESERVE,
+    RESERVED,
+    RELEASE,
     Command {
         name: "scan",
         usage: "[--for S]",

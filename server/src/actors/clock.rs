@@ -1,7 +1,7 @@
 //! The relay's two clocks: a monotonic one for deadlines, the wall clock for people.
 
 use crate::core::Millis;
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,4 +103,50 @@ pub fn timestamp_in(time: Duration) -> String {
 /// version of Python reads.
 pub fn timestamp() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// The moment that a text means, as [`timestamp`] writes it: an RFC 3339 time, or whole seconds ago.
+/// `None` for any other text.
+pub fn moment(text: &str) -> Option<String> {
+    if let Ok(seconds) = text.parse::<u32>() {
+        let ago = Utc::now() - TimeDelta::seconds(seconds.into());
+        return Some(ago.to_rfc3339_opts(SecondsFormat::Micros, false));
+    }
+    let time = DateTime::parse_from_rfc3339(text)
+        // In a query a plus sign that was not escaped is a blank.
+        .or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+")));
+    let time = time.ok()?.with_timezone(&Utc);
+    Some(time.to_rfc3339_opts(SecondsFormat::Micros, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_or_seconds_ago() {
+        let noon = "2026-11-22T12:00:00.000000+00:00";
+        for same in [
+            "2026-11-22T12:00:00Z",
+            "2026-11-22T12:00:00 00:00",
+            "2026-11-22T12:00:00+00:00",
+            "2026-11-22 12:00:00Z",
+            "2026-11-22T14:00:00.0000001+02:00",
+        ] {
+            assert_eq!(moment(same).as_deref(), Some(noon), "{same}");
+        }
+        let (before, ago, now) = (timestamp(), moment("0").unwrap(), timestamp());
+        assert!(before <= ago && ago <= now);
+        assert!(moment("3600").unwrap() < before && moment("4294967295").unwrap() < before);
+        for bad in [
+            "",
+            "yesterday",
+            "-5",
+            "1.5",
+            "2026-11-22",
+            "2026-13-22T12:00:00Z",
+        ] {
+            assert_eq!(moment(bad), None, "{bad}");
+        }
+    }
 }

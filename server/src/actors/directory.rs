@@ -4,6 +4,7 @@
 use super::agent::handle::AgentHandle;
 use super::clock::Clock;
 use crate::core::similar;
+use crate::core::topics::Topics;
 use clawlink_protocol::agents::AgentRecord;
 use clawlink_protocol::error::Candidate;
 use clawlink_protocol::name::{AgentId, Word};
@@ -25,6 +26,8 @@ pub struct Profile {
     pub description: String,
     /// RFC 3339, UTC; kept when it registers again.
     pub registered_at: String,
+    /// Which broadcasts it hears; kept when it registers again and does not say.
+    pub topics: Topics,
 }
 
 impl Profile {
@@ -35,7 +38,13 @@ impl Profile {
             .iter()
             .map(|word| word.as_str().len())
             .sum();
-        self.name.as_str().len() + capabilities + self.machine.len() + self.description.len()
+        let topics = self.topics.chosen().unwrap_or_default();
+        let topics: usize = topics.iter().map(|word| word.as_str().len()).sum();
+        self.name.as_str().len()
+            + capabilities
+            + topics
+            + self.machine.len()
+            + self.description.len()
     }
 }
 
@@ -68,6 +77,10 @@ impl Entry {
             machine: profile.machine.clone(),
             description: profile.description.clone(),
             registered_at: profile.registered_at.clone(),
+            topics: profile
+                .topics
+                .chosen()
+                .map(|words| words.iter().map(ToString::to_string).collect()),
             last_heartbeat: clock.unix(self.agent.last_heard()),
             status: self.agent.presence().as_str().to_owned(),
         }

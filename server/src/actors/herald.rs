@@ -1,11 +1,11 @@
-//! Tells everybody: broadcasts and the notices of changed files to all agents, who came, fell silent
-//! and left to all sockets. One actor, so that all inboxes see the same order.
+//! Tells everybody: broadcasts to all agents that hear their topic, the notices of changed files to
+//! all, who came, fell silent and left to all sockets. One actor, so that all inboxes see the same order.
 
 use super::clock::{Clock, timestamp};
 use super::directory::{Directory, Entry};
 use super::lifeline::Lifeline;
 use super::socket::{Announce, Dismiss};
-use crate::core::knowledge::{Log, LogLimits};
+use crate::core::knowledge::{Log, LogLimits, Place};
 use crate::core::message::{Envelope, Kind};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use bytestring::ByteString;
@@ -68,10 +68,21 @@ impl Herald {
         }
     }
 
-    fn tell_all(&self, envelope: &Arc<Envelope>, but: &AgentId) -> u64 {
+    fn tell_all(
+        &self,
+        Tell {
+            envelope,
+            but,
+            topic,
+        }: &Tell,
+    ) -> u64 {
         let mut told = 0;
+        let hears = |entry: &Entry| {
+            let topics = &entry.profile.topics;
+            entry.agent.id() != but && topic.as_ref().is_none_or(|topic| topics.hear(topic))
+        };
         let _ = self.directory.walk(None, STEP, &mut |entry: &Entry| {
-            if entry.agent.id() != but && entry.agent.notify(envelope.clone()).is_ok() {
+            if hears(entry) && entry.agent.notify(envelope.clone()).is_ok() {
                 told += 1;
             }
             ControlFlow::Continue(())
@@ -97,16 +108,38 @@ impl Actor for Herald {
 struct Tell {
     envelope: Arc<Envelope>,
     but: AgentId,
+    /// Only for those who hear it.
+    topic: Option<String>,
 }
 
 impl Handler<Tell> for Herald {
     type Result = u64;
-    fn handle(&mut self, Tell { envelope, but }: Tell, _: &mut Self::Context) -> u64 {
-        if envelope.kind == Kind::Broadcast {
-            self.log.push(envelope.clone());
+    fn handle(&mut self, tell: Tell, _: &mut Self::Context) -> u64 {
+        if tell.envelope.kind == Kind::Broadcast {
+            self.log.push(tell.envelope.clone());
             self.told.fetch_add(1, Ordering::Relaxed);
         }
-        self.tell_all(&envelope, &but)
+        self.tell_all(&tell)
+    }
+}
+
+/// Broadcasts with their places, newest first.
+pub type Snapshot = Vec<(Place, Arc<Envelope>)>;
+
+#[derive(Message)]
+#[rtype(result = "Snapshot")]
+struct Look {
+    before: Option<Place>,
+}
+
+impl Handler<Look> for Herald {
+    type Result = Snapshot;
+
+    /// Pointers only: whoever looks for something reads the texts itself, and the herald goes on.
+    fn handle(&mut self, Look { before }: Look, _: &mut Self::Context) -> Snapshot {
+        let kept = self.log.before(before);
+        kept.map(|(place, envelope)| (place, envelope.clone()))
+            .collect()
     }
 }
 
@@ -235,10 +268,36 @@ pub struct HeraldHandle {
 }
 
 impl HeraldHandle {
-    /// Gives a broadcast or a notice to every agent but one; says how many they are. `None` if
-    /// the herald is gone.
+    /// Gives a notice to every agent but one; says how many they are. `None` if the herald is gone.
     pub async fn tell(&self, envelope: Arc<Envelope>, but: AgentId) -> Option<u64> {
-        self.address.send(Tell { envelope, but }).await.ok()
+        let topic = None;
+        let tell = Tell {
+            envelope,
+            but,
+            topic,
+        };
+        self.address.send(tell).await.ok()
+    }
+
+    /// The same with a broadcast, which only those get who hear its topic.
+    pub async fn broadcast(
+        &self,
+        envelope: Arc<Envelope>,
+        but: AgentId,
+        topic: &str,
+    ) -> Option<u64> {
+        let topic = Some(topic.to_owned());
+        let tell = Tell {
+            envelope,
+            but,
+            topic,
+        };
+        self.address.send(tell).await.ok()
+    }
+
+    /// The log of broadcasts, or what of it was sent before a place. `None` if the herald is gone.
+    pub async fn log(&self, before: Option<Place>) -> Option<Snapshot> {
+        self.address.send(Look { before }).await.ok()
     }
 
     /// Broadcasts since the start.

@@ -16,7 +16,9 @@ pub mod refused;
 pub mod registry;
 pub mod relay;
 pub mod replays;
+pub mod reservations;
 pub mod socket;
+pub mod subscribing;
 pub mod tasks;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::core::Millis;
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
 use crate::core::receipt::SALT;
+use crate::core::topics::Topics;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use clawlink_protocol::agents::Register;
 use clawlink_protocol::name::{AgentId, Word};
@@ -159,6 +160,10 @@ impl Registry {
             registered_at: known
                 .as_ref()
                 .map_or_else(timestamp, |e| e.profile.registered_at.clone()),
+            topics: match (register.topics, &known) {
+                (None, Some(before)) => before.profile.topics.clone(),
+                (topics, _) => Topics::of(topics),
+            },
         };
         let ttl = register
             .ttl
@@ -183,6 +188,20 @@ impl Registry {
         Ok(entry)
     }
 
+    /// Changes what an agent hears, and nothing else; `None` where there is no such agent.
+    fn subscribe(&self, Hear { id, topics }: Hear) -> Option<Arc<Entry>> {
+        let before = self.directory.get(id.as_str())?;
+        let entry = Arc::new(Entry {
+            agent: before.agent.clone(),
+            profile: Profile {
+                topics,
+                ..before.profile.clone()
+            },
+        });
+        self.directory.insert(entry.clone());
+        Some(entry)
+    }
+
     /// Takes an agent out of the directory; its actor ends after what it has begun.
     fn remove(&mut self, id: &AgentId) -> bool {
         let Some(entry) = self.directory.remove(id) else {
@@ -193,6 +212,7 @@ impl Registry {
         self.departures.push_back((now, id.clone()));
         self.forget_departures();
         entry.agent.leave();
+        self.settings.common.reservations.end(id);
         self.settings.common.herald.left(&entry);
         true
     }
@@ -217,6 +237,20 @@ impl Handler<Join> for Registry {
     type Result = Result<Arc<Entry>, NotRegistered>;
     fn handle(&mut self, msg: Join, ctx: &mut Self::Context) -> Self::Result {
         self.register(msg, ctx)
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Option<Arc<Entry>>")]
+struct Hear {
+    id: AgentId,
+    topics: Topics,
+}
+
+impl Handler<Hear> for Registry {
+    type Result = Option<Arc<Entry>>;
+    fn handle(&mut self, msg: Hear, _: &mut Self::Context) -> Self::Result {
+        self.subscribe(msg)
     }
 }
 
@@ -323,6 +357,11 @@ impl RegistryHandle {
             .send(Join { register, peer })
             .await
             .unwrap_or(Err(NotRegistered::Unavailable))
+    }
+
+    /// Changes what an agent hears; `None` where there is no such agent.
+    pub async fn subscribe(&self, id: AgentId, topics: Topics) -> Option<Arc<Entry>> {
+        self.0.send(Hear { id, topics }).await.ok().flatten()
     }
 
     /// Removes an agent; says whether there was one.

@@ -13,6 +13,8 @@ use super::lifeline::Lifeline;
 use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
 use super::replays::Replays;
+use super::reservations::ReservationsHandle;
+use super::subscribing;
 use crate::core::Millis;
 use crate::core::ids::Ids;
 use crate::core::json;
@@ -57,6 +59,8 @@ pub struct Relay {
     pub dead_letters: DeadLettersHandle,
     /// Tasks.
     pub board: Arc<Board>,
+    /// Who edits what.
+    pub reservations: ReservationsHandle,
     /// Idempotency keys.
     pub replays: Arc<Replays>,
     /// Tells calls that wait when the relay ends.
@@ -138,6 +142,7 @@ impl Relay {
         )?;
         at_most("capabilities", capabilities.len(), TAGS_MAX, "entries")?;
         at_most("capabilities", all, CAPABILITIES_MAX, "bytes")?;
+        subscribing::fit(call.topics.as_deref())?;
         if let Some(ttl) = call.ttl.filter(|ttl| !TTL_RANGE.contains(ttl)) {
             let (from, to) = (TTL_RANGE.start(), TTL_RANGE.end());
             let error = format!("ttl must be {from} to {to} seconds, not {ttl}");
@@ -194,7 +199,8 @@ impl Relay {
         Ok(self.register(register, peer).await?.agent.clone())
     }
 
-    pub(super) fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Refused> {
+    /// The agent that an id or a name means.
+    pub fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Refused> {
         self.directory
             .resolve(address)
             .map_err(|why| Refused::unresolved(address.as_str(), why))
@@ -222,7 +228,7 @@ impl Relay {
         Ok(Some(self.clock.now() + millis(Duration::from_secs(ttl))))
     }
 
-    /// Sends a finding to every other agent.
+    /// Sends a finding to every other agent that hears its topic.
     pub async fn broadcast(
         &self,
         call: &Broadcast<'_>,
@@ -235,19 +241,24 @@ impl Relay {
         let message_id = message_id.map_or_else(|| self.ids.next(), |id| id.to_string());
         let sender = self.directory.get(call.from_agent.as_str());
         let now = timestamp();
+        let topic = call.topic.as_ref().map_or("general", Word::as_str);
         let message = Outgoing::KnowledgeBroadcast {
             message_id: &message_id,
             from_agent: &call.from_agent,
             from_name: sender.as_deref().map(Entry::name),
             content,
-            topic: call.topic.as_ref().map_or("general", Word::as_str),
+            topic,
             tags,
             timestamp: &now,
         };
         let normal = Priority::Normal;
         let envelope = envelope(&message, Kind::Broadcast, normal, now.clone(), expires)?;
-        let told = self.herald.tell(envelope, call.from_agent.clone()).await;
-        let recipients = told.ok_or_else(|| Refused::unavailable("the herald"))?;
+        let told = self
+            .herald
+            .broadcast(envelope, call.from_agent.clone(), topic);
+        let recipients = told
+            .await
+            .ok_or_else(|| Refused::unavailable("the herald"))?;
         Ok(BroadcastSent {
             status: "broadcast_sent".to_owned(),
             message_id,

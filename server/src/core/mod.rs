@@ -4,6 +4,7 @@
 pub mod budget;
 pub mod dead_letters;
 pub mod frames;
+pub mod glob;
 pub mod ids;
 pub mod inbox;
 pub mod json;
@@ -13,9 +14,11 @@ pub mod message;
 pub mod presence;
 pub mod receipt;
 pub mod replay;
+pub mod reservation;
 pub mod shelf;
 pub mod similar;
 pub mod task;
+pub mod topics;
 pub mod window;
 
 /// Milliseconds on the relay's monotonic clock, counted from its start.

@@ -9,7 +9,9 @@ use crate::actors::clock::timestamp;
 use crate::actors::directory::{Entry, Wanted};
 use actix_web::web::Json;
 use actix_web::{HttpRequest, Responder};
-use clawlink_protocol::agents::{AboutAgent, Discovered, Register, Registered, Status};
+use clawlink_protocol::agents::{
+    AboutAgent, Discovered, Register, Registered, Status, Subscribe, Subscribed,
+};
 use clawlink_protocol::name::AgentId;
 use serde::Deserialize;
 use std::ops::ControlFlow;
@@ -52,6 +54,21 @@ pub async fn deregister(
     speaks_for(&request, &agent_id);
     state.relay.deregister(agent_id).await?;
     Ok(Json(Status::of("deregistered")))
+}
+
+/// `POST /subscribe`
+pub async fn subscribe(
+    state: Shared,
+    request: HttpRequest,
+    body: Body,
+) -> Result<impl Responder, ApiError> {
+    let call: Subscribe = body.parse()?;
+    speaks_for(&request, &call.agent_id);
+    let entry = state.relay.subscribe(call).await?;
+    Ok(Json(Subscribed {
+        status: "subscribed".to_owned(),
+        topics: entry.record(&state.relay.clock).topics,
+    }))
 }
 
 /// `POST /heartbeat`

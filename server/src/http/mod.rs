@@ -9,10 +9,12 @@ pub mod error;
 pub mod files;
 pub mod frame;
 pub mod guard;
+pub mod knowledge;
 pub mod messages;
 pub mod once;
 pub mod page;
 pub mod poll;
+pub mod reservations;
 pub mod tasks;
 pub mod watch;
 pub mod ws;
@@ -64,11 +66,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(on("/health", [read().to(watch::health)]))
         .service(on("/register", [post().to(agents::register)]))
         .service(on("/deregister", [post().to(agents::deregister)]))
+        .service(on("/subscribe", [post().to(agents::subscribe)]))
         .service(on("/discover", [read().to(agents::discover)]))
         .service(on("/heartbeat", [post().to(agents::heartbeat)]))
         .service(on("/delegate", [post().to(messages::delegate)]))
         .service(on("/respond", [post().to(messages::respond)]))
         .service(on("/broadcast", [post().to(messages::broadcast)]))
+        .service(on("/broadcasts", [read().to(knowledge::list)]))
         .service(on("/poll/{agent_id}", [get().to(poll::poll)]))
         .service(on("/ack", [post().to(poll::ack)]))
         .service(on("/tasks", [read().to(tasks::list)]))
@@ -85,6 +89,17 @@ pub fn routes(config: &mut web::ServiceConfig) {
             [read().to(files::list), post().to(files::put)],
         ))
         .service(on("/files/{file_key:.*}", [read().to(files::get)]))
+        .service(on(
+            "/reservations",
+            [
+                read().to(reservations::list),
+                post().to(reservations::reserve),
+            ],
+        ))
+        .service(on(
+            "/reservations/{id}",
+            [web::delete().to(reservations::release)],
+        ))
         .service(on("/ws/{agent_id}", [get().to(ws::upgrade)]))
         .default_service(web::to(no_such_path));
 }

@@ -12,9 +12,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 15] = [
+pub const FEATURES: [&str; 18] = [
     "ack",
     "ack_socket",
+    "broadcasts",
     "dead_letters",
     "deregister",
     "discover_filters",
@@ -24,7 +25,9 @@ pub const FEATURES: [&str; 15] = [
     "message_ttl",
     "names",
     "peek",
+    "reservations",
     "socket_ref",
+    "subscriptions",
     "tasks",
     "ttl",
     "wait",

@@ -10,6 +10,7 @@ use crate::actors::clock::Clock;
 use crate::actors::dead_letters::DeadLettersHandle;
 use crate::actors::herald::HeraldHandle;
 use crate::actors::lifeline::Lifeline;
+use crate::actors::reservations::ReservationsHandle;
 use crate::core::Millis;
 use crate::core::budget::Budget;
 use crate::core::inbox::{Arrivals, Limits, NotAdmitted, Seq, Unwritten, Waiting};
@@ -48,6 +49,8 @@ pub struct Common {
     pub dead_letters: DeadLettersHandle,
     /// Tasks.
     pub board: Arc<Board>,
+    /// What ends with its agent.
+    pub reservations: ReservationsHandle,
 }
 
 /// How the agent was last counted. [`Presence`] says how it is; this makes each change count once.
