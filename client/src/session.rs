@@ -192,14 +192,13 @@ impl Session {
 
     /// `POST path`, done only if the reply's `status` is this word: what is no relay must not
     /// pass for one that took a message.
-    pub(crate) fn post<T: serde::Serialize + ?Sized>(
+    pub(crate) fn post(
         &self,
         path: &str,
-        body: &T,
+        body: &RawValue,
         again: Again<'_>,
         status: &str,
     ) -> Result<Reply, Failure> {
-        let body = crate::json::write(body);
         let reply = self.ask(&Request {
             path,
             body: Some(body.get()),

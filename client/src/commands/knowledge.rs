@@ -7,7 +7,6 @@ use crate::failure::usage;
 use crate::session::Session;
 use crate::{escape, input, json, output, url};
 use clawlink_protocol::agents::Subscribe;
-use clawlink_protocol::name::Word;
 
 /// Broadcasts unless asked otherwise: what is read at one sitting.
 const MAX: u64 = 50;
@@ -57,9 +56,8 @@ pub(super) fn subscribe(session: &Session, args: args::Subscribe) -> Done {
         return Err(usage("topics, --all or --none: one of them", hint));
     }
     let identity = session.identity()?;
-    let words = args.topics.iter().map(|topic| input::word("TOPIC", topic));
-    let words: Vec<Word> = words.collect::<Result<_, _>>()?;
-    let topics = (!args.all).then_some(words);
+    let topics = (!args.all).then(|| args.topics.join(","));
+    let topics = input::words("TOPIC", topics.as_deref())?;
     let call = json::write(&Subscribe {
         agent_id: identity.id.clone(),
         topics: topics.clone(),

@@ -144,6 +144,17 @@ pub(super) fn send<T: serde::Serialize>(
     body: &T,
     status: &str,
 ) -> Result<Reply, Failure> {
+    // What follows is the same for every body, and in the program once.
+    send_json(session, identity, path, &json::write(body), status)
+}
+
+fn send_json(
+    session: &Session,
+    identity: Identity,
+    path: &str,
+    body: &RawValue,
+    status: &str,
+) -> Result<Reply, Failure> {
     let entry = &identity.entry;
     let keyed = !entry.text("epoch").is_empty() && !entry.is_true("original");
     let key = keyed.then(|| random::word(KEY_LENGTH)).flatten();

@@ -12,7 +12,6 @@ use crate::table::{self, Column};
 use crate::{escape, output, url};
 use clawlink_protocol::name::FileKey;
 use clawlink_protocol::reservations::Reserve;
-use serde_json::value::RawValue;
 
 const COLUMNS: [Column; 6] = [
     Column("PATTERN", true),
@@ -25,7 +24,7 @@ const COLUMNS: [Column; 6] = [
 
 /// A path as people type it: from here, and with a slash behind a directory.
 fn path(text: &str) -> Result<FileKey, Failure> {
-    let mut path = text.trim_start_matches("./").to_owned();
+    let mut path = text.strip_prefix("./").unwrap_or(text).to_owned();
     if path.ends_with('/') {
         path.push_str("**");
     }
@@ -78,14 +77,13 @@ fn unable(failure: Failure) -> Failure {
     cannot(failure, "reserve paths")
 }
 
-fn list(session: &Session, query: &str) -> Result<Vec<Box<RawValue>>, Failure> {
+/// What is reserved: as the relay wrote it, and read.
+fn list(session: &Session, query: &str) -> Result<(String, Vec<Object>), Failure> {
     let path = ["/reservations", query].concat();
     let list = session.list(&path, "reservations").map_err(unable)?;
-    Ok(list.entries)
-}
-
-fn parsed(list: &[Box<RawValue>]) -> impl Iterator<Item = Object> {
-    list.iter().filter_map(|raw| Object::parse(raw.get()).ok())
+    let raws = list.entries.iter().map(|raw| raw.get());
+    let leases = raws.clone().filter_map(|raw| Object::parse(raw).ok());
+    Ok((json_lines(raws), leases.collect()))
 }
 
 pub(super) fn reserved(session: &Session, args: args::Reserved) -> Done {
@@ -94,24 +92,19 @@ pub(super) fn reserved(session: &Session, args: args::Reserved) -> Done {
     };
     let path = path(&wanted)?;
     let query = ["?path=", &url::encode(path.as_str())].concat();
-    let found = list(session, &query)?;
+    let (lines, found) = list(session, &query)?;
     let me = session.known()?.map(|identity| identity.id);
-    let mine = |lease: &Object| {
-        me.as_ref()
-            .is_some_and(|id| id.as_str() == lease.text("agent_id"))
-    };
-    let mut text = match session.json {
-        true => json_lines(found.iter().map(|raw| raw.get())),
-        false => String::new(),
-    };
-    for lease in parsed(&found) {
+    let me = me.as_ref().map_or("", |id| id.as_str());
+    let mut text = if session.json { lines } else { String::new() };
+    for lease in found {
+        let mine = lease.text("agent_id") == me;
         let left = span(lease.number("seconds").unwrap_or_default());
-        if !mine(&lease) && lease.is_true("exclusive") {
+        if !mine && lease.is_true("exclusive") {
             output::print(&text).or_else(output::excuse)?;
             return Err(taken(&wanted, &lease, &left));
         }
         if !session.json {
-            let who = if mine(&lease) {
+            let who = if mine {
                 "you".to_owned()
             } else {
                 holder(&lease)
@@ -152,9 +145,9 @@ fn taken(path: &str, lease: &Object, left: &str) -> Failure {
 
 /// Who holds what.
 fn everything(session: &Session) -> Done {
-    let found = list(session, "")?;
+    let (lines, found) = list(session, "")?;
     if session.json {
-        return Ok(json_lines(found.iter().map(|raw| raw.get())));
+        return Ok(lines);
     }
     let row = |lease: Object| {
         let kind = if lease.is_true("exclusive") {
@@ -171,7 +164,7 @@ fn everything(session: &Session) -> Done {
             shown(&lease, "reason"),
         ]
     };
-    let rows: Vec<Vec<String>> = parsed(&found).map(row).collect();
+    let rows: Vec<Vec<String>> = found.into_iter().map(row).collect();
     if rows.is_empty() {
         return Ok("Nothing is reserved.\n".to_owned());
     }
@@ -185,9 +178,11 @@ pub(super) fn release(session: &Session, args: args::Release) -> Done {
     let mut ids = args.ids;
     if ids.is_empty() {
         // All of one's own; those of an agent that the relay has forgotten ended with it.
-        let found = list(session, "")?;
-        let own = parsed(&found).filter(|lease| lease.text("agent_id") == id.as_str());
-        ids.extend(own.map(|lease| lease.text("id")));
+        for lease in list(session, "")?.1 {
+            if lease.text("agent_id") == id.as_str() {
+                ids.push(lease.text("id"));
+            }
+        }
     }
     for lease in &ids {
         let request = Request {
