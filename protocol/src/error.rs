@@ -21,6 +21,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// Several agents bear this name.
     AmbiguousAgent,
+    /// A file is not at the version that its writer has seen.
+    VersionConflict,
     /// A body, frame, file or field is over its bound.
     TooLarge,
     /// The body is not JSON and says so.
@@ -40,7 +42,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [ErrorCode; 14] = [
+    pub const ALL: [ErrorCode; 15] = [
         ErrorCode::BadRequest,
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
@@ -48,6 +50,7 @@ impl ErrorCode {
         ErrorCode::NotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::AmbiguousAgent,
+        ErrorCode::VersionConflict,
         ErrorCode::TooLarge,
         ErrorCode::UnsupportedMediaType,
         ErrorCode::IdempotencyMismatch,
@@ -88,4 +91,13 @@ pub struct ErrorBody {
     /// How many there are in all, where `candidates` was cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates_count: Option<usize>,
+    /// With `version_conflict`: the version that the file is at; 0 where there never was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_version: Option<u64>,
+    /// With `version_conflict`: who wrote or deleted that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_editor: Option<String>,
+    /// With `version_conflict`: that version is the file's deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<bool>,
 }

@@ -7,6 +7,7 @@ mod browsers;
 mod command_line;
 mod documented;
 mod dying;
+mod editing;
 mod ending;
 mod enduring;
 mod finding;

@@ -42,6 +42,9 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
         content: &content,
         agent_id: identity.id.clone(),
         file_type,
+        encoding: None,
+        base_version: None,
+        base_epoch: None,
     };
     let reply = send(session, identity, "/files", &call, "saved")?;
     if session.json {

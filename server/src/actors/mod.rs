@@ -7,6 +7,7 @@ pub mod arbiters;
 pub mod clock;
 pub mod dead_letters;
 pub mod directory;
+pub mod filing;
 pub mod herald;
 pub mod library;
 pub mod lifeline;

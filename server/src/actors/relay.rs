@@ -7,7 +7,7 @@ use super::clock::{Clock, timestamp};
 use super::dead_letters::DeadLettersHandle;
 use super::directory::{Directory, Entry, Unresolved};
 use super::herald::HeraldHandle;
-use super::library::{LibraryHandle, NotSaved, Put};
+use super::library::LibraryHandle;
 use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
 use super::replays::Replays;
@@ -16,10 +16,8 @@ use crate::core::ids::Ids;
 use crate::core::json;
 use crate::core::message::{Envelope, Kind};
 use crate::core::presence::millis;
-use crate::core::shelf::{Content, ShelfError};
 use clawlink_protocol::agents::{Register, TTL_RANGE};
 use clawlink_protocol::error::ErrorCode;
-use clawlink_protocol::files::PutFile;
 use clawlink_protocol::messages::{
     Broadcast, BroadcastSent, Delegate, Delegated, MESSAGE_TTL, MESSAGE_TTL_RANGE, Outgoing,
     Priority, Recipient, Respond, Responded, TAGS_MAX,
@@ -70,7 +68,7 @@ fn given<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
     }
 }
 
-fn sound<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
+pub(super) fn sound<'a>(field: &str, raw: &'a RawValue) -> Result<&'a RawValue, Refused> {
     match json::check(raw.get()) {
         Ok(()) => Ok(raw),
         Err(error) => Err(Refused::bad_request(format!("{field}: {error}"))),
@@ -329,41 +327,4 @@ impl Relay {
             epoch: Some(self.epoch.clone()),
         })
     }
-
-    /// Writes a file; gives its new version.
-    pub async fn put_file(&self, put: Put) -> Result<u64, Refused> {
-        self.library.put(put).await.map_err(|why| match why {
-            NotSaved::Refused(ShelfError::FileTooLarge { limit }) => Refused::new(
-                ErrorCode::TooLarge,
-                format!("a file may have at most {limit} bytes (--file-limit)"),
-            ),
-            NotSaved::Refused(ShelfError::ShelfFull { limit }) => Refused::new(
-                ErrorCode::RelayFull,
-                format!("all files together may have at most {limit} bytes (--files-limit)"),
-            ),
-            NotSaved::Unavailable => Refused::unavailable("the library"),
-        })
-    }
-}
-
-/// The file that a call brings.
-pub fn file_of(call: PutFile<'_>) -> Result<Put, Refused> {
-    let raw = call.content.get();
-    let content = if raw == "null" {
-        return Err(Refused::bad_request("content is required"));
-    } else if raw.starts_with('"') {
-        let text: String = serde_json::from_str(raw)
-            .map_err(|error| Refused::bad_request(format!("content: {error}")))?;
-        Content::Text(text.into())
-    } else {
-        Content::Json(sound("content", call.content)?.to_owned())
-    };
-    Ok(Put {
-        key: call.file_key,
-        content,
-        file_type: call
-            .file_type
-            .map_or_else(|| "text".to_owned(), |word| word.to_string()),
-        editor: call.agent_id,
-    })
 }

@@ -2,6 +2,7 @@
 //! relay's own monotonic clock, so that every rule can be tested without waiting.
 
 pub mod budget;
+pub mod content;
 pub mod dead_letters;
 pub mod frames;
 pub mod ids;

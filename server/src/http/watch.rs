@@ -12,13 +12,17 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 14] = [
+pub const FEATURES: [&str; 18] = [
     "ack",
     "ack_socket",
     "dead_letters",
     "deregister",
     "discover_filters",
     "epoch",
+    "files_base64",
+    "files_conditional",
+    "files_delete",
+    "files_history",
     "idempotency",
     "lease",
     "message_ttl",
