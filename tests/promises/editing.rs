@@ -265,63 +265,6 @@ fn a_deleted_file_is_gone_is_told_of_and_counts_on_when_it_comes_back() {
 }
 
 #[test]
-fn bytes_come_back_exact_and_count_decoded() {
-    let relay = Relay::with(&["--file-limit", "4096"]);
-    let encode = foreign_base64;
-    let all: Vec<u8> = (0..=255).cycle().take(4096).collect();
-    let base64 = json!({"encoding": "base64"});
-    let text = encode(&all);
-    assert_eq!(put(&relay, "b", "a", &text, base64.clone()).status, 200);
-    let read = relay.get("/files/b").json();
-    assert_eq!(
-        (&read["content"], &read["encoding"]),
-        (&json!(text), &json!("base64"))
-    );
-    assert_eq!(
-        relay.get("/files/b?history=1").json()["versions"][0]["size"],
-        4096
-    );
-    let long = encode(&[0; 4097]);
-    assert_eq!(
-        put(&relay, "b", "a", &long, base64.clone()).code(),
-        "too_large"
-    );
-    for bad in ["Zg", "Zh==", "a b=", "Zg==\n"] {
-        let refused = put(&relay, "b", "a", bad, base64.clone());
-        assert_eq!(refused.status, 400, "{bad:?}");
-        assert!(refused.text.contains("base64"), "{}", refused.text);
-    }
-    assert_eq!(
-        put(&relay, "b", "a", "x", json!({"encoding": "gzip"})).status,
-        400
-    );
-    for odd in ["a\r\nb\r", "\u{feff}\u{0}e\u{301}\n\n", ""] {
-        put(&relay, "t", "a", odd, json!({}));
-        let read = relay.get("/files/t").json();
-        assert_eq!(
-            (&read["content"], read.get("encoding")),
-            (&json!(odd), None)
-        );
-    }
-}
-
-/// Base64 by other hands than the relay's.
-fn foreign_base64(bytes: &[u8]) -> String {
-    use std::io::Write;
-    let mut child = std::process::Command::new("base64")
-        .arg("-w0")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("base64 runs");
-    let mut input = child.stdin.take().expect("its input");
-    input.write_all(bytes).expect("it reads");
-    drop(input);
-    let output = child.wait_with_output().expect("its output");
-    String::from_utf8(output.stdout).expect("text")
-}
-
-#[test]
 fn a_repeated_conditional_write_or_deletion_is_answered_as_the_first() {
     let relay = Relay::start();
     let keyed = |headers: &[(&str, &str)], method: &str, path: &str, body: &str| {

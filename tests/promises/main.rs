@@ -18,6 +18,7 @@ mod leasing;
 mod losing;
 mod messaging;
 mod original;
+mod overwriting;
 mod presence;
 mod reach;
 mod receiving;

@@ -48,6 +48,8 @@ pub(crate) fn run(top: Top) -> Done {
         Command::FilePut(args) => files::put(&session, args),
         Command::FileGet(args) => files::get(&session, args),
         Command::FileList(_) => files::list(&session),
+        Command::FileRm(args) => files::remove(&session, args),
+        Command::FileLog(args) => files::log(&session, args),
         Command::Info(_) => relay::info(&session),
         Command::Completions(_) | Command::Show(_) | Command::Scan(_) => Ok(String::new()),
     }

@@ -15,7 +15,7 @@ use clawlink_protocol::agents::{AboutAgent, Register, TTL_RANGE};
 use clawlink_protocol::name::{AgentId, Word};
 
 const ID_LENGTH: usize = 8;
-const KEY_LENGTH: usize = 16;
+pub(super) const KEY_LENGTH: usize = 16;
 
 pub(super) fn register(session: &Session, args: args::Register) -> Done {
     let name = input::word("--name", &args.name)?;
