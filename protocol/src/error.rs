@@ -97,6 +97,12 @@ pub struct ErrorBody {
     /// With `version_conflict`: who wrote or deleted that version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_editor: Option<String>,
+    /// With `version_conflict`: why no merge was tried, `base_gone` or `not_text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// With `version_conflict`: what a merge came to, with markers where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_content: Option<String>,
     /// With `version_conflict`: that version is the file's deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<bool>,

@@ -25,6 +25,9 @@ pub struct PutFile<'a> {
     /// one. 0: only if there is no file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_version: Option<u64>,
+    /// Where the file is at another version than that: merge the two changes, line by line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<bool>,
     /// The epoch of the relay in which that version was seen. In another one there is no such
     /// version, whatever the numbers say: it counts as 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,10 +43,13 @@ pub const AGENT_HEADER: &str = "X-Agent-Id";
 /// The reply to `POST /files`, and to `DELETE /files/{file_key}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FileSaved {
-    /// `saved` or `deleted`.
+    /// `saved`, `merged` or `deleted`.
     pub status: String,
     /// 1, 2, ...
     pub version: u64,
+    /// Bytes of the text that came of a merge: it is not the one that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
     /// The relay's epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,

@@ -24,6 +24,7 @@ use actors::directory::Directory;
 use actors::herald::Herald;
 use actors::library::Library;
 use actors::lifeline::Lifeline;
+use actors::merging::MERGES_AT_ONCE;
 use actors::registry::{Registry, Settings};
 use actors::relay::Relay;
 use actors::replays::Replays;
@@ -37,6 +38,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
 /// How long a connection may take for its first request's head.
@@ -210,6 +212,7 @@ fn start_actors(
         registry,
         herald,
         library,
+        merges: Semaphore::new(MERGES_AT_ONCE),
         dead_letters,
         replays,
         ids,

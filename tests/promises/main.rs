@@ -16,6 +16,7 @@ mod identity;
 mod joining;
 mod leasing;
 mod losing;
+mod merging;
 mod messaging;
 mod original;
 mod overwriting;

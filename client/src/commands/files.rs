@@ -85,6 +85,7 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
         file_type,
         encoding,
         base_version,
+        merge: None,
         base_epoch,
     };
     let reply = send(session, identity, "/files", &call, "saved")

@@ -6,6 +6,7 @@ use super::relay::{Relay, sound};
 use crate::core::content::Content;
 use crate::core::shelf::{Base, File, Written};
 use bytes::Bytes;
+use bytestring::ByteString;
 use clawlink_protocol::base64;
 use clawlink_protocol::files::{BASE64, PutFile};
 use clawlink_protocol::name::FileKey;
@@ -70,6 +71,14 @@ impl Relay {
             file_type: file_type.unwrap_or_else(|| FILE_TYPE.to_owned()),
             editor: call.agent_id,
         })
+    }
+}
+
+/// The text of a content that is text.
+pub(super) fn content_text(content: &Content) -> Option<ByteString> {
+    match content {
+        Content::Text(text) => Some(text.clone()),
+        Content::Bytes(_) | Content::Json(_) => None,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod filing;
 pub mod herald;
 pub mod library;
 pub mod lifeline;
+pub mod merging;
 pub mod receiving;
 pub mod refused;
 pub mod registry;

@@ -21,6 +21,11 @@ impl Refused {
         }))
     }
 
+    /// Whether it is of this code.
+    pub(super) fn is(&self, code: ErrorCode) -> bool {
+        self.0.code == Some(code)
+    }
+
     /// The request is not what the call takes.
     pub fn bad_request(error: impl Into<String>) -> Self {
         Refused::new(ErrorCode::BadRequest, error)

@@ -27,6 +27,7 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Bytes of what an agent says of its machine.
 pub const MACHINE_MAX: usize = 256;
@@ -49,6 +50,8 @@ pub struct Relay {
     pub herald: HeraldHandle,
     /// Files.
     pub library: LibraryHandle,
+    /// Merges that may run.
+    pub merges: Semaphore,
     /// Mail that died.
     pub dead_letters: DeadLettersHandle,
     /// Idempotency keys.

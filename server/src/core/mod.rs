@@ -9,6 +9,7 @@ pub mod ids;
 pub mod inbox;
 pub mod json;
 pub mod knowledge;
+pub mod merge;
 pub mod message;
 pub mod presence;
 pub mod receipt;

@@ -48,6 +48,15 @@ impl File {
         self.content.as_ref().map_or(0, Content::size)
     }
 
+    /// What a writer is told that has not seen it, where it is the current one.
+    pub fn as_conflict(&self) -> Conflict {
+        Conflict {
+            version: self.version,
+            last_editor: Some(self.last_editor.clone()),
+            deleted: self.is_deletion(),
+        }
+    }
+
     /// Whether this version is the file's deletion.
     pub fn is_deletion(&self) -> bool {
         self.content.is_none()
@@ -67,7 +76,8 @@ pub enum Base {
 }
 
 impl Base {
-    fn holds(self, current: Option<&File>) -> bool {
+    /// Whether that is so of a file whose last version this is.
+    pub fn holds(self, current: Option<&File>) -> bool {
         let there = current.is_some_and(|file| !file.is_deletion());
         match self {
             Base::Any => true,
@@ -101,7 +111,7 @@ pub struct Written {
 }
 
 /// What a file is at that is not what its writer has seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conflict {
     /// The current version; 0 where there never was one.
     pub version: u64,
@@ -197,7 +207,8 @@ impl Shelf {
             return Err(ShelfError::NotFound);
         }
         if !base.holds(last.as_deref()) {
-            return Err(ShelfError::Conflict(conflict(last.as_deref())));
+            let now = last.as_deref().map(File::as_conflict);
+            return Err(ShelfError::Conflict(now.unwrap_or_default()));
         }
         let from = last.as_ref().map_or(0, |file| file.version);
         let before = if from == 0 { self.forgotten } else { from };
@@ -313,13 +324,5 @@ impl Shelf {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
-    }
-}
-
-fn conflict(current: Option<&File>) -> Conflict {
-    Conflict {
-        version: current.map_or(0, |file| file.version),
-        last_editor: current.map(|file| file.last_editor.clone()),
-        deleted: current.is_some_and(File::is_deletion),
     }
 }

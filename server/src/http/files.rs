@@ -8,6 +8,8 @@ use super::guard::speaks_for;
 use super::once::{json, key_of, once, written};
 use super::page::{COMPLETE, Page, cursor, parameters};
 use crate::actors::library::Write;
+use crate::actors::merging::Merge;
+use crate::actors::refused::Refused;
 use crate::core::content::Content;
 use crate::core::replay::{Digest, Key};
 use crate::core::shelf::{Base, File};
@@ -36,10 +38,15 @@ pub async fn put(
     speaks_for(&request, &call.agent_id);
     let key = key_of(&request, &call.agent_id, WRITE)?;
     let digest = state.relay.replays.digest(body.bytes()) ^ digest_of(&state, asked);
+    let (merge, typed) = (call.merge == Some(true), call.file_type.is_some());
     let write = state.relay.file_of(call, asked)?;
     // It may be many times as long as what it brought.
     drop(body);
-    change(state, write, asked, key, digest).await
+    let what = match merge {
+        true => What::Merge(Merge { write, typed }),
+        false => What::Write(write),
+    };
+    change(state, what, asked, key, digest).await
 }
 
 /// `DELETE /files/{file_key}`
@@ -58,7 +65,7 @@ pub async fn delete(state: Shared, request: HttpRequest) -> Result<HttpResponse,
         file_type: String::new(),
         editor,
     };
-    change(state, write, asked, key, digest).await
+    change(state, What::Write(write), asked, key, digest).await
 }
 
 /// What headers ask is part of what a repeated call has to repeat.
@@ -67,33 +74,58 @@ fn digest_of(state: &Shared, asked: Option<Base>) -> Digest {
     asked.map_or(0, |text| state.relay.replays.digest(text.as_bytes()))
 }
 
-/// Writes or deletes, once for each key.
+/// What is asked of the library.
+enum What {
+    Write(Write),
+    Merge(Merge),
+}
+
+/// Does it, and gives the reply.
+async fn done(state: &Shared, what: What) -> Result<FileSaved, Refused> {
+    let (status, version, size) = match what {
+        What::Write(write) => {
+            let status = match write.content.is_some() {
+                true => "saved",
+                false => "deleted",
+            };
+            (status, state.relay.write_file(write).await?.version, None)
+        }
+        What::Merge(merge) => {
+            let done = state.relay.merge_file(merge).await?;
+            let status = if done.size.is_some() {
+                "merged"
+            } else {
+                "saved"
+            };
+            (status, done.written.version, done.size)
+        }
+    };
+    Ok(FileSaved {
+        status: status.to_owned(),
+        version,
+        size,
+        epoch: Some(state.relay.epoch.clone()),
+    })
+}
+
+/// Writes, merges or deletes, once for each key.
 async fn change(
     state: Shared,
-    write: Write,
+    what: What,
     asked: Option<Base>,
     key: Option<Key>,
     digest: Digest,
 ) -> Result<HttpResponse, ApiError> {
     let relay = state.clone();
     let work = async move {
-        let status = match write.content.is_some() {
-            true => "saved",
-            false => "deleted",
-        };
-        let done = relay.relay.write_file(write).await;
-        let done = done.map_err(|refused| {
+        let saved = done(&relay, what).await.map_err(|refused| {
             let refused = ApiError::from(refused);
             match asked {
                 Some(_) => refused.of_precondition(),
                 None => refused,
             }
         })?;
-        written(&FileSaved {
-            status: status.to_owned(),
-            version: done.version,
-            epoch: Some(relay.relay.epoch.clone()),
-        })
+        written(&saved)
     };
     let reply = match key {
         None => work.await?,

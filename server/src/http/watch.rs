@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 18] = [
+pub const FEATURES: [&str; 19] = [
     "ack",
     "ack_socket",
     "dead_letters",
@@ -23,6 +23,7 @@ pub const FEATURES: [&str; 18] = [
     "files_conditional",
     "files_delete",
     "files_history",
+    "files_merge",
     "idempotency",
     "lease",
     "message_ttl",
