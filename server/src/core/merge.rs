@@ -121,7 +121,9 @@ struct Changed {
 fn changes(base: &[Line<'_>], side: &[Line<'_>], deadline: Instant) -> Vec<Changed> {
     let numbers = |lines: &[Line<'_>]| -> Vec<u32> { lines.iter().map(|l| l.number).collect() };
     let ops = capture_diff_slices_deadline(
-        Algorithm::Myers,
+        // The fewest changes there are. The quicker ways take a stretch that was changed in many
+        // places for changed as a whole, and what lies between them then conflicts.
+        Algorithm::RawMyers,
         &numbers(base),
         &numbers(side),
         Some(deadline),
