@@ -262,6 +262,9 @@ pub(crate) struct FilePut {
     /// whatever is there
     #[argh(switch)]
     pub(crate) force: bool,
+    /// with what is there
+    #[argh(switch)]
+    pub(crate) merge: bool,
 }
 
 /// Reads a shared file.

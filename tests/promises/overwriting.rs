@@ -26,6 +26,7 @@ fn what_somebody_else_has_written_since_is_not_overwritten() {
         refused.err,
         "clawlink: plan.md is at version 2, written by anna; you have not read it. Nothing was written\n  \
          see it: clawlink file-get --key plan.md, and what was before: clawlink file-log --key plan.md\n  \
+         merge yours with it: clawlink file-put --key plan.md --file f --merge\n  \
          overwrite it: clawlink file-put --key plan.md --file f --force\n"
     );
     assert_eq!(bernd.run(&["file-get", "--key", "plan.md"]).ok().out, "2");
@@ -82,6 +83,43 @@ fn an_earlier_version_that_was_looked_at_does_not_count_as_seen() {
         (&rows[1][..3], &rows[2][..3]),
         (&["2", "1", "anna"][..], &["1", "1", "anna"][..])
     );
+}
+
+#[test]
+fn a_merge_keeps_both_changes_and_is_read_before_it_is_written_over() {
+    let relay = Relay::start();
+    let (anna, bernd) = (
+        Client::joined(&relay, "anna"),
+        Client::joined(&relay, "bernd"),
+    );
+    put(&anna, "a\nb\nc\n", &[]).ok();
+    bernd.run(&["file-get", "--key", "plan.md"]).ok();
+    put(&anna, "A\nb\nc\n", &[]).ok();
+    let merged = put(&bernd, "a\nb\nC\n", &["--merge"]).ok();
+    assert_eq!(
+        merged.out,
+        "plan.md is now version 3, merged with what others have changed\n  \
+         read it before you go on: clawlink file-get --key plan.md\n"
+    );
+    assert_eq!(content(&relay), "A\nb\nC\n");
+    put(&bernd, "a\nb\nD\n", &[]).exits(5);
+    let failed = put(&bernd, "a\nb\nD\n", &["--merge"]).exits(5);
+    assert!(
+        failed.out.contains("\n=======\nD\n>>>>>>> sent by bernd\n"),
+        "{failed:?}"
+    );
+    assert!(
+        failed
+            .err
+            .contains("file-put --key plan.md --file f --base 3"),
+        "{failed:?}"
+    );
+    let failed = put(&bernd, "a\nb\nD\n", &["--merge", "--json"]).exits(5);
+    assert_eq!(failed.json()[0]["current_version"], 3);
+    put(&bernd, "A\nb\nD\n", &["--base", "3"]).ok();
+    put(&bernd, "A\nb\nE\n", &["--merge"]).ok();
+    assert_eq!(content(&relay), "A\nb\nE\n");
+    put(&bernd, "x", &["--merge", "--force"]).exits(2);
 }
 
 #[test]
@@ -177,6 +215,7 @@ fn an_original_gets_the_plain_call_and_is_asked_nothing_it_cannot_do() {
     }
     for command in [
         &["file-put", "--key", "k", "--file", "f", "--base", "1"][..],
+        &["file-put", "--key", "k", "--file", "f", "--merge"],
         &["file-get", "--key", "plan.md", "--version", "1"],
         &["file-log", "--key", "plan.md"],
         &["file-rm", "--key", "plan.md"],

@@ -3,7 +3,7 @@
 use super::mail;
 use super::presence::{KEY_LENGTH, send};
 use super::{Done, json_line, json_lines, shown};
-use crate::api::{Again, Answer, Deletion, Request};
+use crate::api::{Again, Answer, Deletion, Reply, Request};
 use crate::args;
 use crate::escape;
 use crate::failure::{Failure, local, usage};
@@ -50,10 +50,10 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
         .as_deref()
         .map(|kind| input::word("--type", kind))
         .transpose()?;
-    if args.force && args.base.is_some() {
+    if args.force && (args.base.is_some() || args.merge) {
         return Err(usage(
-            "--force and --base say two things",
-            "give one of them",
+            "--force overwrites, whatever is there",
+            "give it alone, without --base and --merge",
         ));
     }
     let (content, encoding) = content_of(input::bytes(&args.file)?);
@@ -62,7 +62,7 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
         false => look_first(session, identity)?,
     };
     let original = identity.entry.is_true("original");
-    if original && (args.base.is_some() || encoding.is_some()) {
+    if original && (args.base.is_some() || args.merge || encoding.is_some()) {
         return Err(unable(match encoding {
             Some(_) => "this relay cannot keep anything but UTF-8 text",
             None => "this relay cannot compare versions: the last writer wins",
@@ -85,19 +85,36 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
         file_type,
         encoding,
         base_version,
-        merge: None,
+        merge: args.merge.then_some(true),
         base_epoch,
     };
-    let reply = send(session, identity, "/files", &call, "saved")
+    let reply = send(session, identity, "/files", &call, "saved|merged")
         .map_err(|failure| conflict(session, failure, &args, seen))?;
+    written(session, &args.key, &reply)
+}
+
+/// Says which version a file has now, and takes note of it.
+fn written(session: &Session, key: &str, reply: &Reply) -> Done {
     let version = reply.fields.number("version");
-    session.note_seen(&args.key, &reply.fields, version);
-    if session.json {
-        return Ok(json_line(&reply));
+    // Nobody here has seen a merged text: what is written next is not made from it.
+    let merged = reply.fields.text("status") == "merged";
+    if !merged {
+        session.note_seen(key, &reply.fields, version);
     }
+    if session.json {
+        return Ok(json_line(reply));
+    }
+    let option = escape::shell_option("--key", key);
+    let next = match merged {
+        true => format!(
+            ", merged with what others have changed\n  read it before you go on: {} file-get{option}",
+            session.program
+        ),
+        false => String::new(),
+    };
     Ok(format!(
-        "{} is now version {}\n",
-        escape::line(&args.key),
+        "{} is now version {}{next}\n",
+        escape::line(key),
         version.unwrap_or_default()
     ))
 }
@@ -165,12 +182,25 @@ fn conflict(
     let program = &session.program;
     let key = escape::shell_option("--key", &args.key);
     let file = escape::shell_option("--file", &args.file);
+    let put = [program, " file-put", &key, &file].concat();
+    let hint = match body.text_of("merged_content") {
+        Some(text) => {
+            // Whoever reads it has lost nothing where this fails: nothing was written.
+            let _ = output::print(&match (session.json, output::to_terminal()) {
+                (true, _) => [&json::write(body).get().replace('\n', ""), "\n"].concat(),
+                (false, true) => escape::lines(&text),
+                (false, false) => text,
+            });
+            format!("settle what stands between the markers, then: {put} --base {version}")
+        }
+        None => format!(
+            "see it: {program} file-get{key}, and what was before: {program} file-log{key}\n  \
+             merge yours with it: {put} --merge\n  overwrite it: {put} --force"
+        ),
+    };
     Failure::Conflict {
         what: [&what, ". Nothing was written"].concat(),
-        hint: format!(
-            "see it: {program} file-get{key}, and what was before: {program} file-log{key}\n  \
-             overwrite it: {program} file-put{key}{file} --force"
-        ),
+        hint,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::session::Session;
 use crate::state::{Identity, set_optional};
 use clawlink_protocol::agents::{AboutAgent, Register, TTL_RANGE};
 use clawlink_protocol::name::{AgentId, Word};
+use serde_json::value::RawValue;
 
 const ID_LENGTH: usize = 8;
 pub(super) const KEY_LENGTH: usize = 16;
@@ -133,6 +134,17 @@ pub(super) fn send<T: serde::Serialize>(
     identity: Identity,
     path: &str,
     body: &T,
+    status: &str,
+) -> Result<Reply, Failure> {
+    send_json(session, identity, path, &json::write(body), status)
+}
+
+/// The same for all types of bodies: there is one of it in the program.
+fn send_json(
+    session: &Session,
+    identity: Identity,
+    path: &str,
+    body: &RawValue,
     status: &str,
 ) -> Result<Reply, Failure> {
     let entry = &identity.entry;

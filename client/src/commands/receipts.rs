@@ -46,7 +46,7 @@ fn settle(
         delay,
         lease: None,
     };
-    session.post("/ack", &call, Again::Twice, "ok")
+    session.post("/ack", &json::write(&call), Again::Twice, "ok")
 }
 
 /// What was done; a lease that was over is told, as its message comes again.

@@ -248,9 +248,15 @@ pub(crate) const COMMANDS: &[Command] = &[
                 "the version it was made from (the one last seen here)",
             ),
             opt("--force", "", "overwrite whatever is there"),
+            opt(
+                "--merge",
+                "",
+                "merge it with what others have changed since, line by line",
+            ),
         ],
         notes: "What somebody else has changed since you last read or wrote the file here is not\n\
-            overwritten: exit code 5 says whose version it is.",
+            overwritten: exit code 5 says whose version it is. Where a merge fails, the text\n\
+            goes to standard output, with both sides between markers.",
         examples: &[
             "file-put --key plan.md --file plan.md",
             "git diff | clawlink file-put --key patches/7.diff --file - --type diff",
