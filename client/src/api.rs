@@ -7,6 +7,7 @@
 
 use crate::json::Object;
 use crate::output;
+use clawlink_protocol::files::AGENT_HEADER;
 use std::io::{self, IsTerminal, Read};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ pub(crate) struct Refusal {
     pub(crate) candidates: Vec<String>,
     /// Seconds, as the header says.
     pub(crate) retry_after: Option<String>,
+    /// The whole body.
+    pub(crate) body: Object,
 }
 
 /// What comes of a request.
@@ -94,6 +97,15 @@ pub(crate) enum Again<'a> {
     Under(&'a str),
 }
 
+/// What makes a request a DELETE.
+#[derive(Clone, Copy)]
+pub(crate) struct Deletion<'a> {
+    /// Who deletes.
+    pub(crate) agent: &'a str,
+    /// The version that may be deleted; any unless given.
+    pub(crate) version: Option<u64>,
+}
+
 /// A request.
 pub(crate) struct Request<'a> {
     /// Percent-encoded, with its leading slash.
@@ -104,20 +116,35 @@ pub(crate) struct Request<'a> {
     pub(crate) again: Again<'a>,
     /// Seconds that the relay may take its time, besides those that an answer may.
     pub(crate) wait: u64,
-    /// The agent as which what stands at the path is removed, where it is.
-    pub(crate) remove_as: Option<&'a str>,
 }
 
 impl Api {
     /// Sends the request; where the connection fails and a second try does no harm, again and
     /// again, with growing pauses, until the time is up.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Answer, NoReply> {
+        self.send_as(request, None)
+    }
+
+    /// The same, to delete what the path names.
+    pub(crate) fn delete(
+        &self,
+        request: &Request<'_>,
+        deletion: Deletion<'_>,
+    ) -> Result<Answer, NoReply> {
+        self.send_as(request, Some(deletion))
+    }
+
+    fn send_as(
+        &self,
+        request: &Request<'_>,
+        deletion: Option<Deletion<'_>>,
+    ) -> Result<Answer, NoReply> {
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         let mut pause = FIRST_PAUSE;
         let (mut told, mut maybe_taken) = (false, false);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let trouble = match self.attempt(request, left) {
+            let trouble = match self.attempt(request, deletion, left) {
                 Ok(answer) => return Ok(answer),
                 Err(trouble) => trouble,
             };
@@ -148,12 +175,17 @@ impl Api {
         }
     }
 
-    fn attempt(&self, request: &Request<'_>, left: Duration) -> Result<Answer, Trouble> {
+    fn attempt(
+        &self,
+        request: &Request<'_>,
+        deletion: Option<Deletion<'_>>,
+        left: Duration,
+    ) -> Result<Answer, Trouble> {
         let url = [&self.url, request.path].concat();
-        let method = match (request.body, request.remove_as) {
+        let method = match (request.body, deletion) {
             (_, Some(_)) => minreq::Method::Delete,
-            (Some(_), _) => minreq::Method::Post,
-            _ => minreq::Method::Get,
+            (Some(_), None) => minreq::Method::Post,
+            (None, None) => minreq::Method::Get,
         };
         let mut wire = minreq::Request::new(method, url)
             .with_follow_redirects(false)
@@ -163,8 +195,11 @@ impl Api {
         if let Some(token) = &self.token {
             wire = wire.with_header("Authorization", ["Bearer ", token].concat());
         }
-        if let Some(agent) = request.remove_as {
-            wire = wire.with_header("X-Agent-Id", agent);
+        if let Some(Deletion { agent, version }) = deletion {
+            wire = wire.with_header(AGENT_HEADER, agent);
+            if let Some(version) = version {
+                wire = wire.with_header("If-Match", format!("\"{version}\""));
+            }
         }
         if let Again::Under(key) = request.again {
             wire = wire.with_header("Idempotency-Key", key);
@@ -279,6 +314,7 @@ fn refusal(status: u16, text: &str, retry_after: Option<String>) -> Refusal {
             })
             .collect(),
         retry_after,
+        body,
     }
 }
 

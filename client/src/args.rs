@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Reserve(Reserve),
     Reserved(Reserved),
     Release(Release),
+    FileRm(FileRm),
+    FileLog(FileLog),
     Scan(Scan),
     Info(Info),
     Completions(Completions),
@@ -333,6 +335,15 @@ pub(crate) struct FilePut {
     /// a word
     #[argh(option, long = "type")]
     pub(crate) kind: Option<String>,
+    /// a version
+    #[argh(option)]
+    pub(crate) base: Option<u64>,
+    /// whatever is there
+    #[argh(switch)]
+    pub(crate) force: bool,
+    /// with what is there
+    #[argh(switch)]
+    pub(crate) merge: bool,
 }
 
 /// Reads a shared file.
@@ -346,6 +357,9 @@ pub(crate) struct FileGet {
     /// where to write it
     #[argh(option)]
     pub(crate) output: Option<String>,
+    /// an earlier one
+    #[argh(option)]
+    pub(crate) version: Option<u64>,
 }
 
 /// Lists shared files.
@@ -353,6 +367,26 @@ pub(crate) struct FileGet {
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(subcommand, name = "file-list")]
 pub(crate) struct FileList {}
+
+/// Deletes a shared file.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "file-rm")]
+pub(crate) struct FileRm {
+    /// its key
+    #[argh(option)]
+    pub(crate) key: String,
+}
+
+/// Lists the versions of a shared file.
+#[derive(FromArgs)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
+#[argh(subcommand, name = "file-log")]
+pub(crate) struct FileLog {
+    /// its key
+    #[argh(option)]
+    pub(crate) key: String,
+}
 
 /// Looks for relays.
 #[derive(FromArgs)]

@@ -55,7 +55,8 @@ pub(crate) fn arrange(args: &[String]) -> Result<Arranged, Misuse> {
     if walk.help {
         return Ok(Arranged::Help(walk.command.map(|c| c.name)));
     }
-    if flags().any(|arg| arg == "-V" || arg == "--version") {
+    let asked = |arg: &str| arg == "-V" || (arg == "--version" && !walk.owns(arg));
+    if flags().any(asked) {
         return Ok(Arranged::Version);
     }
     walked?;
@@ -84,7 +85,16 @@ pub(crate) fn arrange(args: &[String]) -> Result<Arranged, Misuse> {
     Ok(Arranged::Run(line))
 }
 
+/// What is taken with and without any command.
+const EVERYWHERE: [&str; 4] = ["-h", "--help", "-V", "--version"];
+
 impl Walk {
+    /// Whether an option is one of the command's own: `--version` is, where files have versions.
+    fn owns(&self, name: &str) -> bool {
+        self.command
+            .is_some_and(|command| spec::option(command.options, name).is_some())
+    }
+
     fn all(&mut self, args: &[String]) -> Result<(), Misuse> {
         let mut rest = args.iter();
         let mut only_positionals = false;
@@ -93,7 +103,7 @@ impl Walk {
                 self.word(arg)?;
             } else if arg == "--" {
                 only_positionals = true;
-            } else if !matches!(arg.as_str(), "-h" | "--help" | "-V" | "--version") {
+            } else if self.owns(arg) || !EVERYWHERE.contains(&arg.as_str()) {
                 self.option(arg, &mut rest)?;
             }
         }

@@ -156,7 +156,7 @@ mod tests {
                 error: "No.\u{1b}[2J".to_owned(),
                 did_you_mean: vec!["anna".to_owned()],
                 candidates: vec!["id1 (online, host)".to_owned()],
-                retry_after: None,
+                ..Refusal::default()
             },
             program: "clawlink".to_owned(),
             token_sent: false,

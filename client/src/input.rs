@@ -62,8 +62,8 @@ pub(crate) fn body(
     Ok(json::write_text(&text))
 }
 
-/// The UTF-8 text of a file, or of standard input.
-pub(crate) fn read(path: &str) -> Result<String, Failure> {
+/// The bytes of a file, or of standard input.
+pub(crate) fn bytes(path: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let result = if path == "-" {
         io::stdin()
@@ -73,7 +73,7 @@ pub(crate) fn read(path: &str) -> Result<String, Failure> {
     } else {
         File::open(path).and_then(|file| file.take(INPUT_MAX + 1).read_to_end(&mut bytes))
     };
-    let shown = if path == "-" { "standard input" } else { path };
+    let shown = shown(path);
     result.map_err(|error| local("cannot read", Path::new(shown), error))?;
     if bytes.len() as u64 > INPUT_MAX {
         return Err(usage(
@@ -81,7 +81,13 @@ pub(crate) fn read(path: &str) -> Result<String, Failure> {
             "no relay takes that much",
         ));
     }
-    String::from_utf8(bytes).map_err(|error| {
+    Ok(bytes)
+}
+
+/// The UTF-8 text of a file, or of standard input.
+pub(crate) fn read(path: &str) -> Result<String, Failure> {
+    String::from_utf8(bytes(path)?).map_err(|error| {
+        let shown = shown(path);
         usage(
             format!(
                 "{shown} is not UTF-8 text (byte {})",
@@ -90,6 +96,10 @@ pub(crate) fn read(path: &str) -> Result<String, Failure> {
             "only text can be sent",
         )
     })
+}
+
+fn shown(path: &str) -> &str {
+    if path == "-" { "standard input" } else { path }
 }
 
 /// A text that has to be JSON, as it was written.

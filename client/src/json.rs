@@ -11,7 +11,7 @@ use std::fmt;
 
 /// An object as somebody else wrote it, its fields in their order: they are few, and a map would
 /// weigh more. Of two with one name the last holds. A field that is `null` reads as absent.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Object(Vec<(String, Box<RawValue>)>);
 
 struct Fields;
@@ -129,6 +129,11 @@ impl Object {
     /// Takes a field away.
     pub(crate) fn remove(&mut self, field: &str) {
         self.0.retain(|(name, _)| name != field);
+    }
+
+    /// Takes away all but so many fields, the first ones first.
+    pub(crate) fn keep_last(&mut self, fields: usize) {
+        self.0.drain(..self.0.len().saturating_sub(fields));
     }
 
     /// The object as a value.

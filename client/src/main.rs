@@ -22,6 +22,7 @@ mod output;
 mod random;
 #[cfg(test)]
 mod scratch;
+mod seen;
 mod session;
 mod spec;
 mod state;

@@ -154,8 +154,12 @@ impl Message {
             }
             "file_updated" => {
                 let version = self.fields.number("version").unwrap_or_default();
+                let what = match self.fields.is_true("deleted") {
+                    true => "was deleted in version",
+                    false => "version",
+                };
                 format!(
-                    "[file] {} version {version} by {}, {time}",
+                    "[file] {} {what} {version} by {}, {time}",
                     word("file_key"),
                     word("last_editor")
                 )

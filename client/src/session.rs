@@ -1,13 +1,14 @@
 //! What every command that talks to the relay starts from: which relay, who we are there, and
 //! how to ask it something.
 
-use crate::api::{Again, Answer, Api, NoReply, Refusal, Reply, Request, Trouble};
+use crate::api::{Again, Answer, Api, Deletion, NoReply, Refusal, Reply, Request, Trouble};
 use crate::args::Top;
 use crate::escape;
 use crate::failure::{Failure, Refused, usage};
 use crate::json::Object;
 use crate::mdns;
 use crate::output;
+use crate::seen::{self, Seen};
 use crate::state::{self, Identity, Store};
 use crate::url;
 use clawlink_protocol::DEFAULT_PORT;
@@ -160,7 +161,6 @@ impl Session {
             body: None,
             again: Again::Harmless,
             wait: 0,
-            remove_as: None,
         })
     }
 
@@ -190,8 +190,8 @@ impl Session {
         }
     }
 
-    /// `POST path`, done only if the reply's `status` is this word: what is no relay must not
-    /// pass for one that took a message.
+    /// `POST path`, done only if the reply's `status` is this word, or one of these with a `|`
+    /// between them: what is no relay must not pass for one that took a message.
     pub(crate) fn post(
         &self,
         path: &str,
@@ -204,9 +204,9 @@ impl Session {
             body: Some(body.get()),
             again,
             wait: 0,
-            remove_as: None,
         })?;
-        if reply.fields.text("status") == status {
+        let said = reply.fields.text("status");
+        if status.split('|').any(|status| status == said) {
             return Ok(reply);
         }
         Err(self.not_a_relay(&format!("its reply does not say \"{status}\"")))
@@ -225,6 +225,30 @@ impl Session {
         self.api
             .send(request)
             .map_err(|failed| self.no_reply(failed))
+    }
+
+    /// The same, to delete what the path names.
+    pub(crate) fn try_delete(
+        &self,
+        request: &Request<'_>,
+        deletion: Deletion<'_>,
+    ) -> Result<Answer, Failure> {
+        let answer = self.api.delete(request, deletion);
+        answer.map_err(|failed| self.no_reply(failed))
+    }
+
+    /// What this session has seen of a file.
+    pub(crate) fn seen(&self, key: &str) -> Option<Seen> {
+        seen::of(&self.state, self.relay(), key)
+    }
+
+    /// Takes note of the version of a file that a reply tells; of none where the file is gone. Where
+    /// that fails the file counts as not seen, and is not overwritten unasked.
+    pub(crate) fn note_seen(&self, key: &str, reply: &Object, version: Option<u64>) {
+        if let Some(epoch) = reply.text_of("epoch") {
+            let note = |file: &mut Object| seen::note(file, self.relay(), key, &epoch, version);
+            let _ = self.store.edit(note);
+        }
     }
 
     /// A refusal, with what this session can say to it.

@@ -25,6 +25,8 @@ pub enum ErrorCode {
     AmbiguousAgent,
     /// Another agent has reserved some of these paths.
     Reserved,
+    /// A file is not at the version that its writer has seen.
+    VersionConflict,
     /// A body, frame, file or field is over its bound.
     TooLarge,
     /// The body is not JSON and says so.
@@ -48,7 +50,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [ErrorCode; 17] = [
+    pub const ALL: [ErrorCode; 18] = [
         ErrorCode::BadRequest,
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
@@ -57,6 +59,7 @@ impl ErrorCode {
         ErrorCode::MethodNotAllowed,
         ErrorCode::AmbiguousAgent,
         ErrorCode::Reserved,
+        ErrorCode::VersionConflict,
         ErrorCode::TooLarge,
         ErrorCode::UnsupportedMediaType,
         ErrorCode::TaskEnded,
@@ -102,4 +105,19 @@ pub struct ErrorBody {
     /// With `reserved`: what is in the way; of several the one that lasts longest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<Reservation>,
+    /// With `version_conflict`: the version that the file is at; 0 where there never was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_version: Option<u64>,
+    /// With `version_conflict`: who wrote or deleted that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_editor: Option<String>,
+    /// With `version_conflict`: why no merge was tried, `base_gone` or `not_text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// With `version_conflict`: what a merge came to, with markers where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_content: Option<String>,
+    /// With `version_conflict`: that version is the file's deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<bool>,
 }

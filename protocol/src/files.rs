@@ -18,15 +18,38 @@ pub struct PutFile<'a> {
     /// `text` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_type: Option<Word>,
+    /// [`BASE64`] where `content` is bytes written so; absent where it is itself meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// The version that the writer has seen: the file is written only if it is still the current
+    /// one. 0: only if there is no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_version: Option<u64>,
+    /// Where the file is at another version than that: merge the two changes, line by line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<bool>,
+    /// The epoch of the relay in which that version was seen. In another one there is no such
+    /// version, whatever the numbers say: it counts as 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_epoch: Option<String>,
 }
 
-/// The reply to `POST /files`.
+/// The `encoding` of bytes.
+pub const BASE64: &str = "base64";
+
+/// The header in which a call without a body names its agent.
+pub const AGENT_HEADER: &str = "X-Agent-Id";
+
+/// The reply to `POST /files`, and to `DELETE /files/{file_key}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FileSaved {
-    /// `saved`.
+    /// `saved`, `merged` or `deleted`.
     pub status: String,
     /// 1, 2, ...
     pub version: u64,
+    /// Bytes of the text that came of a merge: it is not the one that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
     /// The relay's epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
@@ -71,6 +94,9 @@ pub struct FileRead<Content = Value> {
     pub file_key: String,
     /// As it was written; a string, as a rule.
     pub content: Content,
+    /// [`BASE64`] where the content is bytes written so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
     /// As given when it was written.
     #[serde(default)]
     pub file_type: String,
@@ -83,4 +109,40 @@ pub struct FileRead<Content = Value> {
     /// RFC 3339, UTC.
     #[serde(default)]
     pub updated_at: String,
+    /// The relay's epoch, in which the version counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
+}
+
+/// One version of a file, as `GET /files/{file_key}?history=1` lists it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FileVersion {
+    /// 1, 2, ...
+    pub version: u64,
+    /// Who wrote or deleted it.
+    pub last_editor: String,
+    /// RFC 3339, UTC.
+    pub updated_at: String,
+    /// Bytes, decoded.
+    pub size: usize,
+    /// As given when it was written; absent where it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_type: Option<String>,
+    /// Where the version is the file's deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<bool>,
+}
+
+/// The reply to `GET /files/{file_key}?history=1`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FileHistory {
+    /// Where it is kept.
+    pub file_key: String,
+    /// Those that are kept, the newest first.
+    pub versions: Vec<FileVersion>,
+    /// How many stand in this reply.
+    pub count: usize,
+    /// The relay's epoch, in which the versions count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
 }

@@ -8,6 +8,7 @@
 //! field, and ids are opaque.
 
 pub mod agents;
+pub mod base64;
 pub mod dead_letters;
 pub mod error;
 pub mod events;

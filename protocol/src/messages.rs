@@ -318,8 +318,13 @@ pub enum Outgoing<'a> {
         file_key: &'a str,
         /// Its new version.
         version: u64,
-        /// Who wrote it.
+        /// The version before it; 0 where there was none.
+        from_version: u64,
+        /// Who wrote or deleted it.
         last_editor: &'a AgentId,
+        /// Where it was deleted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deleted: Option<bool>,
         /// RFC 3339, UTC.
         timestamp: &'a str,
     },

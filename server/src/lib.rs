@@ -25,6 +25,7 @@ use actors::directory::Directory;
 use actors::herald::Herald;
 use actors::library::Library;
 use actors::lifeline::Lifeline;
+use actors::merging::MERGES_AT_ONCE;
 use actors::registry::{Registry, Settings};
 use actors::relay::Relay;
 use actors::replays::Replays;
@@ -39,6 +40,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
 /// How long a connection may take for its first request's head.
@@ -222,6 +224,7 @@ fn start_actors(
         registry,
         herald,
         library,
+        merges: Semaphore::new(MERGES_AT_ONCE),
         dead_letters,
         board,
         reservations,

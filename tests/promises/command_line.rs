@@ -161,7 +161,7 @@ fn bash_completes_commands_options_and_values() {
     assert_eq!(complete("clawlink del"), "delegate");
     assert_eq!(
         complete("clawlink --json file-"),
-        "file-put file-get file-list"
+        "file-put file-get file-list file-rm file-log"
     );
     assert_eq!(complete("clawlink delegate --prio"), "--priority");
     assert_eq!(complete("clawlink delegate --priority ur"), "urgent");

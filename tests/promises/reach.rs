@@ -162,7 +162,7 @@ fn a_message_whose_reply_is_lost_is_sent_once_and_called_unknown() {
             ["delegate", "--to=a", "--task=t"].as_slice(),
             &["respond", "--to=a", "--msg-id=m", "--result=r"],
             &["broadcast", "--content=c"],
-            &["file-put", "--key=k", "--file=/dev/null"],
+            &["file-put", "--key=k", "--file=/dev/null", "--force"],
         ] {
             let before = stub.lines().len();
             let outcome = client.run(&[line, &["--timeout", "1"]].concat()).exits(6);

@@ -117,3 +117,56 @@ fn a_file_may_be_empty_or_odd_but_not_missing() {
         assert_eq!(relay.post("/files", &body).status, 400, "{body}");
     }
 }
+
+#[test]
+fn bytes_come_back_exact_and_count_decoded() {
+    let relay = Relay::with(&["--file-limit", "4096"]);
+    let put = |content: &str, encoding: Option<&str>| {
+        let call =
+            json!({"file_key": "b", "agent_id": "a", "content": content, "encoding": encoding});
+        relay.post("/files", &call)
+    };
+    let base64 = Some("base64");
+    let all: Vec<u8> = (0..=255).cycle().take(4096).collect();
+    let text = foreign_base64(&all);
+    assert_eq!(put(&text, base64).status, 200);
+    let read = relay.get("/files/b").json();
+    assert_eq!(
+        (&read["content"], &read["encoding"]),
+        (&json!(text), &json!("base64"))
+    );
+    let history = relay.get("/files/b?history=1").json();
+    assert_eq!(history["versions"][0]["size"], 4096);
+    let long = foreign_base64(&[0; 4097]);
+    assert_eq!(put(&long, base64).code(), "too_large");
+    for bad in ["Zg", "Zh==", "a b=", "Zg==\n"] {
+        let refused = put(bad, base64);
+        assert_eq!(refused.status, 400, "{bad:?}");
+        assert!(refused.text.contains("base64"), "{}", refused.text);
+    }
+    assert_eq!(put("x", Some("gzip")).status, 400);
+    for odd in ["a\r\nb\r", "\u{feff}\u{0}e\u{301}\n\n", ""] {
+        put(odd, None);
+        let read = relay.get("/files/b").json();
+        assert_eq!(
+            (&read["content"], read.get("encoding")),
+            (&json!(odd), None)
+        );
+    }
+}
+
+/// Base64 by other hands than the relay's.
+fn foreign_base64(bytes: &[u8]) -> String {
+    use std::io::Write;
+    let mut child = std::process::Command::new("base64")
+        .arg("-w0")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("base64 runs");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(bytes).expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("its output");
+    String::from_utf8(output.stdout).expect("text")
+}

@@ -1,7 +1,9 @@
-//! `file-put`, `file-get`, `file-list`.
+//! `file-put`, `file-get`, `file-list`, `file-rm`, `file-log`.
 
-use super::presence::send;
+use super::mail;
+use super::presence::{KEY_LENGTH, send};
 use super::{Done, json_line, json_lines, shown};
+use crate::api::{Again, Answer, Deletion, Reply, Request};
 use crate::args;
 use crate::escape;
 use crate::failure::{Failure, local, usage};
@@ -9,16 +11,28 @@ use crate::input;
 use crate::json::{self, Object};
 use crate::message::time;
 use crate::output;
+use crate::random;
+use crate::seen::Seen;
 use crate::session::Session;
+use crate::state::Identity;
 use crate::table::{self, Column};
 use crate::url;
-use clawlink_protocol::files::PutFile;
+use clawlink_protocol::base64;
+use clawlink_protocol::files::{BASE64, PutFile};
 use clawlink_protocol::name::FileKey;
+use serde_json::value::RawValue;
 
 const COLUMNS: [Column; 5] = [
     Column("KEY", true),
     Column("VERSION", true),
     Column("TYPE", false),
+    Column("EDITOR", false),
+    Column("UPDATED", true),
+];
+
+const VERSIONS: [Column; 4] = [
+    Column("VERSION", true),
+    Column("SIZE", true),
     Column("EDITOR", false),
     Column("UPDATED", true),
 ];
@@ -36,52 +50,292 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
         .as_deref()
         .map(|kind| input::word("--type", kind))
         .transpose()?;
-    let content = json::write_text(&input::read(&args.file)?);
+    if args.force && (args.base.is_some() || args.merge) {
+        return Err(usage(
+            "--force overwrites, whatever is there",
+            "give it alone, without --base and --merge",
+        ));
+    }
+    let (content, encoding) = content_of(input::bytes(&args.file)?);
+    let identity = match args.force && encoding.is_none() {
+        true => identity,
+        false => look_first(session, identity)?,
+    };
+    let original = identity.entry.is_true("original");
+    if original && (args.base.is_some() || args.merge || encoding.is_some()) {
+        return Err(unable(match encoding {
+            Some(_) => "this relay cannot keep anything but UTF-8 text",
+            None => "this relay cannot compare versions: the last writer wins",
+        }));
+    }
+    let seen = session.seen(file_key.as_str());
+    let base_version = match args.base {
+        Some(base) => Some(base),
+        None if args.force || original => None,
+        None => Some(seen.as_ref().map_or(0, |seen| seen.version)),
+    };
+    let base_epoch = match args.base {
+        None => seen.as_ref().map(|seen| seen.epoch.clone()),
+        Some(_) => None,
+    };
     let call = PutFile {
         file_key,
         content: &content,
         agent_id: identity.id.clone(),
         file_type,
+        encoding,
+        base_version,
+        merge: args.merge.then_some(true),
+        base_epoch,
     };
-    let reply = send(session, identity, "/files", &call, "saved")?;
+    let reply = send(session, identity, "/files", &call, "saved|merged")
+        .map_err(|failure| conflict(session, failure, &args, seen))?;
+    written(session, &args.key, &reply)
+}
+
+/// Says which version a file has now, and takes note of it.
+fn written(session: &Session, key: &str, reply: &Reply) -> Done {
+    let version = reply.fields.number("version");
+    // Nobody here has seen a merged text: what is written next is not made from it.
+    let merged = reply.fields.text("status") == "merged";
+    if !merged {
+        session.note_seen(key, &reply.fields, version);
+    }
+    if session.json {
+        return Ok(json_line(reply));
+    }
+    let option = escape::shell_option("--key", key);
+    let next = match merged {
+        true => format!(
+            ", merged with what others have changed\n  read it before you go on: {} file-get{option}",
+            session.program
+        ),
+        false => String::new(),
+    };
+    Ok(format!(
+        "{} is now version {}{next}\n",
+        escape::line(key),
+        version.unwrap_or_default()
+    ))
+}
+
+/// Bytes as JSON, and the encoding of what is no text.
+fn content_of(bytes: Vec<u8>) -> (Box<RawValue>, Option<String>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (json::write_text(&text), None),
+        Err(bytes) => {
+            let text = base64::encode(bytes.as_bytes());
+            (json::write_text(&text), Some(BASE64.to_owned()))
+        }
+    }
+}
+
+/// An original would take no notice of a base, and overwrite.
+fn look_first(session: &Session, identity: Identity) -> Result<Identity, Failure> {
+    match identity.entry.text("epoch").is_empty() {
+        true => mail::look(session, identity),
+        false => Ok(identity),
+    }
+}
+
+fn unable(what: &str) -> Failure {
+    Failure::Unable {
+        what: what.to_owned(),
+        hint: String::new(),
+    }
+}
+
+/// What is said of a file that somebody else has changed: whose version would have been lost, and
+/// the ways on.
+fn conflict(
+    session: &Session,
+    failure: Failure,
+    args: &args::FilePut,
+    seen: Option<Seen>,
+) -> Failure {
+    let Failure::Refused(refused) = &failure else {
+        return failure;
+    };
+    if refused.refusal.code != "version_conflict" {
+        return failure;
+    }
+    let body = &refused.refusal.body;
+    let version = body.number("current_version").unwrap_or_default();
+    let of = if body.is_true("deleted") {
+        "deleted"
+    } else {
+        "written"
+    };
+    let known = match (args.base, seen) {
+        (Some(_), _) => String::new(),
+        (None, Some(seen)) => format!("; you last saw version {}", seen.version),
+        (None, None) => "; you have not read it".to_owned(),
+    };
+    let what = match version {
+        0 => format!("there is no {}", args.key),
+        _ => format!(
+            "{} is at version {version}, {of} by {}{known}",
+            args.key,
+            body.text("last_editor")
+        ),
+    };
+    let program = &session.program;
+    let key = escape::shell_option("--key", &args.key);
+    let file = escape::shell_option("--file", &args.file);
+    let put = [program, " file-put", &key, &file].concat();
+    let hint = match body.text_of("merged_content") {
+        Some(text) => {
+            // Whoever reads it has lost nothing where this fails: nothing was written.
+            let _ = output::print(&match (session.json, output::to_terminal()) {
+                (true, _) => [&json::write(body).get().replace('\n', ""), "\n"].concat(),
+                (false, true) => escape::lines(&text),
+                (false, false) => text,
+            });
+            format!("settle what stands between the markers, then: {put} --base {version}")
+        }
+        None => format!(
+            "see it: {program} file-get{key}, and what was before: {program} file-log{key}\n  \
+             merge yours with it: {put} --merge\n  overwrite it: {put} --force"
+        ),
+    };
+    Failure::Conflict {
+        what: [&what, ". Nothing was written"].concat(),
+        hint,
+    }
+}
+
+pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
+    let key = key(&args.key)?;
+    let mut path = ["/files/", &url::encode(key.as_str())].concat();
+    if let Some(version) = args.version {
+        path.push_str(&format!("?version={version}"));
+    }
+    let reply = session.get(&path)?;
+    let Some(raw) = reply.fields.raw("content") else {
+        return Err(session.not_a_relay("the file it sent has no content"));
+    };
+    let version = reply.fields.number("version");
+    if args.version.is_some() && args.version != version {
+        return Err(unable("this relay cannot give an earlier version"));
+    }
+    // Content that is no string was written by a program, for a program: as JSON.
+    let text = json::text(raw).unwrap_or_else(|| raw.to_owned());
+    let bytes = match reply.fields.text("encoding").as_str() {
+        BASE64 => {
+            let decoded = base64::decode(&text).ok();
+            decoded.ok_or_else(|| session.not_a_relay("its base64 is none"))?
+        }
+        _ => text.into_bytes(),
+    };
+    let output = args.output.filter(|path| path != "-");
+    if let Some(path) = &output {
+        let path = std::path::Path::new(path);
+        std::fs::write(path, &bytes).map_err(|error| local("cannot write", path, error))?;
+        output::note(&format!(
+            "{} version {} by {} written to {}",
+            escape::line(key.as_str()),
+            version.unwrap_or_default(),
+            shown(&reply.fields, "last_editor"),
+            escape::line(&path.to_string_lossy())
+        ));
+    } else if session.json {
+        output::print(&json_line(&reply)).or_else(output::excuse)?;
+    } else if !output::to_terminal() {
+        output::print_bytes(&bytes).or_else(output::excuse)?;
+    } else {
+        let text = String::from_utf8(bytes).map_err(|_| {
+            let option = "--output F writes it to a file";
+            usage(format!("{} is not text", key.as_str()), option)
+        })?;
+        output::print(&escape::lines(&text)).or_else(output::excuse)?;
+    }
+    // An earlier version is looked at, not worked on: what is written next is not made from it.
+    if args.version.is_none() {
+        session.note_seen(key.as_str(), &reply.fields, version);
+    }
+    Ok(String::new())
+}
+
+pub(super) fn remove(session: &Session, args: args::FileRm) -> Done {
+    let identity = session.identity()?;
+    let file_key = key(&args.key)?;
+    let path = ["/files/", &url::encode(file_key.as_str())].concat();
+    let key = random::word(KEY_LENGTH);
+    let request = Request {
+        path: &path,
+        body: None,
+        again: key.as_deref().map_or(Again::Twice, Again::Under),
+        wait: 0,
+    };
+    let deletion = Deletion {
+        agent: identity.id.as_str(),
+        version: session.seen(file_key.as_str()).map(|seen| seen.version),
+    };
+    let reply = match session.try_delete(&request, deletion)? {
+        Answer::Done(reply) => reply,
+        Answer::Refused(refusal)
+            if refusal.status == 405 || (refusal.status == 404 && refusal.code.is_empty()) =>
+        {
+            return Err(unable("this relay cannot delete a file"));
+        }
+        Answer::Refused(refusal) if refusal.code == "version_conflict" => {
+            let program = &session.program;
+            let option = escape::shell_option("--key", &args.key);
+            return Err(Failure::Conflict {
+                what: format!(
+                    "{} is at version {} by {}, which you have not read. Nothing was deleted",
+                    args.key,
+                    refusal.body.number("current_version").unwrap_or_default(),
+                    refusal.body.text("last_editor")
+                ),
+                hint: format!("read it, then delete it: {program} file-get{option}"),
+            });
+        }
+        Answer::Refused(refusal) => return Err(session.refused(refusal)),
+    };
+    session.note_seen(&args.key, &reply.fields, None);
     if session.json {
         return Ok(json_line(&reply));
     }
     let version = reply.fields.number("version").unwrap_or_default();
     Ok(format!(
-        "{} is now version {version}\n",
-        escape::line(&args.key)
+        "{} is deleted; version {} can still be read: {} file-get{} --version {1}\n",
+        escape::line(&args.key),
+        version.saturating_sub(1),
+        session.program,
+        escape::shell_option("--key", &args.key)
     ))
 }
 
-pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
+pub(super) fn log(session: &Session, args: args::FileLog) -> Done {
     let key = key(&args.key)?;
-    let reply = session.get(&["/files/", &url::encode(key.as_str())].concat())?;
-    let Some(raw) = reply.fields.raw("content") else {
-        return Err(session.not_a_relay("the file it sent has no content"));
-    };
-    // Content that is no string was written by a program, for a program: as JSON.
-    let content = json::text(raw).unwrap_or_else(|| raw.to_owned());
-    if let Some(path) = args.output.filter(|path| path != "-") {
-        let path = std::path::Path::new(&path);
-        std::fs::write(path, &content).map_err(|error| local("cannot write", path, error))?;
-        let version = reply.fields.number("version").unwrap_or_default();
-        output::note(&format!(
-            "{} version {version} by {} written to {}",
-            escape::line(key.as_str()),
-            shown(&reply.fields, "last_editor"),
-            escape::line(&path.to_string_lossy())
+    let path = ["/files/", &url::encode(key.as_str()), "?history=1"].concat();
+    let reply = session.get(&path)?;
+    if reply.fields.raw("versions").is_none() {
+        return Err(unable(
+            "this relay cannot list versions: it keeps the last one",
         ));
-        return Ok(String::new());
     }
     if session.json {
         return Ok(json_line(&reply));
     }
-    Ok(if output::to_terminal() {
-        escape::lines(&content)
-    } else {
-        content
-    })
+    let versions = reply.fields.objects("versions");
+    let rows: Vec<Vec<String>> = versions
+        .iter()
+        .map(|version| {
+            let size = match version.is_true("deleted") {
+                true => "deleted".to_owned(),
+                false => version.number("size").unwrap_or_default().to_string(),
+            };
+            vec![
+                version.number("version").unwrap_or_default().to_string(),
+                size,
+                shown(version, "last_editor"),
+                time(&version.text("updated_at")),
+            ]
+        })
+        .collect();
+    Ok(lines(&VERSIONS, &rows))
 }
 
 pub(super) fn list(session: &Session) -> Done {
@@ -94,9 +348,14 @@ pub(super) fn list(session: &Session) -> Done {
     if rows.is_empty() {
         return Ok("No files.\n".to_owned());
     }
-    let mut lines = table::render(&COLUMNS, &rows);
+    Ok(lines(&COLUMNS, &rows))
+}
+
+/// A table with its headings in bold.
+fn lines(columns: &[Column], rows: &[Vec<String>]) -> String {
+    let mut lines = table::render(columns, rows);
     lines[0] = output::bold(&lines[0]);
-    Ok(lines.join("\n") + "\n")
+    lines.join("\n") + "\n"
 }
 
 fn row(file: &Object) -> Vec<String> {

@@ -76,7 +76,6 @@ pub(super) fn ask(
         body: None,
         again: Again::Twice,
         wait,
-        remove_as: None,
     })?;
     if reply.fields.raw("messages").is_none() {
         return Err(session.not_a_relay("its list of messages is missing"));

@@ -60,6 +60,8 @@ pub(crate) fn run(top: Top) -> Done {
         Command::Reserve(args) => reservations::reserve(&session, args),
         Command::Reserved(args) => reservations::reserved(&session, args),
         Command::Release(args) => reservations::release(&session, args),
+        Command::FileRm(args) => files::remove(&session, args),
+        Command::FileLog(args) => files::log(&session, args),
         Command::Info(_) => relay::info(&session),
         Command::Completions(_) | Command::Show(_) | Command::Scan(_) => Ok(String::new()),
     }

@@ -16,7 +16,7 @@ use clawlink_protocol::name::{AgentId, Word};
 use serde_json::value::RawValue;
 
 const ID_LENGTH: usize = 8;
-const KEY_LENGTH: usize = 16;
+pub(super) const KEY_LENGTH: usize = 16;
 
 pub(super) fn register(session: &Session, args: args::Register) -> Done {
     let name = input::word("--name", &args.name)?;
@@ -103,7 +103,6 @@ fn enroll(
         body: Some(body.get()),
         again: Again::Harmless,
         wait: 0,
-        remove_as: None,
     })?;
     let agent = reply.fields.object("agent");
     let Ok(id) = AgentId::parse(&agent.text("agent_id")) else {
@@ -144,10 +143,10 @@ pub(super) fn send<T: serde::Serialize>(
     body: &T,
     status: &str,
 ) -> Result<Reply, Failure> {
-    // What follows is the same for every body, and in the program once.
     send_json(session, identity, path, &json::write(body), status)
 }
 
+/// The same for all types of bodies: there is one of it in the program.
 fn send_json(
     session: &Session,
     identity: Identity,
@@ -229,7 +228,6 @@ pub(super) fn beat(session: &Session, identity: &Identity) -> Result<(Reply, boo
         body: Some(body.get()),
         again: Again::Harmless,
         wait: 0,
-        remove_as: None,
     })?;
     match reply.fields.text("status").as_str() {
         "ok" => Ok((reply, true)),
@@ -248,7 +246,6 @@ pub(super) fn deregister(session: &Session) -> Done {
         body: Some(body.get()),
         again: Again::Twice,
         wait: 0,
-        remove_as: None,
     };
     let text = match session.try_ask(&request)? {
         Answer::Done(reply) if session.json => json_line(&reply),

@@ -106,7 +106,6 @@ pub(super) fn settle_batch(
         body: Some(body.get()),
         again: Again::Harmless,
         wait: 0,
-        remove_as: None,
     };
     match session.try_ask(&request) {
         Ok(Answer::Done(reply)) => {

@@ -113,7 +113,6 @@ fn local_relay() -> Option<Found> {
         body: None,
         again: Again::Harmless,
         wait: 0,
-        remove_as: None,
     };
     let Ok(Answer::Done(reply)) = api.send(&request) else {
         return None;

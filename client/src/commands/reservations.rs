@@ -2,7 +2,7 @@
 
 use super::presence::as_member;
 use super::{Done, cannot, json_line, json_lines, shown, span};
-use crate::api::{Again, Request};
+use crate::api::{Again, Answer, Deletion, Request};
 use crate::args;
 use crate::failure::{Failure, usage};
 use crate::json::{self, Object};
@@ -190,12 +190,16 @@ pub(super) fn release(session: &Session, args: args::Release) -> Done {
             body: None,
             again: Again::Twice,
             wait: 0,
-            remove_as: Some(id.as_str()),
         };
-        session.ask(&request).map_err(|why| match &why {
-            Failure::Refused(no) if no.refusal.code.is_empty() => unable(why),
-            _ => why,
-        })?;
+        let deletion = Deletion {
+            agent: id.as_str(),
+            version: None,
+        };
+        if let Answer::Refused(refusal) = session.try_delete(&request, deletion)? {
+            let old = refusal.code.is_empty();
+            let why = session.refused(refusal);
+            return Err(if old { unable(why) } else { why });
+        }
     }
     let count = ids.len();
     Ok(match session.json {

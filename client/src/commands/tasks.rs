@@ -141,7 +141,6 @@ pub(super) fn wait(session: &Session, id: &str, seconds: u64) -> Done {
             body: None,
             again: Again::Harmless,
             wait,
-            remove_as: None,
         })?;
         let task = reply.fields.object("task");
         rev = task.number("rev").unwrap_or_default();

@@ -311,15 +311,28 @@ pub(crate) const COMMANDS: &[Command] = &[
     SUBSCRIBE,
     Command {
         name: "file-put",
-        usage: "--key K --file F|- [--type T]",
-        summary: "store a text file for all agents",
+        usage: "--key K --file F|- [options]",
+        summary: "store a file for all agents",
         positionals: 0,
         options: &[
             opt("--key", "K", "the name to store it under; may contain /"),
-            opt("--file", "F|-", "the file, UTF-8; - reads standard input"),
+            opt("--file", "F|-", "the file; - reads standard input"),
             opt("--type", "T", "what kind of text it is (text)"),
+            opt(
+                "--base",
+                "N",
+                "the version it was made from (the one last seen here)",
+            ),
+            opt("--force", "", "overwrite whatever is there"),
+            opt(
+                "--merge",
+                "",
+                "merge it with what others have changed since, line by line",
+            ),
         ],
-        notes: "",
+        notes: "What somebody else has changed since you last read or wrote the file here is not\n\
+            overwritten: exit code 5 says whose version it is. Where a merge fails, the text\n\
+            goes to standard output, with both sides between markers.",
         examples: &[
             "file-put --key plan.md --file plan.md",
             "git diff | clawlink file-put --key patches/7.diff --file - --type diff",
@@ -327,7 +340,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "file-get",
-        usage: "--key K [--output F|-]",
+        usage: "--key K [--output F|-] [--version N]",
         summary: "print a shared file, or write it to a file",
         positionals: 0,
         options: &[
@@ -337,6 +350,7 @@ pub(crate) const COMMANDS: &[Command] = &[
                 "F|-",
                 "where to write it; - is standard output (the default)",
             ),
+            opt("--version", "N", "an earlier version; file-log lists them"),
         ],
         notes: "On a terminal, control characters are shown escaped; a pipe or a file gets them\n\
             as they are.",
@@ -357,6 +371,27 @@ pub(crate) const COMMANDS: &[Command] = &[
     RESERVE,
     RESERVED,
     RELEASE,
+    Command {
+        name: "file-rm",
+        usage: "--key K",
+        summary: "delete a shared file; its versions can still be read",
+        positionals: 0,
+        options: &[opt("--key", "K", "the name it is stored under")],
+        notes: "",
+        examples: &["file-rm --key patches/7.diff"],
+    },
+    Command {
+        name: "file-log",
+        usage: "--key K",
+        summary: "list the versions of a shared file that are kept",
+        positionals: 0,
+        options: &[opt("--key", "K", "the name it is stored under")],
+        notes: "",
+        examples: &[
+            "file-log --key plan.md",
+            "file-get --key plan.md --version 3",
+        ],
+    },
     Command {
         name: "scan",
         usage: "[--for S]",

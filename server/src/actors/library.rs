@@ -3,8 +3,9 @@
 use super::clock::timestamp;
 use super::herald::HeraldHandle;
 use super::lifeline::Lifeline;
+use crate::core::content::Content;
 use crate::core::message::{Envelope, Kind};
-use crate::core::shelf::{Content, File, Shelf, ShelfError, ShelfLimits};
+use crate::core::shelf::{Base, Change, File, Shelf, ShelfError, ShelfLimits, Written};
 use actix::{Actor, Addr, AtomicResponse, Context, Handler, Message, WrapFuture};
 use clawlink_protocol::messages::{Outgoing, Priority};
 use clawlink_protocol::name::{AgentId, FileKey};
@@ -35,26 +36,36 @@ impl Library {
         }
     }
 
-    fn put(&mut self, put: Put) -> Result<(u64, Arc<Envelope>, AgentId), NotSaved> {
+    fn write(&mut self, write: Write) -> Result<(Written, Arc<Envelope>, AgentId), NotWritten> {
         let now = timestamp();
-        let Put {
+        let Write {
             key,
+            base,
             content,
             file_type,
             editor,
-        } = put;
-        let version = self
+        } = write;
+        let deleted = content.is_none().then_some(true);
+        let change = Change {
+            content,
+            file_type,
+            editor: editor.clone(),
+            at: now.clone(),
+        };
+        let written = self
             .shelf
-            .put(key.clone(), content, file_type, editor.clone(), now.clone())
-            .map_err(NotSaved::Refused)?;
+            .write(&key, base, change)
+            .map_err(NotWritten::Refused)?;
         self.count.store(self.shelf.len(), Ordering::Relaxed);
         let notice = Outgoing::FileUpdated {
             file_key: key.as_str(),
-            version,
+            version: written.version,
+            from_version: written.from,
             last_editor: &editor,
+            deleted,
             timestamp: &now,
         };
-        let body = serde_json::to_string(&notice).map_err(|_| NotSaved::Unavailable)?;
+        let body = serde_json::to_string(&notice).map_err(|_| NotWritten::Unavailable)?;
         let envelope = Envelope {
             body: body.into(),
             kind: Kind::FileUpdated(key.as_str().into()),
@@ -63,7 +74,7 @@ impl Library {
             expires: None,
             task: None,
         };
-        Ok((version, Arc::new(envelope), editor))
+        Ok((written, Arc::new(envelope), editor))
     }
 }
 
@@ -75,41 +86,43 @@ impl Actor for Library {
     }
 }
 
-/// Why a file was not saved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotSaved {
-    /// It does not fit.
+/// Why a file was not changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotWritten {
+    /// It does not fit, or is not at its base.
     Refused(ShelfError),
     /// The library is gone.
     Unavailable,
 }
 
-/// A file to write.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<u64, NotSaved>")]
-pub struct Put {
+/// A file to write or to delete.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Written, NotWritten>")]
+pub struct Write {
     /// Where.
     pub key: FileKey,
-    /// What.
-    pub content: Content,
-    /// As given.
+    /// What its writer has seen.
+    pub base: Base,
+    /// What; nothing deletes it.
+    pub content: Option<Content>,
+    /// As given; empty for a deletion.
     pub file_type: String,
     /// Who.
     pub editor: AgentId,
 }
 
-impl Handler<Put> for Library {
-    type Result = AtomicResponse<Self, Result<u64, NotSaved>>;
+impl Handler<Write> for Library {
+    type Result = AtomicResponse<Self, Result<Written, NotWritten>>;
 
     /// Ends when everybody has been told, and the next begins only then: the notices of one file
     /// come in the order of its versions.
-    fn handle(&mut self, put: Put, _: &mut Self::Context) -> Self::Result {
-        let saved = self.put(put);
+    fn handle(&mut self, write: Write, _: &mut Self::Context) -> Self::Result {
+        let done = self.write(write);
         let herald = self.herald.clone();
         let told = async move {
-            let (version, envelope, editor) = saved?;
+            let (written, envelope, editor) = done?;
             herald.tell(envelope, editor).await;
-            Ok(version)
+            Ok(written)
         };
         AtomicResponse::new(Box::pin(told.into_actor(self)))
     }
@@ -123,6 +136,17 @@ impl Handler<Get> for Library {
     type Result = Option<Arc<File>>;
     fn handle(&mut self, Get(key): Get, _: &mut Self::Context) -> Self::Result {
         self.shelf.get(&key)
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Vec<Arc<File>>")]
+struct History(FileKey);
+
+impl Handler<History> for Library {
+    type Result = Vec<Arc<File>>;
+    fn handle(&mut self, History(key): History, _: &mut Self::Context) -> Self::Result {
+        self.shelf.history(&key)
     }
 }
 
@@ -150,12 +174,15 @@ pub struct LibraryHandle {
 }
 
 impl LibraryHandle {
-    /// Writes a file and gives its new version.
-    pub async fn put(&self, put: Put) -> Result<u64, NotSaved> {
-        self.address
-            .send(put)
-            .await
-            .unwrap_or(Err(NotSaved::Unavailable))
+    /// Changes a file.
+    pub async fn write(&self, write: Write) -> Result<Written, NotWritten> {
+        let written = self.address.send(write).await;
+        written.unwrap_or(Err(NotWritten::Unavailable))
+    }
+
+    /// The versions of a file that are kept, the newest first.
+    pub async fn history(&self, key: FileKey) -> Vec<Arc<File>> {
+        self.address.send(History(key)).await.unwrap_or_default()
     }
 
     /// The file under this key.

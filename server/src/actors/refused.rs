@@ -1,8 +1,11 @@
 //! Why a call was refused: sentences and codes, for HTTP and sockets alike.
 
 use super::directory::Unresolved;
+use super::library::NotWritten;
 use crate::core::inbox::NotAdmitted;
+use crate::core::shelf::{Conflict, ShelfError};
 use clawlink_protocol::error::{ErrorBody, ErrorCode};
+use clawlink_protocol::name::{AgentId, FileKey};
 
 /// Why a call was refused: the body of its reply.
 #[derive(Debug)]
@@ -16,6 +19,11 @@ impl Refused {
             code: Some(code),
             ..ErrorBody::default()
         }))
+    }
+
+    /// Whether it is of this code.
+    pub(super) fn is(&self, code: ErrorCode) -> bool {
+        self.0.code == Some(code)
     }
 
     /// The request is not what the call takes.
@@ -64,6 +72,51 @@ impl Refused {
             NotAdmitted::NoRoom => Refused::new(ErrorCode::RelayFull, no_room),
             NotAdmitted::Closed => Refused::unknown(agent, Vec::new()),
         }
+    }
+
+    /// A file was not changed.
+    pub(super) fn not_written(why: NotWritten, key: &FileKey) -> Self {
+        match why {
+            NotWritten::Refused(ShelfError::FileTooLarge { limit }) => Refused::new(
+                ErrorCode::TooLarge,
+                format!("a file may have at most {limit} bytes (--file-limit)"),
+            ),
+            NotWritten::Refused(ShelfError::ShelfFull { limit }) => Refused::new(
+                ErrorCode::RelayFull,
+                format!("all files together may have at most {limit} bytes (--files-limit)"),
+            ),
+            NotWritten::Refused(ShelfError::Conflict(now)) => Refused::conflict(key, now),
+            NotWritten::Refused(ShelfError::NotFound) => Refused::no_file(key.as_str()),
+            NotWritten::Unavailable => Refused::unavailable("the library"),
+        }
+    }
+
+    /// A file is not at the version that its writer has seen.
+    pub(super) fn conflict(key: &FileKey, now: Conflict) -> Self {
+        let editor = now.last_editor.as_ref().map_or("", AgentId::as_str);
+        let error = match (now.version, now.deleted) {
+            (0, _) => format!("there is no \"{key}\"; nothing was written"),
+            (n, true) => {
+                format!("\"{key}\" was deleted in version {n} by {editor}; nothing was written")
+            }
+            (n, false) => format!("\"{key}\" is at version {n}, by {editor}; nothing was written"),
+        };
+        let mut refused = Refused::new(ErrorCode::VersionConflict, error);
+        refused.0.current_version = Some(now.version);
+        refused.0.last_editor = now.last_editor.map(|id| id.to_string());
+        refused.0.deleted = now.deleted.then_some(true);
+        refused
+    }
+
+    /// Nothing is kept under this key.
+    pub fn no_file(key: &str) -> Self {
+        let error = format!("no file is kept under \"{key}\"; GET /files lists the keys");
+        Refused::new(ErrorCode::NotFound, error)
+    }
+
+    /// A version is not there.
+    pub(super) fn no_version(error: String) -> Self {
+        Refused::new(ErrorCode::NotFound, error)
     }
 
     /// A part of the relay did not answer.

@@ -8,7 +8,7 @@ use super::clock::{Clock, timestamp};
 use super::dead_letters::DeadLettersHandle;
 use super::directory::{Directory, Entry, Unresolved};
 use super::herald::HeraldHandle;
-use super::library::{LibraryHandle, NotSaved, Put};
+use super::library::LibraryHandle;
 use super::lifeline::Lifeline;
 use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
@@ -20,11 +20,9 @@ use crate::core::ids::Ids;
 use crate::core::json;
 use crate::core::message::{Envelope, Kind};
 use crate::core::presence::millis;
-use crate::core::shelf::{Content, ShelfError};
 use bytestring::ByteString;
 use clawlink_protocol::agents::{Register, TTL_RANGE};
 use clawlink_protocol::error::ErrorCode;
-use clawlink_protocol::files::PutFile;
 use clawlink_protocol::messages::{
     Broadcast, BroadcastSent, MESSAGE_TTL, MESSAGE_TTL_RANGE, Outgoing, Priority, TAGS_MAX,
 };
@@ -33,6 +31,7 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Bytes of what an agent says of its machine.
 pub const MACHINE_MAX: usize = 256;
@@ -55,6 +54,8 @@ pub struct Relay {
     pub herald: HeraldHandle,
     /// Files.
     pub library: LibraryHandle,
+    /// Merges that may run.
+    pub merges: Semaphore,
     /// Mail that died.
     pub dead_letters: DeadLettersHandle,
     /// Tasks.
@@ -266,41 +267,4 @@ impl Relay {
             epoch: Some(self.epoch.clone()),
         })
     }
-
-    /// Writes a file; gives its new version.
-    pub async fn put_file(&self, put: Put) -> Result<u64, Refused> {
-        self.library.put(put).await.map_err(|why| match why {
-            NotSaved::Refused(ShelfError::FileTooLarge { limit }) => Refused::new(
-                ErrorCode::TooLarge,
-                format!("a file may have at most {limit} bytes (--file-limit)"),
-            ),
-            NotSaved::Refused(ShelfError::ShelfFull { limit }) => Refused::new(
-                ErrorCode::RelayFull,
-                format!("all files together may have at most {limit} bytes (--files-limit)"),
-            ),
-            NotSaved::Unavailable => Refused::unavailable("the library"),
-        })
-    }
-}
-
-/// The file that a call brings.
-pub fn file_of(call: PutFile<'_>) -> Result<Put, Refused> {
-    let raw = call.content.get();
-    let content = if raw == "null" {
-        return Err(Refused::bad_request("content is required"));
-    } else if raw.starts_with('"') {
-        let text: String = serde_json::from_str(raw)
-            .map_err(|error| Refused::bad_request(format!("content: {error}")))?;
-        Content::Text(text.into())
-    } else {
-        Content::Json(sound("content", call.content)?.to_owned())
-    };
-    Ok(Put {
-        key: call.file_key,
-        content,
-        file_type: call
-            .file_type
-            .map_or_else(|| "text".to_owned(), |word| word.to_string()),
-        editor: call.agent_id,
-    })
 }

@@ -2,6 +2,7 @@
 //! relay's own monotonic clock, so that every rule can be tested without waiting.
 
 pub mod budget;
+pub mod content;
 pub mod dead_letters;
 pub mod frames;
 pub mod glob;
@@ -10,6 +11,7 @@ pub mod inbox;
 pub mod json;
 pub mod knowledge;
 pub mod ledger;
+pub mod merge;
 pub mod message;
 pub mod presence;
 pub mod receipt;

@@ -1,56 +1,40 @@
-//! Shared files: contents, versions and the room for them.
+//! Shared files: their versions, what a writer must have seen, and the room for all of it.
+//!
+//! A file keeps its current version and the [`EARLIER`] before it, a deletion being a version too.
+//! All versions of all files share one room. Where it ends, the version that was written longest ago
+//! leaves first, and a current one never does: a write that does not fit beside the current versions
+//! of the others is refused.
 
+use super::content::Content;
 use clawlink_protocol::name::{AgentId, FileKey};
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+#[cfg(test)]
+mod tests;
 
 /// How much the shelf holds.
 #[derive(Debug, Clone, Copy)]
 pub struct ShelfLimits {
     /// Bytes of one file, decoded.
     pub file: usize,
-    /// Bytes of all files.
+    /// Bytes of all files with their versions.
     pub total: usize,
 }
 
-/// What a file holds.
-#[derive(Debug, Clone)]
-pub enum Content {
-    /// Text: the usual case.
-    Text(Arc<str>),
-    /// Any other JSON value, as it was written.
-    Json(Box<RawValue>),
-}
+/// Versions that are kept of a file besides the current one.
+pub const EARLIER: usize = 20;
+/// Bytes that a version counts beside its content, key and type, so that empty ones are bounded too.
+pub const FILE_OVERHEAD: usize = 256;
 
-impl Content {
-    /// Bytes it is counted with.
-    pub fn size(&self) -> usize {
-        match self {
-            Content::Text(text) => text.len(),
-            Content::Json(json) => json.get().len(),
-        }
-    }
-}
-
-impl Serialize for Content {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Content::Text(text) => serializer.serialize_str(text),
-            Content::Json(json) => json.serialize(serializer),
-        }
-    }
-}
-
-/// A file in its current version.
+/// One version of a file.
 #[derive(Debug, Clone)]
 pub struct File {
-    /// What it holds.
-    pub content: Content,
-    /// As given when it was written.
+    /// What it holds; nothing where it is the file's deletion.
+    pub content: Option<Content>,
+    /// As given when it was written; empty where it was deleted.
     pub file_type: String,
-    /// Who wrote it.
+    /// Who wrote or deleted it.
     pub last_editor: AgentId,
     /// 1, 2, ...
     pub version: u64,
@@ -58,30 +42,136 @@ pub struct File {
     pub updated_at: String,
 }
 
-/// Bytes that a file counts beside its content, key and type, so that empty ones are bounded too.
-pub const FILE_OVERHEAD: usize = 256;
+impl File {
+    /// Bytes of its content, decoded.
+    pub fn size(&self) -> usize {
+        self.content.as_ref().map_or(0, Content::size)
+    }
 
-/// Why a file was not taken.
+    /// What a writer is told that has not seen it, where it is the current one.
+    pub fn as_conflict(&self) -> Conflict {
+        Conflict {
+            version: self.version,
+            last_editor: Some(self.last_editor.clone()),
+            deleted: self.is_deletion(),
+        }
+    }
+
+    /// Whether this version is the file's deletion.
+    pub fn is_deletion(&self) -> bool {
+        self.content.is_none()
+    }
+}
+
+/// What a writer asks of a file before it is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing: the last writer wins.
+    Any,
+    /// That there is one.
+    Existing,
+    /// That this is its current version; 0: that there is none. Who has seen a deletion may name
+    /// its version too.
+    Version(u64),
+}
+
+impl Base {
+    /// Whether that is so of a file whose last version this is.
+    pub fn holds(self, current: Option<&File>) -> bool {
+        let there = current.is_some_and(|file| !file.is_deletion());
+        match self {
+            Base::Any => true,
+            Base::Existing => there,
+            Base::Version(0) => !there,
+            Base::Version(version) => current.is_some_and(|file| file.version == version),
+        }
+    }
+}
+
+/// A change of a file.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Its new content; nothing deletes it.
+    pub content: Option<Content>,
+    /// As given; empty for a deletion.
+    pub file_type: String,
+    /// Who.
+    pub editor: AgentId,
+    /// RFC 3339, UTC.
+    pub at: String,
+}
+
+/// A change that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The new version.
+    pub version: u64,
+    /// The one before it; 0 where there was none.
+    pub from: u64,
+}
+
+/// What a file is at that is not what its writer has seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conflict {
+    /// The current version; 0 where there never was one.
+    pub version: u64,
+    /// Who wrote it.
+    pub last_editor: Option<AgentId>,
+    /// It is the file's deletion.
+    pub deleted: bool,
+}
+
+/// Why a file was not changed. Nothing else has changed then either.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShelfError {
     /// It is longer than one file may be.
     FileTooLarge {
         /// Bytes.
         limit: usize,
     },
-    /// All files together would be longer than they may be.
+    /// The current versions of all files together would be longer than they may be.
     ShelfFull {
         /// Bytes.
         limit: usize,
     },
+    /// It is not at the version that the writer has seen.
+    Conflict(Conflict),
+    /// There is none to delete.
+    NotFound,
 }
+
+/// A version and its place in the order of all writes.
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    file: Arc<File>,
+}
+
+/// The versions of one file that are kept, the oldest first; never empty.
+type Versions = VecDeque<Kept>;
 
 /// The shelf itself.
 #[derive(Debug)]
 pub struct Shelf {
     limits: ShelfLimits,
-    files: BTreeMap<FileKey, Arc<File>>,
+    /// Files that are there.
+    files: BTreeMap<FileKey, Versions>,
+    /// Files that were deleted, and are remembered.
+    deleted: BTreeMap<FileKey, Versions>,
+    /// The versions that leave where room is needed, by their numbers: all but the current ones of
+    /// files that are there.
+    leaving: BTreeMap<u64, FileKey>,
+    /// Bytes of all versions, and of those that do not leave.
     bytes: usize,
+    lasting: usize,
+    writes: u64,
+    /// The highest version of a deleted file that was forgotten. A key of which nothing is known
+    /// counts on from here, so that no version of it ever comes twice.
+    forgotten: u64,
+}
+
+fn cost(key: &FileKey, file: &File) -> usize {
+    FILE_OVERHEAD + key.as_str().len() + file.file_type.len() + file.size()
 }
 
 impl Shelf {
@@ -90,51 +180,129 @@ impl Shelf {
         Shelf {
             limits,
             files: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             bytes: 0,
+            lasting: 0,
+            writes: 0,
+            forgotten: 0,
         }
     }
 
-    /// Writes a file and gives its new version. What does not fit changes nothing.
-    pub fn put(
+    /// Changes a file if it is at its base.
+    pub fn write(
         &mut self,
-        key: FileKey,
-        content: Content,
-        file_type: String,
-        editor: AgentId,
-        now: String,
-    ) -> Result<u64, ShelfError> {
-        if content.size() > self.limits.file {
-            return Err(ShelfError::FileTooLarge {
-                limit: self.limits.file,
-            });
+        key: &FileKey,
+        base: Base,
+        change: Change,
+    ) -> Result<Written, ShelfError> {
+        let size = change.content.as_ref().map_or(0, Content::size);
+        let limit = self.limits.file;
+        if size > limit {
+            return Err(ShelfError::FileTooLarge { limit });
         }
-        let before = self.files.get(&key);
-        let counted = |content: &Content, file_type: &str| {
-            FILE_OVERHEAD + key.as_str().len() + file_type.len() + content.size()
-        };
-        let freed = before.map_or(0, |file| counted(&file.content, &file.file_type));
-        let bytes = self.bytes - freed + counted(&content, &file_type);
-        if bytes > self.limits.total {
-            return Err(ShelfError::ShelfFull {
-                limit: self.limits.total,
-            });
+        let last = self.last(key).map(|kept| kept.file.clone());
+        let there = last.as_ref().filter(|file| !file.is_deletion());
+        if change.content.is_none() && there.is_none() {
+            return Err(ShelfError::NotFound);
         }
-        let version = before.map_or(0, |f| f.version) + 1;
-        self.bytes = bytes;
+        if !base.holds(last.as_deref()) {
+            let now = last.as_deref().map(File::as_conflict);
+            return Err(ShelfError::Conflict(now.unwrap_or_default()));
+        }
+        let from = last.as_ref().map_or(0, |file| file.version);
+        let before = if from == 0 { self.forgotten } else { from };
         let file = File {
-            content,
-            file_type,
-            last_editor: editor,
-            version,
-            updated_at: now,
+            content: change.content,
+            file_type: change.file_type,
+            last_editor: change.editor,
+            version: before + 1,
+            updated_at: change.at,
         };
-        self.files.insert(key, Arc::new(file));
-        Ok(version)
+        let others = self.lasting - there.map_or(0, |file| cost(key, file));
+        let limit = self.limits.total;
+        if others + cost(key, &file) > limit {
+            return Err(ShelfError::ShelfFull { limit });
+        }
+        let version = file.version;
+        self.add(key, file);
+        self.make_room();
+        Ok(Written { version, from })
     }
 
-    /// The file kept under this key.
+    fn add(&mut self, key: &FileKey, file: File) {
+        let (cost_now, deletion) = (cost(key, &file), file.is_deletion());
+        let before = self.files.remove(key);
+        if let Some(last) = before.as_ref().and_then(VecDeque::back) {
+            self.lasting -= cost(key, &last.file);
+            self.leaving.insert(last.number, key.clone());
+        }
+        let mut versions = before
+            .or_else(|| self.deleted.remove(key))
+            .unwrap_or_default();
+        let number = self.writes;
+        self.writes += 1;
+        versions.push_back(Kept {
+            number,
+            file: Arc::new(file),
+        });
+        self.bytes += cost_now;
+        if versions.len() > EARLIER + 1
+            && let Some(oldest) = versions.pop_front()
+        {
+            self.leaving.remove(&oldest.number);
+            self.bytes -= cost(key, &oldest.file);
+        }
+        if deletion {
+            self.leaving.insert(number, key.clone());
+            self.deleted.insert(key.clone(), versions);
+        } else {
+            self.lasting += cost_now;
+            self.files.insert(key.clone(), versions);
+        }
+    }
+
+    /// Lets the versions go that were written longest ago, until the rest fits. The versions of a
+    /// file leave in their order, as they were written in it.
+    fn make_room(&mut self) {
+        while self.bytes > self.limits.total
+            && let Some((_, key)) = self.leaving.pop_first()
+        {
+            let shelf = match self.files.contains_key(&key) {
+                true => &mut self.files,
+                false => &mut self.deleted,
+            };
+            let Some(versions) = shelf.get_mut(&key) else {
+                continue;
+            };
+            let Some(oldest) = versions.pop_front() else {
+                continue;
+            };
+            self.bytes -= cost(&key, &oldest.file);
+            if versions.is_empty() {
+                self.forgotten = self.forgotten.max(oldest.file.version);
+                shelf.remove(&key);
+            }
+        }
+    }
+
+    fn versions(&self, key: &FileKey) -> Option<&Versions> {
+        self.files.get(key).or_else(|| self.deleted.get(key))
+    }
+
+    fn last(&self, key: &FileKey) -> Option<&Kept> {
+        self.versions(key)?.back()
+    }
+
+    /// The file under this key.
     pub fn get(&self, key: &FileKey) -> Option<Arc<File>> {
-        self.files.get(key).cloned()
+        Some(self.files.get(key)?.back()?.file.clone())
+    }
+
+    /// The versions of a file that are kept, the newest first; also of one that was deleted.
+    pub fn history(&self, key: &FileKey) -> Vec<Arc<File>> {
+        let versions = self.versions(key).into_iter().flatten().rev();
+        versions.map(|kept| kept.file.clone()).collect()
     }
 
     /// Up to `limit` files whose keys come after `after`, in the order of their keys.
@@ -144,7 +312,7 @@ impl Shelf {
         self.files
             .range::<FileKey, _>((start, Bound::Unbounded))
             .take(limit)
-            .map(|(key, file)| (key.clone(), file.clone()))
+            .filter_map(|(key, versions)| Some((key.clone(), versions.back()?.file.clone())))
             .collect()
     }
 
@@ -156,86 +324,5 @@ impl Shelf {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn put(shelf: &mut Shelf, key: &str, text: &str) -> Result<u64, ShelfError> {
-        shelf.put(
-            FileKey::parse(key).unwrap(),
-            Content::Text(text.into()),
-            "text".into(),
-            AgentId::parse("a").unwrap(),
-            "now".into(),
-        )
-    }
-
-    #[test]
-    fn versions_count_from_one_for_each_key() {
-        let mut shelf = Shelf::new(ShelfLimits {
-            file: 10,
-            total: 10_000,
-        });
-        assert_eq!(put(&mut shelf, "a", "1"), Ok(1));
-        assert_eq!(put(&mut shelf, "a", ""), Ok(2));
-        assert_eq!(put(&mut shelf, "b", "x"), Ok(1));
-        assert_eq!(shelf.get(&FileKey::parse("a").unwrap()).unwrap().version, 2);
-        assert!(shelf.get(&FileKey::parse("c").unwrap()).is_none());
-    }
-
-    #[test]
-    fn what_does_not_fit_changes_nothing() {
-        let own = |keys: usize| keys * (FILE_OVERHEAD + "a".len() + "text".len());
-        let total = own(2) + 15;
-        let mut shelf = Shelf::new(ShelfLimits { file: 10, total });
-        put(&mut shelf, "a", "0123456789").unwrap();
-        assert_eq!(
-            put(&mut shelf, "a", "0123456789x"),
-            Err(ShelfError::FileTooLarge { limit: 10 })
-        );
-        assert_eq!(
-            put(&mut shelf, "b", "012345"),
-            Err(ShelfError::ShelfFull { limit: total })
-        );
-        assert_eq!(put(&mut shelf, "b", "01234"), Ok(1));
-        assert_eq!(
-            put(&mut shelf, "a", "x"),
-            Ok(2),
-            "a shorter version frees room"
-        );
-        assert_eq!(put(&mut shelf, "b", "0123456789"), Ok(2));
-    }
-
-    #[test]
-    fn empty_files_are_bounded_too() {
-        let total = 100 * (FILE_OVERHEAD + 2 + "text".len());
-        let mut shelf = Shelf::new(ShelfLimits { file: 10, total });
-        let saved = (10..200).filter(|n| put(&mut shelf, &format!("{}", n % 1000), "").is_ok());
-        assert!((99..=100).contains(&saved.count()));
-    }
-
-    #[test]
-    fn a_listing_goes_on_after_a_key() {
-        let mut shelf = Shelf::new(ShelfLimits {
-            file: 10,
-            total: 10_000,
-        });
-        for key in ["c", "a", "b/x", "b"] {
-            put(&mut shelf, key, "x").unwrap();
-        }
-        let keys = |after: Option<&str>, limit| -> Vec<String> {
-            let after = after.map(|k| FileKey::parse(k).unwrap());
-            shelf
-                .list(after.as_ref(), limit)
-                .into_iter()
-                .map(|(k, _)| k.to_string())
-                .collect()
-        };
-        assert_eq!(keys(None, 2), ["a", "b"]);
-        assert_eq!(keys(Some("b"), 10), ["b/x", "c"]);
-        assert!(keys(Some("c"), 10).is_empty());
     }
 }

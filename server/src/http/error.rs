@@ -12,7 +12,11 @@ const RETRY_AFTER_FULL: &str = "5";
 
 /// A reply that is not a success.
 #[derive(Debug)]
-pub struct ApiError(Box<ErrorBody>);
+pub struct ApiError {
+    body: Box<ErrorBody>,
+    /// The request's own header asked for what did not hold.
+    precondition: bool,
+}
 
 impl ApiError {
     /// A reply of this code, in a sentence.
@@ -39,26 +43,37 @@ impl ApiError {
         ApiError::new(ErrorCode::MethodNotAllowed, error)
     }
 
+    /// The same where `If-Match` or `If-None-Match` asked: HTTP has a status of its own for that.
+    pub fn of_precondition(self) -> Self {
+        ApiError {
+            precondition: self.code() == ErrorCode::VersionConflict,
+            ..self
+        }
+    }
+
     /// Its code.
     pub fn code(&self) -> ErrorCode {
-        self.0.code.unwrap_or(ErrorCode::Other)
+        self.body.code.unwrap_or(ErrorCode::Other)
     }
 
     /// The body of the reply.
     pub fn body(&self) -> &ErrorBody {
-        &self.0
+        &self.body
     }
 }
 
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
-        ApiError(refused.0)
+        ApiError {
+            body: refused.0,
+            precondition: false,
+        }
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.error)
+        f.write_str(&self.body.error)
     }
 }
 
@@ -71,7 +86,9 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::UnknownAgent | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::TaskEnded | ErrorCode::TooDeep => StatusCode::CONFLICT,
-        ErrorCode::AmbiguousAgent | ErrorCode::Reserved => StatusCode::CONFLICT,
+        ErrorCode::AmbiguousAgent | ErrorCode::Reserved | ErrorCode::VersionConflict => {
+            StatusCode::CONFLICT
+        }
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
@@ -84,6 +101,9 @@ pub fn status(code: ErrorCode) -> StatusCode {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
+        if self.precondition {
+            return StatusCode::PRECONDITION_FAILED;
+        }
         status(self.code())
     }
 
@@ -102,7 +122,7 @@ impl ResponseError for ApiError {
             }
             _ => {}
         }
-        response.json(&self.0)
+        response.json(&self.body)
     }
 }
 

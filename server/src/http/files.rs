@@ -2,17 +2,30 @@
 
 use super::Shared;
 use super::body::Body;
+use super::conditions;
 use super::error::ApiError;
 use super::guard::speaks_for;
 use super::once::{json, key_of, once, written};
-use super::page::{COMPLETE, Page, cursor};
-use crate::actors::relay::file_of;
-use crate::core::shelf::File;
+use super::page::{COMPLETE, Page, cursor, parameters};
+use crate::actors::library::Write;
+use crate::actors::merging::Merge;
+use crate::actors::refused::Refused;
+use crate::core::content::Content;
+use crate::core::replay::{Digest, Key};
+use crate::core::shelf::{Base, File};
+use actix_web::http::header::ETAG;
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, Responder};
-use clawlink_protocol::error::ErrorCode;
-use clawlink_protocol::files::{FileEntry, FileList, FileRead, FileSaved, PutFile};
-use clawlink_protocol::name::FileKey;
+use clawlink_protocol::files::{
+    AGENT_HEADER, FileEntry, FileHistory, FileList, FileRead, FileSaved, FileVersion, PutFile,
+};
+use clawlink_protocol::name::{AgentId, FileKey};
+use serde::Deserialize;
+
+/// What an idempotency key counts for, beside its sender.
+const WRITE: &str = "files";
+/// The same.
+const DELETE: &str = "files_delete";
 
 /// `POST /files`
 pub async fn put(
@@ -20,26 +33,115 @@ pub async fn put(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
+    let asked = conditions::of_write(&request)?;
     let call: PutFile<'_> = body.parse()?;
     speaks_for(&request, &call.agent_id);
-    let key = key_of(&request, &call.agent_id, "files")?;
-    let (relay, put) = (state.clone(), file_of(call)?);
-    let save = async move {
-        let version = relay.relay.put_file(put).await?;
-        written(&FileSaved {
-            status: "saved".to_owned(),
-            version,
-            epoch: Some(relay.relay.epoch.clone()),
-        })
+    let key = key_of(&request, &call.agent_id, WRITE)?;
+    let digest = state.relay.replays.digest(body.bytes()) ^ digest_of(&state, asked);
+    let (merge, typed) = (call.merge == Some(true), call.file_type.is_some());
+    let write = state.relay.file_of(call, asked)?;
+    // It may be many times as long as what it brought.
+    drop(body);
+    let what = match merge {
+        true => What::Merge(Merge { write, typed }),
+        false => What::Write(write),
     };
-    let saved = match key {
-        None => save.await?,
-        Some(key) => {
-            let digest = state.relay.replays.digest(body.bytes());
-            once(&state, key, digest, save).await?
+    change(state, what, asked, key, digest).await
+}
+
+/// `DELETE /files/{file_key}`
+pub async fn delete(state: Shared, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let asked = conditions::of_write(&request)?;
+    let file_key = key_in(&request)?;
+    let editor = agent_in(&request)?;
+    speaks_for(&request, &editor);
+    let key = key_of(&request, &editor, DELETE)?;
+    let path = file_key.as_str().as_bytes();
+    let digest = state.relay.replays.digest(path) ^ digest_of(&state, asked);
+    let write = Write {
+        key: file_key,
+        base: asked.unwrap_or(Base::Any),
+        content: None,
+        file_type: String::new(),
+        editor,
+    };
+    change(state, What::Write(write), asked, key, digest).await
+}
+
+/// What headers ask is part of what a repeated call has to repeat.
+fn digest_of(state: &Shared, asked: Option<Base>) -> Digest {
+    let asked = asked.map(|base| format!("{base:?}"));
+    asked.map_or(0, |text| state.relay.replays.digest(text.as_bytes()))
+}
+
+/// What is asked of the library.
+enum What {
+    Write(Write),
+    Merge(Merge),
+}
+
+/// Does it, and gives the reply.
+async fn done(state: &Shared, what: What) -> Result<FileSaved, Refused> {
+    let (status, version, size) = match what {
+        What::Write(write) => {
+            let status = match write.content.is_some() {
+                true => "saved",
+                false => "deleted",
+            };
+            (status, state.relay.write_file(write).await?.version, None)
+        }
+        What::Merge(merge) => {
+            let done = state.relay.merge_file(merge).await?;
+            let status = if done.size.is_some() {
+                "merged"
+            } else {
+                "saved"
+            };
+            (status, done.written.version, done.size)
         }
     };
-    Ok(json(saved))
+    Ok(FileSaved {
+        status: status.to_owned(),
+        version,
+        size,
+        epoch: Some(state.relay.epoch.clone()),
+    })
+}
+
+/// Writes, merges or deletes, once for each key.
+async fn change(
+    state: Shared,
+    what: What,
+    asked: Option<Base>,
+    key: Option<Key>,
+    digest: Digest,
+) -> Result<HttpResponse, ApiError> {
+    let relay = state.clone();
+    let work = async move {
+        let saved = done(&relay, what).await.map_err(|refused| {
+            let refused = ApiError::from(refused);
+            match asked {
+                Some(_) => refused.of_precondition(),
+                None => refused,
+            }
+        })?;
+        written(&saved)
+    };
+    let reply = match key {
+        None => work.await?,
+        Some(key) => once(&state, key, digest, work).await?,
+    };
+    Ok(json(reply))
+}
+
+/// The agent that a call without a body speaks for.
+fn agent_in(request: &HttpRequest) -> Result<AgentId, ApiError> {
+    let Some(value) = request.headers().get(AGENT_HEADER) else {
+        let error = format!("{AGENT_HEADER} is required: the id of the agent that deletes");
+        return Err(ApiError::bad_request(error));
+    };
+    AgentId::parse(value.to_str().unwrap_or_default())
+        .map_err(|why| ApiError::bad_request(format!("{AGENT_HEADER}: {why}")))
 }
 
 /// A path without its escapes. Done here, as the router replaces what is not UTF-8.
@@ -59,25 +161,88 @@ fn decoded(path: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The key of a file in a path.
+fn key_in(request: &HttpRequest) -> Result<FileKey, ApiError> {
+    let text = request.path().strip_prefix("/files/").and_then(decoded);
+    let text = text.ok_or_else(|| ApiError::bad_request("file_key: not UTF-8"))?;
+    FileKey::parse(&text).map_err(|why| ApiError::bad_request(format!("file_key: {why}")))
+}
+
+/// The parameters of a read.
+#[derive(Debug, Deserialize)]
+struct ReadQuery {
+    version: Option<String>,
+    history: Option<String>,
+}
+
 /// `GET /files/{file_key}`
 pub async fn get(state: Shared, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let path = request.path();
-    let text = path.strip_prefix("/files/").and_then(decoded);
-    let text = text.ok_or_else(|| ApiError::bad_request("file_key: not UTF-8"))?;
-    let key =
-        FileKey::parse(&text).map_err(|why| ApiError::bad_request(format!("file_key: {why}")))?;
-    let Some(file) = state.relay.library.get(key).await else {
-        let error = format!("no file is kept under \"{text}\"; GET /files lists the keys");
-        return Err(ApiError::new(ErrorCode::NotFound, error));
+    let key = key_in(&request)?;
+    let ReadQuery { version, history } = parameters(request.query_string())?;
+    let version = match version.as_deref().map(str::parse) {
+        None => None,
+        Some(Ok(version)) => Some(version),
+        Some(Err(_)) => return Err(ApiError::bad_request("version must be a number")),
     };
-    Ok(HttpResponse::Ok().json(FileRead {
-        file_key: text,
+    match (history.as_deref(), version) {
+        (None | Some("0"), version) => read(&state, &request, &key, version).await,
+        (Some("1"), None) => list_versions(&state, &key).await,
+        (Some("1"), Some(_)) => Err(ApiError::bad_request(
+            "version and history ask for two things; give one of them",
+        )),
+        (Some(_), _) => Err(ApiError::bad_request("history must be 0 or 1")),
+    }
+}
+
+async fn read(
+    state: &Shared,
+    request: &HttpRequest,
+    key: &FileKey,
+    version: Option<u64>,
+) -> Result<HttpResponse, ApiError> {
+    let file = state.relay.file(key, version).await?;
+    let tag = (ETAG, conditions::tag(file.version));
+    if conditions::has(request, file.version) {
+        return Ok(HttpResponse::NotModified().insert_header(tag).finish());
+    }
+    let reply = FileRead {
+        file_key: key.to_string(),
         content: &file.content,
+        encoding: file
+            .content
+            .as_ref()
+            .and_then(Content::encoding)
+            .map(str::to_owned),
         file_type: file.file_type.clone(),
         last_editor: file.last_editor.to_string(),
         version: file.version,
         updated_at: file.updated_at.clone(),
+        epoch: Some(state.relay.epoch.clone()),
+    };
+    Ok(HttpResponse::Ok().insert_header(tag).json(reply))
+}
+
+async fn list_versions(state: &Shared, key: &FileKey) -> Result<HttpResponse, ApiError> {
+    let kept = state.relay.file_history(key).await?;
+    let versions: Vec<FileVersion> = kept.iter().map(|file| version(file)).collect();
+    Ok(HttpResponse::Ok().json(FileHistory {
+        file_key: key.to_string(),
+        count: versions.len(),
+        versions,
+        epoch: Some(state.relay.epoch.clone()),
     }))
+}
+
+fn version(file: &File) -> FileVersion {
+    let deleted = file.is_deletion();
+    FileVersion {
+        version: file.version,
+        last_editor: file.last_editor.to_string(),
+        updated_at: file.updated_at.clone(),
+        size: file.size(),
+        file_type: (!deleted).then(|| file.file_type.clone()),
+        deleted: deleted.then_some(true),
+    }
 }
 
 /// `GET /files`

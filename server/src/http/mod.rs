@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod body;
 pub mod browser;
+pub mod conditions;
 pub mod dead_letters;
 pub mod delivery;
 pub mod error;
@@ -88,7 +89,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
             "/files",
             [read().to(files::list), post().to(files::put)],
         ))
-        .service(on("/files/{file_key:.*}", [read().to(files::get)]))
+        .service(on(
+            "/files/{file_key:.*}",
+            [read().to(files::get), web::delete().to(files::delete)],
+        ))
         .service(on(
             "/reservations",
             [

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 18] = [
+pub const FEATURES: [&str; 23] = [
     "ack",
     "ack_socket",
     "broadcasts",
@@ -20,6 +20,11 @@ pub const FEATURES: [&str; 18] = [
     "deregister",
     "discover_filters",
     "epoch",
+    "files_base64",
+    "files_conditional",
+    "files_delete",
+    "files_history",
+    "files_merge",
     "idempotency",
     "lease",
     "message_ttl",

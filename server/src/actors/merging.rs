@@ -1,0 +1,201 @@
+//! Writes of files that are merged with what has been written meanwhile.
+
+use super::filing::content_text;
+use super::library::Write;
+use super::refused::Refused;
+use super::relay::Relay;
+use crate::core::content::Content;
+use crate::core::merge::{self, MERGE_BYTES, MERGE_LINES, Merged, Side};
+use crate::core::shelf::{Base, File, Written};
+use bytestring::ByteString;
+use clawlink_protocol::error::ErrorCode;
+use clawlink_protocol::name::FileKey;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Merges that run at a time; more wait in turn. Each takes a thread.
+pub const MERGES_AT_ONCE: usize = 2;
+/// How long the differences of one call are looked for, with all its tries.
+pub const MERGE_TIME: Duration = Duration::from_secs(2);
+/// Tries of one call, where others keep writing meanwhile.
+pub const MERGE_TRIES: usize = 32;
+
+/// A text to be written, merged with what is there.
+#[derive(Debug, Clone)]
+pub struct Merge {
+    /// The write. Its base is the version that the text was made from.
+    pub write: Write,
+    /// Whether its type was given; else the file keeps the one it has.
+    pub typed: bool,
+}
+
+/// A merge that was written.
+#[derive(Debug, Clone, Copy)]
+pub struct MergeDone {
+    /// As of any write.
+    pub written: Written,
+    /// Bytes of the text that came of it; none where there was nothing to merge with, and the text
+    /// was written as it came.
+    pub size: Option<usize>,
+}
+
+/// What one try came to.
+enum Try {
+    Done(MergeDone),
+    /// Somebody wrote meanwhile.
+    Again(Refused),
+}
+
+impl Relay {
+    /// Writes a text; if the file is not at its base any more, merges the two. Reads the file when its
+    /// turn has come, so that only another merge or a plain write can come in between.
+    pub async fn merge_file(&self, merge: Merge) -> Result<MergeDone, Refused> {
+        let Some(Content::Text(sent)) = merge.write.content.clone() else {
+            return Err(Refused::bad_request("only text is merged"));
+        };
+        let Base::Version(base) = merge.write.base else {
+            let error = "merge needs base_version: the version that the text was made from";
+            return Err(Refused::bad_request(error));
+        };
+        short_enough("the text that was sent", &sent)?;
+        let turn = self.merges.acquire().await;
+        let _turn = turn.map_err(|_| Refused::unavailable("the merges"))?;
+        let end = Instant::now() + MERGE_TIME;
+        let mut tries = 0;
+        loop {
+            match self.try_merge(&merge, base, &sent, end).await? {
+                Try::Done(done) => return Ok(done),
+                Try::Again(refused) => {
+                    tries += 1;
+                    if tries >= MERGE_TRIES || Instant::now() >= end {
+                        return Err(refused);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn try_merge(
+        &self,
+        merge: &Merge,
+        base: u64,
+        sent: &ByteString,
+        end: Instant,
+    ) -> Result<Try, Refused> {
+        let key = &merge.write.key;
+        let kept = self.library.history(key.clone()).await;
+        let current = kept.first().cloned();
+        let plain = Base::Version(base).holds(current.as_deref());
+        let Some(current) = current.filter(|file| !plain && !file.is_deletion()) else {
+            // Nothing to merge with: it is written, or refused for what is not there.
+            return self.try_write(merge.write.clone(), None).await;
+        };
+        let before = base_text(key, base, &kept, &current)?;
+        let stored = text_of(key, &current, &current)?;
+        short_enough("the base", &before)?;
+        short_enough("the stored text", &stored)?;
+        let text = merged(
+            &merge.write,
+            base,
+            before,
+            stored,
+            sent.clone(),
+            &current,
+            end,
+        )
+        .await?;
+        let mut write = merge.write.clone();
+        write.base = Base::Version(current.version);
+        if !merge.typed {
+            write.file_type.clone_from(&current.file_type);
+        }
+        let size = text.len();
+        write.content = Some(Content::Text(text.into()));
+        self.try_write(write, Some(size)).await
+    }
+
+    async fn try_write(&self, write: Write, size: Option<usize>) -> Result<Try, Refused> {
+        match self.write_file(write).await {
+            Ok(written) => Ok(Try::Done(MergeDone { written, size })),
+            Err(refused) if refused.is(ErrorCode::VersionConflict) => Ok(Try::Again(refused)),
+            Err(refused) => Err(refused),
+        }
+    }
+}
+
+/// Runs the merge beside everything else.
+async fn merged(
+    write: &Write,
+    base: u64,
+    before: ByteString,
+    stored: ByteString,
+    sent: ByteString,
+    current: &Arc<File>,
+    end: Instant,
+) -> Result<String, Refused> {
+    let names = [
+        format!("version {base}"),
+        format!("version {} by {}", current.version, current.last_editor),
+        format!("sent by {}", write.editor),
+    ];
+    let work = move || {
+        let side = |text, name| Side { text, name };
+        let [base, ours, theirs] = [
+            side(&*before, &*names[0]),
+            side(&*stored, &*names[1]),
+            side(&*sent, &*names[2]),
+        ];
+        merge::merge(base, ours, theirs, end.into_std())
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    match done.map_err(|_| Refused::unavailable("the merge"))? {
+        Merged::Clean(text) => Ok(text),
+        Merged::Conflict(text) => {
+            let mut refused = Refused::conflict(&write.key, current.as_conflict());
+            refused.0.merged_content = Some(text);
+            Err(refused)
+        }
+    }
+}
+
+/// What the text was made from.
+fn base_text(
+    key: &FileKey,
+    base: u64,
+    kept: &[Arc<File>],
+    current: &Arc<File>,
+) -> Result<ByteString, Refused> {
+    if base == 0 {
+        return Ok(ByteString::new());
+    }
+    match kept.iter().find(|file| file.version == base) {
+        Some(file) if file.is_deletion() => Ok(ByteString::new()),
+        Some(file) => text_of(key, file, current),
+        None => Err(not_merged(key, current, "base_gone")),
+    }
+}
+
+fn text_of(key: &FileKey, file: &File, current: &File) -> Result<ByteString, Refused> {
+    let text = file.content.as_ref().and_then(content_text);
+    text.ok_or_else(|| not_merged(key, current, "not_text"))
+}
+
+/// A conflict that no merge was tried for.
+fn not_merged(key: &FileKey, current: &File, reason: &str) -> Refused {
+    let mut refused = Refused::conflict(key, current.as_conflict());
+    refused.0.reason = Some(reason.to_owned());
+    refused
+}
+
+fn short_enough(what: &str, text: &str) -> Result<(), Refused> {
+    if merge::fits(text) {
+        return Ok(());
+    }
+    Err(Refused::new(
+        ErrorCode::TooLarge,
+        format!(
+            "{what} is too long to be merged: at most {MERGE_BYTES} bytes and {MERGE_LINES} lines"
+        ),
+    ))
+}
