@@ -308,6 +308,28 @@ mod tests {
         );
     }
 
+    #[test]
+    fn bytes_are_bounded_with_their_answers_and_what_just_fits_stays() {
+        let bytes = 2 * (TASK_COST + 10) + 5;
+        let mut ledger = Ledger::new(LedgerLimits { count: 9, bytes });
+        let first = ledger.open(draft(1, 1, 2, 15), 0).unwrap();
+        let second = ledger.open(draft(2, 1, 2, 10), 0).unwrap();
+        assert_eq!(
+            ledger.open(draft(3, 1, 2, 0), 0).err(),
+            Some(NotOpened::Full)
+        );
+        ledger.forget(first.number);
+        let first = ledger.open(draft(1, 1, 2, 10), 0).unwrap();
+        end(&mut ledger, &first, 1);
+        ledger.answered(second.number, 0, 5);
+        assert!(ledger.get("t1").is_some(), "it just fits");
+        ledger.answered(second.number, 5, 6);
+        assert!(ledger.get("t1").is_none());
+        assert_eq!(ledger.bytes, TASK_COST + 10 + 6);
+        ledger.answered(second.number, 6, 0);
+        assert_eq!(ledger.bytes, TASK_COST + 10);
+    }
+
     proptest! {
         #[test]
         fn lists_are_those_of_a_plain_list(
