@@ -242,43 +242,42 @@ fn an_acknowledgement_that_came_too_late_is_told() {
 #[test]
 fn the_examples_in_its_help_work_and_an_empty_command_is_refused() {
     let relay = Relay::start();
-    let client = Client::joined(&relay, "a");
-    client.run(&["watch", "--exec", " "]).exits(2);
-    client
-        .run(&["--as", "second", "register", "--name", "second"])
-        .ok();
-    let second = client
-        .run(&["--as", "second", "info", "--json"])
-        .ok()
-        .json();
-    let second = second[0]["agent_id"].as_str().expect("an id").to_owned();
-    std::fs::write(
-        client.home().join("on-message"),
-        "#!/bin/sh\ncat >> mail.jsonl\n",
-    )
-    .expect("a file");
-    let chmod = client.shell("chmod +x on-message").status();
-    assert!(chmod.expect("a shell").success());
-    let page = client.run(&["watch", "--help"]).ok().out;
+    let first = Client::joined(&relay, "a");
+    first.run(&["watch", "--exec", " "]).exits(2);
+    let page = first.run(&["watch", "--help"]).ok().out;
     let examples = page.lines().filter(|line| line.starts_with("  clawlink "));
     for (n, example) in examples.enumerate() {
-        let to = if example.contains("second") {
-            second.as_str()
-        } else {
-            "a"
+        // An agent of its own: the poll of one that was ended may not have been noticed yet.
+        let own = format!("a{n}");
+        let client = Client::joined(&relay, &own);
+        let name = format!("second{n}");
+        let second = ["--as", "second", "register", "--name", &name];
+        client.run(&second).ok();
+        std::fs::write(
+            client.home().join("on-message"),
+            "#!/bin/sh\ncat >> mail.jsonl\n",
+        )
+        .expect("a file");
+        let chmod = client.shell("chmod +x on-message").status();
+        assert!(chmod.expect("a shell").success());
+        let to = match example.contains("second") {
+            true => &name,
+            false => &own,
         };
         let body = format!("number {n}");
-        relay.delegate("x", to, &body);
+        assert_eq!(relay.delegate("x", to, &body).status, 200);
         let out = std::fs::File::create(client.home().join("plain")).expect("a file");
         let line = format!("exec {}", example.trim());
         let mut child = client.shell(&line).stdout(out).spawn().expect("a shell");
-        let arrives = || {
-            let plain = std::fs::read_to_string(client.home().join("plain")).unwrap_or_default();
-            let lines =
-                std::fs::read_to_string(client.home().join("mail.jsonl")).unwrap_or_default();
-            (plain + &lines).contains(&body).then_some(())
+        let read = |file: &str| {
+            let text = std::fs::read_to_string(client.home().join(file));
+            text.unwrap_or_default()
         };
-        eventually(example, arrives);
+        eventually(example, || {
+            (read("plain") + &read("mail.jsonl"))
+                .contains(&body)
+                .then_some(())
+        });
         child.kill().expect("it still runs");
         child.wait().expect("it ends");
     }
