@@ -3,7 +3,7 @@
 
 use super::clock::Clock;
 use crate::core::ledger::{Ledger, LedgerLimits, NotOpened, Whose};
-use crate::core::task::{Draft, Progress, State, Step, Task};
+use crate::core::task::{Asked, Progress, State, Step, Task};
 use bytestring::ByteString;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -51,8 +51,8 @@ impl Board {
     }
 
     /// Takes a task.
-    pub fn open(&self, draft: Draft) -> Result<Arc<Task>, NotOpened> {
-        self.ledger.lock().open(draft, self.clock.now())
+    pub fn open(&self, asked: Asked) -> Result<Arc<Task>, NotOpened> {
+        self.ledger.lock().open(asked, self.clock.now())
     }
 
     /// A task was not begun after all.

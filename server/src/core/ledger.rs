@@ -1,7 +1,7 @@
 //! All tasks: found by id, listed by sender and assignee, kept for a while after they have ended.
 
 use super::Millis;
-use super::task::{Draft, Task};
+use super::task::{Asked, Task};
 use clawlink_protocol::name::AgentId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -42,7 +42,7 @@ pub struct Whose {
 impl Whose {
     fn are(&self, task: &Task) -> bool {
         let is = |wanted: &Option<AgentId>, own: &AgentId| wanted.as_ref().is_none_or(|w| w == own);
-        is(&self.from, &task.from) && is(&self.to, &task.to)
+        is(&self.from, &task.asked.from) && is(&self.to, &task.asked.to)
     }
 }
 
@@ -83,12 +83,12 @@ impl Ledger {
     }
 
     /// Takes a task. Where there is no room, those that ended longest ago leave.
-    pub fn open(&mut self, draft: Draft, now: Millis) -> Result<Arc<Task>, NotOpened> {
+    pub fn open(&mut self, asked: Asked, now: Millis) -> Result<Arc<Task>, NotOpened> {
         self.forget_old(now);
-        if self.by_id.contains_key(draft.id.as_str()) {
+        if self.by_id.contains_key(asked.id.as_str()) {
             return Err(NotOpened::Taken);
         }
-        let cost = draft.body.len() + TASK_COST;
+        let cost = asked.body.len() + TASK_COST;
         while self.by_number.len() >= self.limits.count || self.bytes + cost > self.limits.bytes {
             if !self.forget_first_ended() {
                 return Err(NotOpened::Full);
@@ -97,15 +97,15 @@ impl Ledger {
         let number = self.next;
         self.next += 1;
         self.bytes += cost;
-        let task = Arc::new(Task::new(number, draft));
-        self.by_id.insert(task.id.to_string(), task.clone());
+        let task = Arc::new(Task::new(number, asked));
+        self.by_id.insert(task.asked.id.to_string(), task.clone());
         let kept = Kept {
             task: task.clone(),
             cost,
             until: None,
         };
         self.by_number.insert(number, kept);
-        for agent in [&task.from, &task.to] {
+        for agent in [&task.asked.from, &task.asked.to] {
             let of = self.of_agent.entry(agent.clone()).or_default();
             if of.back() != Some(&number) {
                 of.push_back(number);
@@ -171,8 +171,8 @@ impl Ledger {
             return;
         };
         self.bytes -= cost;
-        self.by_id.remove(task.id.as_str());
-        for agent in [&task.from, &task.to] {
+        self.by_id.remove(task.asked.id.as_str());
+        for agent in [&task.asked.from, &task.asked.to] {
             let Some(of) = self.of_agent.get_mut(agent) else {
                 continue;
             };
@@ -226,9 +226,9 @@ mod tests {
     use clawlink_protocol::name::MessageId;
     use proptest::prelude::*;
 
-    fn draft(id: usize, from: u8, to: u8, size: usize) -> Draft {
+    fn draft(id: usize, from: u8, to: u8, size: usize) -> Asked {
         let agent = |n: u8| AgentId::parse(&format!("a{n}")).unwrap();
-        Draft {
+        Asked {
             id: MessageId::parse(&format!("t{id}")).unwrap(),
             from: agent(from),
             to: agent(to),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     fn ids(tasks: &[Arc<Task>]) -> Vec<&str> {
-        tasks.iter().map(|task| task.id.as_str()).collect()
+        tasks.iter().map(|task| task.asked.id.as_str()).collect()
     }
 
     #[test]
@@ -347,7 +347,7 @@ mod tests {
                         end(&mut ledger, &task, now);
                     }
                 }
-                all.retain(|task| ledger.get(task.id.as_str()).is_some());
+                all.retain(|task| ledger.get(task.asked.id.as_str()).is_some());
                 let cost: usize = ledger.by_number.values().map(|kept| kept.cost).sum();
                 prop_assert_eq!((ledger.bytes, ledger.len()), (cost, all.len()));
             }

@@ -246,6 +246,14 @@ impl Progress {
 pub struct Task {
     /// The place in the order of all tasks.
     pub number: u64,
+    /// What its sender has asked for.
+    pub asked: Asked,
+    progress: Mutex<Progress>,
+}
+
+/// What a sender asks for.
+#[derive(Debug)]
+pub struct Asked {
     /// As its message is called.
     pub id: MessageId,
     /// Its sender.
@@ -260,43 +268,18 @@ pub struct Task {
     pub parent: Option<MessageId>,
     /// 1, or one more than its parent's.
     pub depth: usize,
-    progress: Mutex<Progress>,
-}
-
-/// What a task is, before it has a number.
-#[derive(Debug)]
-pub struct Draft {
-    /// As its message is called.
-    pub id: MessageId,
-    /// Its sender.
-    pub from: AgentId,
-    /// Its assignee.
-    pub to: AgentId,
-    /// Its message.
-    pub body: ByteString,
-    /// The group that its sender put it in.
-    pub thread: Option<MessageId>,
-    /// The task that it is a part of.
-    pub parent: Option<MessageId>,
-    /// 1, or one more than its parent's.
-    pub depth: usize,
     /// When it was sent.
     pub at: Millis,
 }
 
 impl Task {
     /// A task that waits.
-    pub fn new(number: u64, draft: Draft) -> Self {
+    pub fn new(number: u64, asked: Asked) -> Self {
+        let progress = Mutex::new(Progress::new(asked.at));
         Task {
             number,
-            id: draft.id,
-            from: draft.from,
-            to: draft.to,
-            body: draft.body,
-            thread: draft.thread,
-            parent: draft.parent,
-            depth: draft.depth,
-            progress: Mutex::new(Progress::new(draft.at)),
+            asked,
+            progress,
         }
     }
 

@@ -85,17 +85,17 @@ fn view<'a>(
     let time = |step: Option<&TaskStep>| step.map(|step| step.at.clone()).unwrap_or_default();
     let cut = standing.all > standing.steps.len();
     Ok(TaskView {
-        message_id: task.id.as_str(),
-        from_agent: task.from.as_str(),
-        to_agent: task.to.as_str(),
+        message_id: task.asked.id.as_str(),
+        from_agent: task.asked.from.as_str(),
+        to_agent: task.asked.to.as_str(),
         task: sent.task,
         context: Some(sent.context),
         priority: &sent.priority,
         state: standing.state.as_str(),
         rev: standing.rev,
         result: answer.transpose()?.map(|answer| answer.result),
-        thread_id: task.thread.as_ref().map(|id| id.as_str()),
-        parent_id: task.parent.as_ref().map(|id| id.as_str()),
+        thread_id: task.asked.thread.as_ref().map(|id| id.as_str()),
+        parent_id: task.asked.parent.as_ref().map(|id| id.as_str()),
         created_at: time(standing.steps.first()),
         updated_at: time(standing.steps.last()),
         history: Some(standing.steps.clone()),
@@ -137,7 +137,7 @@ pub async fn one(
         relay.wait_for(&task, until, wait).await;
     }
     let standing = Standing::of(&task, &relay.clock);
-    let sent: Sent<'_> = read(&task.body)?;
+    let sent: Sent<'_> = read(&task.asked.body)?;
     let task = view(&task, &sent, &standing)?;
     Ok(HttpResponse::Ok().json(OneTask { task }))
 }
@@ -187,7 +187,7 @@ pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, A
                 if found.len() == page.limit || bytes >= PAGE_BYTES {
                     break 'full true;
                 }
-                bytes += task.body.len();
+                bytes += task.asked.body.len();
                 found.push(task.clone());
             }
             before = Some(task.number);
@@ -201,7 +201,7 @@ pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, A
     let standings: Vec<Standing> = (found.iter())
         .map(|task| Standing::of(task, &relay.clock))
         .collect();
-    let sents = found.iter().map(|task| read(&task.body));
+    let sents = found.iter().map(|task| read(&task.asked.body));
     let sents: Vec<Sent<'_>> = sents.collect::<Result<_, _>>()?;
     let views = found.iter().zip(&sents).zip(&standings);
     let tasks = views.map(|((task, sent), standing)| {
