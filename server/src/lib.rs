@@ -30,6 +30,7 @@ use actors::registry::{Registry, Settings};
 use actors::relay::Relay;
 use actors::replays::Replays;
 use actors::reservations::ReservationsHandle;
+use actors::routing::Router;
 use config::{Config, StartupError};
 use http::browser::Allowed;
 use http::guard::{Gate, guard};
@@ -199,6 +200,7 @@ fn start_actors(
         clock.clone(),
         ids.clone(),
     );
+    let router = Router::new(directory.clone(), board.clone());
     let common = Common {
         clock: clock.clone(),
         inbox: config.inbox,
@@ -209,6 +211,7 @@ fn start_actors(
         herald: herald.clone(),
         dead_letters: dead_letters.clone(),
         board: board.clone(),
+        router: router.clone(),
         reservations: reservations.clone(),
     };
     let settings = Settings {
@@ -227,6 +230,7 @@ fn start_actors(
         merges: Semaphore::new(MERGES_AT_ONCE),
         dead_letters,
         board,
+        router,
         reservations,
         replays,
         lifeline: lifeline.clone(),

@@ -2,6 +2,7 @@
 
 mod acknowledging;
 mod announced;
+mod anyone;
 mod bounds;
 mod browsers;
 mod command_line;

@@ -116,6 +116,21 @@ fn rendered(task: &Object) -> String {
         time(&task.text("updated_at"))
     );
     let mut text = [&output::bold(&head), "\n"].concat();
+    for step in task.objects("history") {
+        if step.text_of("reason").is_some() {
+            let (to, reason) = (shown(&step, "to_agent"), shown(&step, "reason"));
+            text.push_str(
+                &[
+                    "  went to ",
+                    &to,
+                    ": the agent before it was ",
+                    &reason,
+                    "\n",
+                ]
+                .concat(),
+            );
+        }
+    }
     for (label, field) in [("task: ", "task"), ("result: ", "result")] {
         if let Some(raw) = task.raw(field) {
             let body = json::text(raw).unwrap_or_else(|| raw.to_owned());

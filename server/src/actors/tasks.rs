@@ -35,7 +35,7 @@ impl Relay {
         call: &Delegate<'_>,
         message_id: Option<MessageId>,
     ) -> Result<Delegated, Refused> {
-        let to = self.resolve(&call.to_agent)?;
+        let to = self.recipient(call)?;
         let recipient = Recipient {
             status: to.agent.presence().as_str().to_owned(),
             last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
@@ -47,6 +47,9 @@ impl Relay {
         let envelope = self.delegation(call, &to, &message_id)?;
         let task = envelope.task.clone();
         let admitted = self.begin(&to, envelope)?;
+        if call.to_capability.is_some() {
+            to.agent.look_if_away();
+        }
         let delivery = admitted.route().await;
         Ok(Delegated {
             status: "delegated".to_owned(),
@@ -57,6 +60,28 @@ impl Relay {
             task_state: task.map(|task| task.state().as_str().to_owned()),
             epoch: Some(self.epoch.clone()),
         })
+    }
+
+    /// Whom a delegation is for: the agent it names, or one that can do it.
+    fn recipient(&self, call: &Delegate<'_>) -> Result<Arc<Entry>, Refused> {
+        match (&call.to_agent, &call.to_capability) {
+            (Some(address), None) => self.resolve(address),
+            (None, Some(capability)) => {
+                let picked = self.router.pick(capability, &[&call.from_agent]);
+                picked.ok_or_else(|| {
+                    let similar = self.directory.similar_capabilities(capability.as_str());
+                    Refused::nobody_can(capability.as_str(), similar)
+                })
+            }
+            (None, None) => {
+                let error = "to_agent is required, or to_capability";
+                Err(Refused::bad_request(error))
+            }
+            (Some(_), Some(_)) => {
+                let error = "to_agent and to_capability exclude each other: give one of them";
+                Err(Refused::bad_request(error))
+            }
+        }
     }
 
     fn new_message_id(&self) -> Result<MessageId, Refused> {
@@ -98,6 +123,7 @@ impl Relay {
             id: message_id.clone(),
             from: call.from_agent.clone(),
             to: to.agent.id().clone(),
+            capability: call.to_capability.clone(),
             body: body.clone(),
             thread: call.thread_id.clone(),
             parent: call.parent_id.clone(),
@@ -192,7 +218,7 @@ impl Relay {
         let mut held = task.map(|task| (task, task.progress()));
         let said = State::parse(status);
         let moved = held.as_ref().and_then(|(task, progress)| {
-            let said = said.filter(|_| task.asked.to == call.from_agent)?;
+            let said = said.filter(|_| *task.to() == call.from_agent)?;
             progress.state().after(Step::Answered(said))
         });
         let state = held.as_ref().map(|(_, progress)| progress.state());
@@ -235,7 +261,7 @@ impl Relay {
 
     /// The delegation of this task is not to be handed over any more.
     async fn withdraw(&self, task: &Arc<Task>, place: Option<Seq>) {
-        if let (Some(place), Some(entry)) = (place, self.directory.get(task.asked.to.as_str())) {
+        if let (Some(place), Some(entry)) = (place, self.directory.get(task.to().as_str())) {
             // Where the agent is gone, so is its inbox.
             let _ = entry.agent.withdraw(place, task).await;
         }
@@ -280,7 +306,7 @@ impl Relay {
     fn call_off(&self, task: &Task) -> Result<(Option<Seq>, Option<Admitted>), Refused> {
         let mut progress = task.progress();
         still_open(task, &progress)?;
-        let assignee = self.directory.get(task.asked.to.as_str());
+        let assignee = self.directory.get(task.to().as_str());
         let told = match assignee.filter(|_| progress.was_handed_over()) {
             None => None,
             Some(assignee) => {
@@ -288,7 +314,7 @@ impl Relay {
                 let message = Outgoing::TaskCanceled {
                     message_id: &task.asked.id,
                     from_agent: &task.asked.from,
-                    to_agent: &task.asked.to,
+                    to_agent: task.to(),
                     timestamp: &now,
                 };
                 let normal = Priority::Normal;
@@ -311,14 +337,14 @@ impl Relay {
     }
 
     fn tell_assignee(&self, task: &Task, content: &RawValue) -> Result<Admitted, Refused> {
-        let assignee = self.resolve(&(&task.asked.to).into())?;
+        let assignee = self.resolve(&task.to().into())?;
         let mut progress = task.progress();
         still_open(task, &progress)?;
         let now = timestamp();
         let message = Outgoing::TaskInput {
             message_id: &task.asked.id,
             from_agent: &task.asked.from,
-            to_agent: &task.asked.to,
+            to_agent: task.to(),
             content,
             timestamp: &now,
         };

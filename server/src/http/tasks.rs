@@ -8,12 +8,13 @@ use super::page::{PAGE, PAGE_BYTES, Page, cursor, number, parameters};
 use crate::actors::board::Until;
 use crate::actors::clock::Clock;
 use crate::core::ledger::Whose;
-use crate::core::task::{State, Task};
+use crate::core::task::{Made, State, Task};
 use actix_web::web::{Json, Path};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use bytestring::ByteString;
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::messages::WAIT_MAX;
+use clawlink_protocol::name::Word;
 use clawlink_protocol::tasks::{Cancel, Input, OneTask, TaskList, TaskStep, TaskView};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -62,9 +63,17 @@ impl Standing {
         let (made, state, rev) = (made.to_vec(), progress.state(), progress.rev());
         let answer = progress.answer().cloned();
         drop(progress);
-        let steps = made.into_iter().map(|made| TaskStep {
+        // To whom it went, where that was not the sender's choice.
+        let chosen = |nth: usize, made: &Made| match made.passed_on {
+            Some(_) => Some(task.to().to_string()),
+            None if nth == 0 && task.asked.capability.is_some() => Some(task.asked.to.to_string()),
+            None => None,
+        };
+        let steps = made.into_iter().enumerate().map(|(nth, made)| TaskStep {
             state: made.state.as_str().to_owned(),
             at: clock.timestamp_of(made.at),
+            to_agent: chosen(nth, &made),
+            reason: made.passed_on.map(|why| why.as_str().to_owned()),
         });
         Standing {
             state,
@@ -87,7 +96,8 @@ fn view<'a>(
     Ok(TaskView {
         message_id: task.asked.id.as_str(),
         from_agent: task.asked.from.as_str(),
-        to_agent: task.asked.to.as_str(),
+        to_agent: task.to().as_str(),
+        to_capability: task.asked.capability.as_ref().map(Word::as_str),
         task: sent.task,
         context: Some(sent.context),
         priority: &sent.priority,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 23] = [
+pub const FEATURES: [&str; 24] = [
     "ack",
     "ack_socket",
     "broadcasts",
@@ -34,6 +34,7 @@ pub const FEATURES: [&str; 23] = [
     "socket_ref",
     "subscriptions",
     "tasks",
+    "to_capability",
     "ttl",
     "wait",
 ];

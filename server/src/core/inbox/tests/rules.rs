@@ -349,6 +349,7 @@ fn task(id: &str) -> Arc<Task> {
             from: agent.clone(),
             to: agent,
             body: "{}".into(),
+            capability: None,
             thread: None,
             parent: None,
             depth: 1,
