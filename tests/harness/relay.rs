@@ -192,6 +192,34 @@ impl Relay {
             .expect("a number")
     }
 
+    /// How many descriptors it has open.
+    ///
+    /// # Panics
+    /// When that cannot be read.
+    pub fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        open.expect("its descriptors").count()
+    }
+
+    /// How many connections it has that it has not closed.
+    ///
+    /// # Panics
+    /// When that cannot be read.
+    pub fn connections(&self) -> usize {
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("the connections");
+        let own = format!(":{:04X}", self.address.port());
+        let open = table.lines().filter(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let local = words.get(1).is_some_and(|local| local.ends_with(&own));
+            // Established, or closed by its peer alone.
+            local
+                && words
+                    .get(3)
+                    .is_some_and(|state| ["01", "08"].contains(state))
+        });
+        open.count()
+    }
+
     /// The processor time it has used so far.
     pub fn cpu(&self) -> Duration {
         let stat =
