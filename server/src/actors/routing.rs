@@ -6,15 +6,12 @@ use super::board::Board;
 use super::clock::timestamp;
 use super::directory::{Directory, Entry};
 use super::relay::written;
-use crate::core::message::Envelope;
+use crate::core::message::{Envelope, Sent};
 use crate::core::task::{Away, State, Task};
 use bytestring::ByteString;
 use clawlink_protocol::messages::Outgoing;
 use clawlink_protocol::name::{AgentId, Word};
 use parking_lot::Mutex;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -31,21 +28,6 @@ pub struct Router {
     last: Mutex<Option<AgentId>>,
     /// Agents that are away with what nobody else could take, by what it needs.
     stranded: Mutex<HashMap<Word, BTreeSet<AgentId>>>,
-}
-
-/// The part of a delegation that does not change with its addressee, and that the task has not.
-#[derive(Deserialize)]
-struct Sent<'a> {
-    #[serde(borrow)]
-    from_name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    task: &'a RawValue,
-    #[serde(borrow)]
-    context: &'a RawValue,
-    #[serde(borrow)]
-    priority: Cow<'a, str>,
-    #[serde(borrow)]
-    timestamp: Cow<'a, str>,
 }
 
 impl Router {

@@ -8,6 +8,7 @@ use super::page::{PAGE, PAGE_BYTES, Page, cursor, number, parameters};
 use crate::actors::board::Until;
 use crate::actors::clock::Clock;
 use crate::core::ledger::Whose;
+use crate::core::message::Sent;
 use crate::core::task::{Made, State, Task};
 use actix_web::web::{Json, Path};
 use actix_web::{HttpRequest, HttpResponse, Responder};
@@ -18,23 +19,11 @@ use clawlink_protocol::name::Word;
 use clawlink_protocol::tasks::{Cancel, Input, OneTask, TaskList, TaskStep, TaskView};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Tasks looked at in one hold of the board.
 const STEP: usize = 256;
-
-/// The part of a delegation that its sender wrote.
-#[derive(Deserialize)]
-struct Sent<'a> {
-    #[serde(borrow)]
-    task: &'a RawValue,
-    #[serde(borrow)]
-    context: &'a RawValue,
-    #[serde(borrow)]
-    priority: Cow<'a, str>,
-}
 
 /// The part of an answer that its sender wrote.
 #[derive(Deserialize)]
