@@ -80,7 +80,7 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
     };
     let call = PutFile {
         file_key,
-        content: &content,
+        content: &*content,
         agent_id: identity.id.clone(),
         file_type,
         encoding,
@@ -220,13 +220,10 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
     }
     // Content that is no string was written by a program, for a program: as JSON.
     let text = json::text(raw).unwrap_or_else(|| raw.to_owned());
-    let bytes = match reply.fields.text("encoding").as_str() {
-        BASE64 => {
-            let decoded = base64::decode(&text).ok();
-            decoded.ok_or_else(|| session.not_a_relay("its base64 is none"))?
-        }
-        _ => text.into_bytes(),
-    };
+    let mut bytes = text.into_bytes();
+    if reply.fields.text("encoding") == BASE64 {
+        base64::decode(&mut bytes).map_err(|_| session.not_a_relay("its base64 is none"))?;
+    }
     let output = args.output.filter(|path| path != "-");
     if let Some(path) = &output {
         let path = std::path::Path::new(path);
