@@ -180,11 +180,29 @@ impl Relay {
 
     /// Its resident memory in KiB.
     pub fn rss_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most resident memory it has had, in KiB, since it began or [`Relay::forget_peak`].
+    pub fn peak_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    /// Lets the peak begin anew from what it holds now.
+    ///
+    /// # Panics
+    /// When the system does not know how.
+    pub fn forget_peak(&self) {
+        let file = format!("/proc/{}/clear_refs", self.pid());
+        std::fs::write(file, "5").expect("its peak is forgotten");
+    }
+
+    fn memory_kib(&self, name: &str) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
         let line = status
             .lines()
-            .find(|line| line.starts_with("VmRSS:"))
+            .find(|line| line.starts_with(name))
             .expect("its memory");
         line.split_whitespace()
             .nth(1)

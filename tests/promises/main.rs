@@ -17,6 +17,7 @@ mod hostile;
 mod identity;
 mod joining;
 mod knowing;
+mod large;
 mod leasing;
 mod losing;
 mod merging;
