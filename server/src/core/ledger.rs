@@ -64,6 +64,8 @@ pub struct Ledger {
     of_agent: HashMap<AgentId, VecDeque<u64>>,
     /// Those that ended, in that order, and when each is forgotten.
     ended: VecDeque<(Millis, u64)>,
+    /// How many of those that are kept have ended.
+    ended_count: usize,
     next: u64,
     bytes: usize,
 }
@@ -77,6 +79,7 @@ impl Ledger {
             by_number: BTreeMap::new(),
             of_agent: HashMap::new(),
             ended: VecDeque::new(),
+            ended_count: 0,
             next: 1,
             bytes: 0,
         }
@@ -152,6 +155,7 @@ impl Ledger {
     pub fn ended(&mut self, number: u64, now: Millis) {
         let until = now.saturating_add(KEPT_FOR);
         if let Some(kept) = self.by_number.get_mut(&number) {
+            self.ended_count += usize::from(kept.until.is_none());
             kept.until = Some(until);
             self.ended.push_back((until, number));
         }
@@ -161,16 +165,18 @@ impl Ledger {
     /// A task that had ended goes on.
     pub fn reopened(&mut self, number: u64) {
         if let Some(kept) = self.by_number.get_mut(&number) {
+            self.ended_count -= usize::from(kept.until.is_some());
             kept.until = None;
         }
     }
 
     /// A task was not begun after all.
     pub fn forget(&mut self, number: u64) {
-        let Some(Kept { task, cost, .. }) = self.by_number.remove(&number) else {
+        let Some(Kept { task, cost, until }) = self.by_number.remove(&number) else {
             return;
         };
         self.bytes -= cost;
+        self.ended_count -= usize::from(until.is_some());
         self.by_id.remove(task.id.as_str());
         for agent in [&task.from, &task.to] {
             let Some(of) = self.of_agent.get_mut(agent) else {
@@ -206,6 +212,12 @@ impl Ledger {
             }
         }
         false
+    }
+
+    /// How many are open and how many have ended, and the bytes of all.
+    pub fn held(&self) -> (usize, usize, usize) {
+        let open = self.by_number.len() - self.ended_count;
+        (open, self.ended_count, self.bytes)
     }
 
     /// How many there are.
@@ -279,7 +291,9 @@ mod tests {
         task.progress().step(died, 5);
         ledger.ended(task.number, 5);
         task.progress().step(Step::SentAgain, 6);
+        assert_eq!(ledger.held().0, 0);
         ledger.reopened(task.number);
+        assert_eq!((ledger.held().0, ledger.held().1), (1, 0));
         ledger.forget_old(Millis::MAX);
         assert_eq!(ledger.get("t1").unwrap().state(), State::Queued);
     }
@@ -350,6 +364,8 @@ mod tests {
                 all.retain(|task| ledger.get(task.id.as_str()).is_some());
                 let cost: usize = ledger.by_number.values().map(|kept| kept.cost).sum();
                 prop_assert_eq!((ledger.bytes, ledger.len()), (cost, all.len()));
+                let open = all.iter().filter(|task| !task.state().is_ended()).count();
+                prop_assert_eq!(ledger.held(), (open, all.len() - open, cost));
             }
             let agent = |n: Option<u8>| n.map(|n| AgentId::parse(&format!("a{n}")).unwrap());
             let whose = Whose { from: agent(from), to: agent(to) };
