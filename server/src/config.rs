@@ -315,6 +315,31 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The bounds of what the relay holds that have a flag: its name, and what it says.
+    pub fn bounds(&self) -> Vec<(&'static str, u64)> {
+        let bounds = [
+            ("body-limit", self.limits.body),
+            ("file-limit", self.limits.file),
+            ("files-limit", self.shelf.total),
+            ("inbox-limit", self.inbox.places),
+            ("inbox-bytes", self.inbox.bytes),
+            ("inboxes-bytes", self.inboxes_bytes),
+            ("dead-letters-limit", self.dead_letters.count),
+            ("dead-letters-bytes", self.dead_letters.bytes),
+            ("idempotency-bytes", self.idempotency_bytes),
+            ("tasks-limit", self.tasks.count),
+            ("tasks-bytes", self.tasks.bytes),
+            ("agents-limit", self.agents_limit),
+            ("broadcasts-limit", self.log.count),
+            ("broadcasts-bytes", self.log.bytes),
+            ("reservations-limit", self.reservations_limit),
+            ("connections-limit", self.connections_limit),
+        ];
+        bounds.map(|(flag, value)| (flag, value as u64)).into()
+    }
+}
+
 fn seconds(name: &str, value: u64) -> Result<Duration, StartupError> {
     if (SECONDS_MIN..=SECONDS_MAX).contains(&value) {
         return Ok(Duration::from_secs(value));

@@ -12,6 +12,7 @@ pub mod mdns;
 
 use crate::core::budget::Budget;
 use crate::core::ids::Ids;
+use crate::core::metrics::Metrics;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
@@ -34,6 +35,8 @@ use actors::routing::Router;
 use config::{Config, StartupError};
 use http::browser::Allowed;
 use http::guard::{Gate, guard};
+use http::process::Process;
+use http::traffic::{Connection, Traffic};
 use http::{Shared, State};
 use socket2::{SockRef, TcpKeepalive};
 use std::any::Any;
@@ -92,6 +95,9 @@ impl Server {
             gate,
             limits,
             ping_every: config.ping_every,
+            traffic: Traffic::new(&http::calls()),
+            process: Process::started(),
+            bounds: config.bounds(),
         });
         Ok(Server {
             config,
@@ -114,7 +120,7 @@ impl Server {
         let (host, port) = (config.host, config.port);
         let failed = |error| StartupError::Bind(host, port, error);
         let dead_peer_after = config.dead_peer_after;
-        let shared = state.clone();
+        let (shared, counted) = (state.clone(), state.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.min(config.connections_limit);
         let server = HttpServer::new(move || {
@@ -124,7 +130,10 @@ impl Server {
                 .wrap(from_fn(guard))
                 .configure(http::routes)
         })
-        .on_connect(move |connection, _| prepare(connection, dead_peer_after))
+        .on_connect(move |connection, data| {
+            prepare(connection, dead_peer_after);
+            data.insert(Connection::opened(&counted));
+        })
         .client_request_timeout(HEAD_DEADLINE)
         .h1_allow_half_closed(false)
         .h1_write_buffer_size(WRITE_BUFFER)
@@ -176,6 +185,7 @@ fn start_actors(
     let epoch = Ids::new([random[2], random[0]]).next();
     let clock = Clock::start();
     actix_web::rt::spawn(clock.clone().tick());
+    let metrics = Metrics::new();
     let online = Arc::new(AtomicUsize::new(0));
     let directory = Arc::new(Directory::default());
     let herald = Herald::start(
@@ -183,16 +193,23 @@ fn start_actors(
         clock.clone(),
         config.log,
         lifeline.clone(),
+        metrics.clone(),
     );
-    let board = Board::new(config.tasks, clock.clone());
+    let board = Board::new(config.tasks, clock.clone(), metrics.clone());
     let dead_letters = DeadLetterOffice::start(
         config.dead_letters,
         directory.clone(),
         board.clone(),
         clock.clone(),
         lifeline.clone(),
+        metrics.clone(),
     );
-    let library = Library::start(config.shelf, herald.clone(), lifeline.clone());
+    let library = Library::start(
+        config.shelf,
+        herald.clone(),
+        lifeline.clone(),
+        metrics.clone(),
+    );
     let replays = Replays::new(config.idempotency_bytes, clock.clone());
     let reservations = ReservationsHandle::new(
         config.reservations_limit,
@@ -200,11 +217,12 @@ fn start_actors(
         clock.clone(),
         ids.clone(),
     );
-    let router = Router::new(directory.clone(), board.clone());
+    let router = Router::new(directory.clone(), board.clone(), metrics.clone());
+    let budget = Budget::new(config.inboxes_bytes);
     let common = Common {
         clock: clock.clone(),
         inbox: config.inbox,
-        budget: Budget::new(config.inboxes_bytes),
+        budget: budget.clone(),
         reap_after: config.reap_after,
         online: online.clone(),
         lifeline: lifeline.clone(),
@@ -213,6 +231,7 @@ fn start_actors(
         board: board.clone(),
         router: router.clone(),
         reservations: reservations.clone(),
+        metrics: metrics.clone(),
     };
     let settings = Settings {
         common: Arc::new(common),
@@ -236,6 +255,8 @@ fn start_actors(
         lifeline: lifeline.clone(),
         ids,
         online,
+        budget,
+        metrics,
     })
 }
 

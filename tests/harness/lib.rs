@@ -6,6 +6,7 @@
 pub mod binaries;
 pub mod client;
 pub mod http;
+pub mod metrics;
 pub mod original;
 pub mod pair;
 pub mod relay;
@@ -16,6 +17,7 @@ pub mod watcher;
 
 pub use client::{Client, Outcome};
 pub use http::Reply;
+pub use metrics::Scrape;
 pub use original::Original;
 pub use relay::Relay;
 pub use serde_json::{Value, json};

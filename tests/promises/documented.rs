@@ -1,6 +1,6 @@
 //! The documentation tells what the binaries do: its calls are made, its options are counted.
 
-use harness::{Relay, Value, binaries, json};
+use harness::{Relay, Scrape, Value, binaries, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
@@ -150,6 +150,54 @@ fn every_option_of_the_relay_is_told_with_its_default() {
             row.contains(default),
             "{option}: {default} is not in: {row}"
         );
+    }
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_limit_has_a_metric_that_a_scrape_holds() {
+    let scrape = Scrape::of(&Relay::start());
+    let page = document("docs/operations.md");
+    let limits = page.split("\n## Limits\n").nth(1).expect("the limits");
+    let rows = limits.lines().skip_while(|line| !line.starts_with("|---"));
+    let rows: Vec<&str> = rows
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(rows.len() >= 45, "{}", rows.len());
+    let mut without = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let metrics = cells.get(4).unwrap_or_else(|| panic!("no metric: {row}"));
+        without += usize::from(metrics.starts_with("none: "));
+        let named = quoted(metrics);
+        assert!(!named.is_empty() || metrics.starts_with("none: "), "{row}");
+        for metric in named {
+            assert!(scrape.find(metric).is_some(), "{metric} is not told: {row}");
+        }
+        for flag in quoted(cells[2]) {
+            let limit = format!("clawlink_limit{{option=\"{}\"}}", flag.trim_matches('-'));
+            assert!(scrape.find(&limit).is_some(), "{limit} is not told: {row}");
+        }
+    }
+    assert_eq!(without, 1, "a relay that ends tells no more");
+}
+
+#[test]
+fn every_metric_that_the_documentation_names_is_there() {
+    let scrape = Scrape::of(&Relay::start());
+    for page in ["docs/operations.md", "docs/protocol.md"] {
+        let page = document(page);
+        let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+        for word in page.split(|c| !is_part(c)) {
+            if word.starts_with("clawlink_") || word.starts_with("process_") {
+                assert!(scrape.find(word).is_some(), "{word}");
+            }
+        }
     }
 }
 

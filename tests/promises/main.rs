@@ -6,6 +6,7 @@ mod anyone;
 mod bounds;
 mod browsers;
 mod command_line;
+mod counting;
 mod documented;
 mod dying;
 mod editing;

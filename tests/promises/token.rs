@@ -24,6 +24,7 @@ fn every_call_but_health_needs_it() {
         ("GET", "/files/k"),
         ("POST", "/deregister"),
         ("GET", "/ws/a"),
+        ("GET", "/metrics"),
         ("GET", "/nothing"),
     ] {
         for headers in [

@@ -10,6 +10,7 @@ use super::registry::{AgentStopped, Reap, Registry};
 use super::socket::{Deliver, Dismiss, SocketHandle};
 use crate::core::Millis;
 use crate::core::inbox::{Dead, Inbox, Seq, Unwritten, Waiting};
+use crate::core::metrics::{Way, What};
 use crate::core::presence::Presence;
 use crate::core::task::Away;
 use crate::core::window::Window;
@@ -42,7 +43,7 @@ impl Belongings {
     /// Those of an agent that has just registered.
     pub fn new(door: &Door) -> Self {
         Belongings {
-            inbox: Inbox::new(door.limits()),
+            inbox: Inbox::new(door.limits(), door.common.metrics.clone()),
             pending: Waiting::default(),
             seat: None,
             sessions: 0,
@@ -197,9 +198,16 @@ impl Agent {
         let Belongings { inbox, seat, .. } = self.own();
         let Some(seat) = seat else { return };
         let room = seat.window.room();
+        let metrics = &door.common.metrics;
+        let way = match seat.acks {
+            true => Way::WebsocketAck,
+            false => Way::Websocket,
+        };
         let mut messages = Vec::new();
         let mut hand = |seq, handed: Handed| {
             seat.window.sent(seq, handed.envelope.size());
+            let what = What::from(&handed.envelope.kind);
+            metrics.deliveries.of(way, what).inc();
             messages.push(handed);
         };
         if seat.acks {
@@ -213,6 +221,9 @@ impl Agent {
         }
         if messages.is_empty() {
             return;
+        }
+        if inbox.waiting() > 0 {
+            metrics.windows_full.inc();
         }
         seat.socket.deliver.do_send(Deliver {
             messages,

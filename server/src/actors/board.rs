@@ -4,7 +4,8 @@
 use super::clock::Clock;
 use super::directory::Entry;
 use crate::core::ledger::{Ledger, LedgerLimits, NotOpened, Whose};
-use crate::core::task::{Asked, Away, Progress, State, Step, Task};
+use crate::core::metrics::Metrics;
+use crate::core::task::{Asked, Away, HISTORY_MAX, Progress, State, Step, Task};
 use bytestring::ByteString;
 use clawlink_protocol::name::AgentId;
 use parking_lot::Mutex;
@@ -22,6 +23,7 @@ pub struct Board {
     clock: Clock,
     ledger: Mutex<Ledger>,
     bells: [Notify; BELLS],
+    metrics: Arc<Metrics>,
 }
 
 /// What somebody waits for.
@@ -44,11 +46,12 @@ impl Until {
 
 impl Board {
     /// An empty one.
-    pub fn new(limits: LedgerLimits, clock: Clock) -> Arc<Self> {
+    pub fn new(limits: LedgerLimits, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Board {
             clock,
             ledger: Mutex::new(Ledger::new(limits)),
             bells: std::array::from_fn(|_| Notify::new()),
+            metrics,
         })
     }
 
@@ -82,6 +85,7 @@ impl Board {
     pub fn step_held(&self, task: &Task, progress: &mut Progress, step: Step) {
         let now = self.clock.now();
         if let Some(ended) = progress.step(step, now) {
+            self.note_history(progress);
             self.moved(task, ended);
             if step == Step::SentAgain {
                 self.ledger.lock().reopened(task.number);
@@ -92,6 +96,7 @@ impl Board {
     /// Gives a task to another agent, for who has its lock.
     pub fn pass_on_held(&self, task: &Task, progress: &mut Progress, next: &AgentId, why: Away) {
         if self.ledger.lock().pass_on(task.number, next) {
+            self.metrics.passed_on.of(why).inc();
             self.step_held(task, progress, Step::PassedOn(why));
         }
     }
@@ -114,10 +119,23 @@ impl Board {
         let size = |progress: &Progress| progress.answer().map_or(0, |answer| answer.len());
         let before = size(progress);
         if progress.answered(state, answer, self.clock.now()) {
+            self.note_history(progress);
             let after = size(progress);
             self.ledger.lock().answered(task.number, before, after);
             self.moved(task, state.is_ended());
         }
+    }
+
+    /// A step was made: where the history is full, an older one has left it.
+    fn note_history(&self, progress: &Progress) {
+        if progress.history().1 > HISTORY_MAX {
+            self.metrics.steps_dropped.inc();
+        }
+    }
+
+    /// How many tasks are open and how many have ended, and the bytes of all.
+    pub fn held(&self) -> (usize, usize, usize) {
+        self.ledger.lock().held()
     }
 
     fn moved(&self, task: &Task, ended: bool) {

@@ -7,8 +7,9 @@ use super::directory::Directory;
 use super::lifeline::Lifeline;
 use super::refused::Refused;
 use crate::core::dead_letters::{DeadLetters, Letter, LetterLimits, Place};
-use crate::core::inbox::{Dead, Reason};
+use crate::core::inbox::{Dead, NotAdmitted, Reason};
 use crate::core::message::{Envelope, Kind};
+use crate::core::metrics::{Metrics, NotTold, What};
 use crate::core::presence::millis;
 use crate::core::task::Step;
 use actix::{Actor, Addr, Context, Handler, Message};
@@ -28,6 +29,7 @@ pub struct DeadLetterOffice {
     board: Arc<Board>,
     clock: Clock,
     lifeline: Lifeline,
+    metrics: Arc<Metrics>,
 }
 
 impl DeadLetterOffice {
@@ -38,6 +40,7 @@ impl DeadLetterOffice {
         board: Arc<Board>,
         clock: Clock,
         lifeline: Lifeline,
+        metrics: Arc<Metrics>,
     ) -> DeadLettersHandle {
         let address = Actor::start(DeadLetterOffice {
             letters: DeadLetters::new(limits),
@@ -45,6 +48,7 @@ impl DeadLetterOffice {
             board: board.clone(),
             clock,
             lifeline,
+            metrics,
         });
         DeadLettersHandle { address, board }
     }
@@ -52,6 +56,13 @@ impl DeadLetterOffice {
     /// Tells each sender what of its mail has died here, and keeps the mail.
     fn bury(&mut self, to: &AgentId, dead: Vec<Dead>) {
         let now = timestamp();
+        for Dead {
+            envelope, reason, ..
+        } in &dead
+        {
+            let what = What::from(&envelope.kind);
+            self.metrics.died.of(what, *reason).inc();
+        }
         let mut told: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
         for letter in dead.into_iter().filter_map(|d| Letter::new(d, to, &now)) {
             let (sender, reason) = (&letter.origin.from_agent, letter.reason.as_str());
@@ -59,15 +70,23 @@ impl DeadLetterOffice {
             let of_sender = told.entry((sender.clone(), reason)).or_default();
             of_sender.push(letter.origin.message_id.clone());
             let gone = self.letters.push(letter);
+            self.metrics.dead_letters_dropped.add(gone as u64);
             if gone > 0 {
                 debug!(gone, "the oldest dead letters made room");
             }
         }
+        self.note_held();
         for ((sender, reason), ids) in told {
             for ids in ids.chunks(FAILED_MAX) {
                 self.tell(&sender, to, reason, ids, &now);
             }
         }
+    }
+
+    fn note_held(&self) {
+        let (count, bytes) = self.letters.held();
+        self.metrics.dead_letters.set(count);
+        self.metrics.dead_letters_bytes.set(bytes);
     }
 
     /// Sends a letter to the inbox it died in, as if it had come just now.
@@ -117,9 +136,17 @@ impl DeadLetterOffice {
                 expires: None,
                 task: None,
             })),
-            _ => return debug!(sender, "nobody is there to be told of its dead mail"),
+            _ => {
+                self.metrics.not_told.of(NotTold::Unknown).inc();
+                return debug!(sender, "nobody is there to be told of its dead mail");
+            }
         };
         if let Err(why) = told {
+            let why_not = match why {
+                NotAdmitted::Closed => NotTold::Unknown,
+                NotAdmitted::Full | NotAdmitted::NoRoom => NotTold::Full,
+            };
+            self.metrics.not_told.of(why_not).inc();
             info!(sender, ?why, "a sender could not be told of its dead mail");
         }
     }
@@ -216,6 +243,7 @@ impl Handler<Redeliver> for DeadLetterOffice {
                 }
             }
         }
+        self.note_held();
         let status = "ok".to_owned();
         actix::MessageResult(Redelivered {
             status,

@@ -317,6 +317,11 @@ impl Handler<AgentStopped> for Registry {
         let registered = self.directory.get(id.as_str());
         let still_here = registered.is_some_and(|entry| entry.agent.is(&agent));
         own.panics += 1;
+        self.settings
+            .common
+            .metrics
+            .agent_panics
+            .add(u64::from(still_here));
         if still_here && own.panics <= PANICS_MAX {
             error!(agent = %id, "an agent's actor panicked; started again with its inbox");
             self.start_agent(&agent, own, ctx);

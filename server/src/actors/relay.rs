@@ -17,9 +17,11 @@ use super::reservations::ReservationsHandle;
 use super::routing::Router;
 use super::subscribing;
 use crate::core::Millis;
+use crate::core::budget::Budget;
 use crate::core::ids::Ids;
 use crate::core::json;
 use crate::core::message::{Envelope, Kind};
+use crate::core::metrics::Metrics;
 use crate::core::presence::millis;
 use bytestring::ByteString;
 use clawlink_protocol::agents::{Register, TTL_RANGE};
@@ -73,6 +75,10 @@ pub struct Relay {
     pub ids: Arc<Ids>,
     /// How many agents are online.
     pub online: Arc<AtomicUsize>,
+    /// The bound of all inboxes together.
+    pub budget: Arc<Budget>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// A body that must be there and be readable.

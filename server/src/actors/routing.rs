@@ -7,6 +7,7 @@ use super::clock::timestamp;
 use super::directory::{Directory, Entry};
 use super::relay::written;
 use crate::core::message::{Envelope, Sent};
+use crate::core::metrics::Metrics;
 use crate::core::task::{Away, State, Task};
 use bytestring::ByteString;
 use clawlink_protocol::messages::Outgoing;
@@ -24,6 +25,7 @@ const COMPARED_MAX: usize = 1024;
 pub struct Router {
     directory: Arc<Directory>,
     board: Arc<Board>,
+    metrics: Arc<Metrics>,
     /// Who was found last.
     last: Mutex<Option<AgentId>>,
     /// Agents that are away with what nobody else could take, by what it needs.
@@ -32,10 +34,11 @@ pub struct Router {
 
 impl Router {
     /// One that has found nobody yet.
-    pub fn new(directory: Arc<Directory>, board: Arc<Board>) -> Arc<Self> {
+    pub fn new(directory: Arc<Directory>, board: Arc<Board>, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Router {
             directory,
             board,
+            metrics,
             last: Mutex::default(),
             stranded: Mutex::default(),
         })
@@ -47,7 +50,10 @@ impl Router {
         let last = self.last.lock().clone();
         let mut able = self
             .directory
-            .able(capability, last.as_ref(), COMPARED_MAX + but.len());
+            .able(capability, last.as_ref(), COMPARED_MAX + 1);
+        if able.len() > COMPARED_MAX {
+            self.metrics.partial_picks.inc();
+        }
         able.retain(|entry| !but.contains(&entry.agent.id()));
         let picked = self.board.least_busy(able)?;
         *self.last.lock() = Some(picked.agent.id().clone());

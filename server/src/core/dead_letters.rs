@@ -88,6 +88,11 @@ impl DeadLetters {
         before - self.letters.len()
     }
 
+    /// How many there are, and their bytes.
+    pub fn held(&self) -> (usize, usize) {
+        (self.letters.len(), self.bytes)
+    }
+
     /// Puts back what was taken.
     pub fn restore(&mut self, place: Place, letter: Letter) {
         self.bytes += letter.envelope.cost();

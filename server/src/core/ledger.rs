@@ -94,6 +94,8 @@ pub struct Ledger {
     of_agent: HashMap<AgentId, Share>,
     /// Those that ended, in that order, and when each is forgotten.
     ended: VecDeque<(Millis, u64)>,
+    /// How many of those that are kept have ended.
+    ended_count: usize,
     next: u64,
     given: u64,
     bytes: usize,
@@ -108,6 +110,7 @@ impl Ledger {
             by_number: BTreeMap::new(),
             of_agent: HashMap::new(),
             ended: VecDeque::new(),
+            ended_count: 0,
             next: 1,
             given: 0,
             bytes: 0,
@@ -235,6 +238,7 @@ impl Ledger {
     pub fn ended(&mut self, number: u64, now: Millis) {
         let until = now.saturating_add(KEPT_FOR);
         if let Some(kept) = self.by_number.get_mut(&number) {
+            self.ended_count += usize::from(kept.until.is_none());
             kept.until = Some(until);
             self.ended.push_back((until, number));
             self.count(number, |open| open - 1);
@@ -245,6 +249,7 @@ impl Ledger {
     /// A task that had ended goes on.
     pub fn reopened(&mut self, number: u64) {
         if let Some(kept) = self.by_number.get_mut(&number) {
+            self.ended_count -= usize::from(kept.until.is_some());
             kept.until = None;
             self.count(number, |open| open + 1);
         }
@@ -256,10 +261,11 @@ impl Ledger {
         if self.by_number.get(&number).is_some_and(is_open) {
             self.count(number, |open| open - 1);
         }
-        let Some(Kept { task, cost, .. }) = self.by_number.remove(&number) else {
+        let Some(Kept { task, cost, until }) = self.by_number.remove(&number) else {
             return;
         };
         self.bytes -= cost;
+        self.ended_count -= usize::from(until.is_some());
         self.by_id.remove(task.asked.id.as_str());
         for agent in [&task.asked.from, task.to()] {
             if let Some(share) = self.of_agent.get_mut(agent) {
@@ -285,6 +291,12 @@ impl Ledger {
             }
         }
         false
+    }
+
+    /// How many are open and how many have ended, and the bytes of all.
+    pub fn held(&self) -> (usize, usize, usize) {
+        let open = self.by_number.len() - self.ended_count;
+        (open, self.ended_count, self.bytes)
     }
 
     /// How many there are.
@@ -359,7 +371,9 @@ mod tests {
         task.progress().step(died, 5);
         ledger.ended(task.number, 5);
         task.progress().step(Step::SentAgain, 6);
+        assert_eq!(ledger.held().0, 0);
         ledger.reopened(task.number);
+        assert_eq!((ledger.held().0, ledger.held().1), (1, 0));
         ledger.forget_old(Millis::MAX);
         assert_eq!(ledger.get("t1").unwrap().state(), State::Queued);
     }
@@ -470,6 +484,8 @@ mod tests {
                     let open = |task: &&Arc<Task>| *task.to() == agent && !task.state().is_ended();
                     prop_assert_eq!(ledger.load(&agent).open, all.iter().filter(open).count());
                 }
+                let open = all.iter().filter(|task| !task.state().is_ended()).count();
+                prop_assert_eq!(ledger.held(), (open, all.len() - open, cost));
             }
             let agent = |n: Option<u8>| n.map(|n| AgentId::parse(&format!("a{n}")).unwrap());
             let whose = Whose { from: agent(from), to: agent(to) };

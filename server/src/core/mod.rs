@@ -13,6 +13,7 @@ pub mod knowledge;
 pub mod ledger;
 pub mod merge;
 pub mod message;
+pub mod metrics;
 pub mod presence;
 pub mod quoted;
 pub mod receipt;

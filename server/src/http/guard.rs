@@ -141,7 +141,8 @@ pub async fn guard<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let began = Instant::now();
-    let admitted = match request.app_data::<Shared>() {
+    let state = request.app_data::<Shared>().cloned();
+    let admitted = match &state {
         Some(state) => state.gate.admit(&request),
         None => Ok(()),
     };
@@ -155,7 +156,11 @@ pub async fn guard<B: MessageBody>(
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    log(&response, began.elapsed());
+    let took = began.elapsed();
+    if let Some(state) = state {
+        state.traffic.count(&response, took);
+    }
+    log(&response, took);
     Ok(response)
 }
 

@@ -17,6 +17,7 @@ use crate::actors::herald::Listening;
 use crate::actors::refused::Refused;
 use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
 use crate::core::frames::{FrameGuard, Violation};
+use crate::core::metrics::{Metrics, SocketEnd};
 use crate::core::window::{Mark, WINDOW_COUNT};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
@@ -39,6 +40,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 
@@ -77,6 +79,7 @@ pub async fn upgrade(
     })?;
     let agent = state.relay.agent(&id, peer(&request)).await?;
     let limit = state.limits.body;
+    let metrics = state.relay.metrics.clone();
     let verdict = Rc::new(Cell::new(None));
     let done = Rc::new(Cell::new(0));
     let (seated, sits) = oneshot::channel();
@@ -95,9 +98,12 @@ pub async fn upgrade(
         fragments: None,
         sent: 0,
         pings: VecDeque::new(),
+        ending: SocketEnd::Lost,
     };
     let guarded = Guarded {
         payload,
+        metrics,
+        paused: false,
         guard: FrameGuard::new(limit),
         verdict,
         done,
@@ -134,6 +140,9 @@ where
 /// The bytes of a client, as far as they obey.
 struct Guarded {
     payload: Payload,
+    metrics: Arc<Metrics>,
+    /// Whether nothing is read, as too much waits.
+    paused: bool,
     guard: FrameGuard,
     verdict: Rc<Cell<Option<Violation>>>,
     /// Frames that the session has worked off.
@@ -149,7 +158,12 @@ impl Stream for Guarded {
         }
         // The codec takes in whatever there is before it gives out a frame, and a session works off
         // a few of them at a time: without this a peer could fill the memory in between.
-        if self.guard.frames().saturating_sub(self.done.get()) >= FRAMES_AHEAD {
+        let full = self.guard.frames().saturating_sub(self.done.get()) >= FRAMES_AHEAD;
+        if full && !self.paused {
+            self.metrics.reads_paused.inc();
+        }
+        self.paused = full;
+        if full {
             return Poll::Pending;
         }
         let Poll::Ready(next) = Pin::new(&mut self.payload).poll_next(context) else {
@@ -190,6 +204,8 @@ struct Socket {
     sent: Mark,
     /// Pings without an answer, and what stood before each.
     pings: VecDeque<Mark>,
+    /// Why it ends, once that is known.
+    ending: SocketEnd,
 }
 
 type SocketContext = WebsocketContext<Socket>;
@@ -231,11 +247,24 @@ impl Actor for Socket {
         );
         ctx.run_interval(self.state.ping_every, Socket::tick);
     }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let metrics = &self.state.relay.metrics;
+        metrics.sockets_ended.of(self.ending).inc();
+    }
 }
 
 impl Socket {
     /// The one goodbye.
     fn end(&mut self, code: CloseCode, ctx: &mut SocketContext) {
+        self.ending = match code {
+            CloseCode::Away => SocketEnd::Shutdown,
+            CloseCode::Protocol => SocketEnd::Protocol,
+            CloseCode::Invalid => SocketEnd::Encoding,
+            CloseCode::Size => SocketEnd::TooBig,
+            CloseCode::Other(REPLACED) => SocketEnd::Replaced,
+            _ => SocketEnd::Removed,
+        };
         ctx.close(Some(CloseReason::from(code)));
         ctx.stop();
     }
@@ -253,6 +282,7 @@ impl Socket {
     fn tick(&mut self, ctx: &mut SocketContext) {
         if self.acks {
             if self.unanswered == UNANSWERED_MAX {
+                self.ending = SocketEnd::Unanswered;
                 return ctx.stop();
             }
             self.unanswered += 1;
@@ -289,6 +319,7 @@ impl Socket {
         if let Some(seat) = self.seat.take() {
             seat.confirm(self.sent);
         }
+        self.ending = SocketEnd::Closed;
         ctx.close(reason);
         ctx.stop();
     }

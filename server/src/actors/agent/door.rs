@@ -16,6 +16,7 @@ use crate::core::Millis;
 use crate::core::budget::Budget;
 use crate::core::inbox::{Arrivals, Limits, NotAdmitted, Seq, Unwritten, Waiting};
 use crate::core::message::Envelope;
+use crate::core::metrics::{Metrics, Missed};
 use crate::core::presence::Presence;
 use crate::core::window::Mark;
 use actix::Addr;
@@ -54,6 +55,8 @@ pub struct Common {
     pub router: Arc<Router>,
     /// What ends with its agent.
     pub reservations: ReservationsHandle,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// How the agent was last counted. [`Presence`] says how it is; this makes each change count once.
@@ -156,9 +159,15 @@ impl Door {
 
     /// Takes a message in front of the door; says how many are there, and under which number.
     pub(super) fn admit(&self, envelope: Arc<Envelope>) -> Result<(Seq, usize), NotAdmitted> {
+        let (mail, metrics) = (envelope.is_mail(), &self.common.metrics);
         let mut arrivals = self.arrivals.lock();
-        let seq = arrivals.admit(envelope, &self.common.budget)?;
-        Ok((seq, arrivals.outside()))
+        let admitted = arrivals.admit(envelope, &self.common.budget);
+        match admitted {
+            Ok(_) if mail => metrics.depth.observe(arrivals.mail() as u64),
+            Err(NotAdmitted::NoRoom) if !mail => metrics.missed.of(Missed::Relay).inc(),
+            _ => {}
+        }
+        Ok((admitted?, arrivals.outside()))
     }
 
     /// Nothing is admitted any more; gives what was left outside.

@@ -120,6 +120,7 @@ struct Present(Arc<Door>);
 impl Present {
     fn of(door: &Arc<Door>) -> Present {
         door.polls.fetch_add(1, Ordering::SeqCst);
+        door.common.metrics.polls_waiting.add(1);
         Present(door.clone())
     }
 }
@@ -128,6 +129,7 @@ impl Drop for Present {
     fn drop(&mut self) {
         self.0.heard.store(self.0.now(), Ordering::Relaxed);
         self.0.polls.fetch_sub(1, Ordering::SeqCst);
+        self.0.common.metrics.polls_waiting.sub(1);
         self.0.nudge();
     }
 }
