@@ -11,6 +11,7 @@ pub mod pair;
 pub mod relay;
 pub mod socket;
 pub mod stub;
+pub mod tls;
 pub mod two_hosts;
 pub mod watcher;
 

@@ -8,6 +8,7 @@ mod command_line;
 mod documented;
 mod dying;
 mod editing;
+mod encrypting;
 mod ending;
 mod enduring;
 mod finding;
