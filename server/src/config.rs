@@ -302,8 +302,13 @@ impl Config {
             mdns: !args.no_mdns && !host.is_loopback(),
             stale_after: seconds("--stale-after", args.stale_after)?,
             reap_after: seconds("--reap-after", args.reap_after)?,
-            allow_host: args.allow_host.clone(),
-            allow_origin: args.allow_origin.clone(),
+            allow_host: each("--allow-host", &args.allow_host, is_name, "relay.example")?,
+            allow_origin: each(
+                "--allow-origin",
+                &args.allow_origin,
+                is_origin,
+                "https://board.example",
+            )?,
             limits: Limits {
                 body: args.body_limit,
                 file: args.file_limit,
@@ -355,6 +360,41 @@ fn at_least(name: &str, value: usize, least: usize, unit: &str) -> Result<(), St
     Err(StartupError::BadOption(format!(
         "{name} takes at least {least} {unit}, not {value}"
     )))
+}
+
+/// The values of an option that may be repeated, if all of them can do something.
+fn each(
+    option: &str,
+    values: &[String],
+    usable: fn(&str) -> bool,
+    example: &str,
+) -> Result<Vec<String>, StartupError> {
+    match values.iter().find(|value| !usable(value)) {
+        None => Ok(values.to_vec()),
+        Some(odd) => Err(StartupError::BadOption(format!(
+            "{option} takes the like of {example}, with nothing behind it, not \"{odd}\""
+        ))),
+    }
+}
+
+/// A host name as it stands in a URL, and no port.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.ends_with('.')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// A scheme, a host and perhaps a port, as a browser writes them.
+fn is_origin(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, authority)| {
+        let plain = |text: &str, more: &[u8]| {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || more.contains(&b);
+            !text.is_empty() && text.bytes().all(fits)
+        };
+        plain(scheme, b"+.-") && plain(authority, b"._-:[]")
+    })
 }
 
 fn host(text: &str) -> Result<IpAddr, StartupError> {
