@@ -10,6 +10,7 @@ mod counting;
 mod documented;
 mod dying;
 mod editing;
+mod encrypting;
 mod ending;
 mod enduring;
 mod finding;
