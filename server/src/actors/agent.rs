@@ -12,7 +12,6 @@ use crate::core::Millis;
 use crate::core::inbox::{Dead, Inbox, Seq, Unwritten, Waiting};
 use crate::core::metrics::{Way, What};
 use crate::core::presence::Presence;
-use crate::core::task::Away;
 use crate::core::window::Window;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use door::Door;
@@ -266,10 +265,9 @@ impl Agent {
     fn pass_on(&mut self, now: Millis) {
         let door = self.door.clone();
         let inbox = &mut self.own().inbox;
-        for (seq, envelope) in inbox.for_anyone() {
-            if let Some(task) = &envelope.task
-                && door.common.router.pass_on(&envelope, Away::Stale)
-            {
+        let waiting = inbox.for_anyone();
+        for (seq, envelope) in door.common.router.pass_on(door.id(), waiting) {
+            if let Some(task) = &envelope.task {
                 inbox.withdraw(seq, task, now);
                 door.release(&envelope);
             }

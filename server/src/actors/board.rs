@@ -87,18 +87,38 @@ impl Board {
         if let Some(ended) = progress.step(step, now) {
             self.note_history(progress);
             self.moved(task, ended);
-            if step == Step::SentAgain {
-                self.ledger.lock().reopened(task.number);
-            }
         }
     }
 
-    /// Gives a task to another agent, for who has its lock.
+    /// Whether another agent could get a task of this one, for who has the task's lock.
+    pub fn may_pass_on_held(&self, task: &Task, progress: &Progress, from: &AgentId) -> bool {
+        let its_own = task.for_anyone().is_some() && task.to() == from;
+        its_own && progress.may_pass_on() && self.ledger.lock().is_open(task.number)
+    }
+
+    /// Gives a task that may be passed on to another agent, for who has held its lock since.
     pub fn pass_on_held(&self, task: &Task, progress: &mut Progress, next: &AgentId, why: Away) {
-        if self.ledger.lock().pass_on(task.number, next) {
-            self.metrics.passed_on.of(why).inc();
-            self.step_held(task, progress, Step::PassedOn(why));
-        }
+        self.ledger.lock().pass_on(task.number, next);
+        self.metrics.passed_on.of(why).inc();
+        self.step_held(task, progress, Step::PassedOn(why));
+    }
+
+    /// A task whose message died is open again, for who has its lock; unless it is forgotten, or has
+    /// ended otherwise.
+    pub fn reopen_held(&self, task: &Task, progress: &mut Progress) -> bool {
+        let may = progress.state().after(Step::SentAgain).is_some();
+        may && self.ledger.lock().reopen(task.number)
+    }
+
+    /// It could not be sent again after all.
+    pub fn close_held(&self, task: &Task) {
+        self.ledger.lock().ended(task.number, self.clock.now());
+    }
+
+    /// Whether this agent has fewer open tasks than that one.
+    pub fn has_fewer(&self, agent: &AgentId, than: &AgentId) -> bool {
+        let ledger = self.ledger.lock();
+        ledger.load(agent).open() < ledger.load(than).open()
     }
 
     /// Whose turn it is.

@@ -95,25 +95,37 @@ impl DeadLetterOffice {
         let entry = self.directory.get(letter.to.as_str()).ok_or_else(unknown)?;
         let Envelope { body, priority, .. } = &*letter.envelope;
         let ttl = millis(Duration::from_secs(MESSAGE_TTL));
-        let task = letter.envelope.task.clone();
-        let envelope = Arc::new(Envelope {
-            body: body.clone(),
-            kind: Kind::Mail,
-            priority: *priority,
-            accepted_at: timestamp(),
-            expires: Some(self.clock.now() + ttl),
-            task: task.clone(),
-        });
-        let refused = |why| Refused::not_admitted(why, letter.to.as_str());
-        let Some(task) = task else {
-            return entry.agent.admit(envelope).map(drop).map_err(refused);
+        let envelope = |task| {
+            Arc::new(Envelope {
+                body: body.clone(),
+                kind: Kind::Mail,
+                priority: *priority,
+                accepted_at: timestamp(),
+                expires: Some(self.clock.now() + ttl),
+                task,
+            })
         };
-        // Before anybody can be handed it.
-        let mut progress = task.progress();
-        let admitted = entry.agent.admit(envelope).map_err(refused)?;
-        progress.put_at(admitted.place());
-        self.board.step_held(&task, &mut progress, Step::SentAgain);
-        Ok(())
+        let refused = |why| Refused::not_admitted(why, letter.to.as_str());
+        let admit = |task| entry.agent.admit(envelope(task)).map_err(refused);
+        if let Some(task) = &letter.envelope.task {
+            // Before anybody can be handed it.
+            let mut progress = task.progress();
+            if self.board.reopen_held(task, &mut progress) {
+                match admit(Some(task.clone())) {
+                    Ok(admitted) => progress.put_at(admitted.place()),
+                    Err(why) => {
+                        self.board.close_held(task);
+                        return Err(why);
+                    }
+                }
+                self.board.step_held(task, &mut progress, Step::SentAgain);
+                drop(progress);
+                // If it is away, another agent might have it.
+                entry.agent.look_if_away();
+                return Ok(());
+            }
+        }
+        admit(None).map(drop)
     }
 
     fn tell(&self, sender: &str, to: &AgentId, reason: &str, ids: &[String], now: &str) {

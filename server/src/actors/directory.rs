@@ -8,7 +8,7 @@ use crate::core::topics::Topics;
 use clawlink_protocol::agents::AgentRecord;
 use clawlink_protocol::error::Candidate;
 use clawlink_protocol::name::{AgentId, Word};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -155,12 +155,20 @@ pub const CANDIDATES_MAX: usize = 100;
 /// Names looked at for a suggestion: nobody walks a million agents for a typing error.
 const SUGGESTION_SCAN: usize = 512;
 
+/// The agents online that can do something.
+#[derive(Debug, Default)]
+struct Able {
+    ids: BTreeSet<AgentId>,
+    /// Who was chosen last: where they are many, the next ones have their turn.
+    last: Mutex<Option<AgentId>>,
+}
+
 #[derive(Debug, Default)]
 struct Tables {
     by_id: HashMap<AgentId, Arc<Entry>>,
     sorted: BTreeSet<AgentId>,
     by_name: BTreeMap<Word, BTreeSet<AgentId>>,
-    by_capability: BTreeMap<Word, BTreeSet<AgentId>>,
+    by_capability: BTreeMap<Word, Able>,
 }
 
 /// The directory itself. No lock of it is held across an await.
@@ -242,31 +250,33 @@ impl Directory {
         })
     }
 
-    /// Up to `limit` agents online that have this capability, in the order of their ids from `after`
-    /// on and round to it.
-    pub fn able(
-        &self,
-        capability: &Word,
-        after: Option<&AgentId>,
-        limit: usize,
-    ) -> Vec<Arc<Entry>> {
+    /// Up to `limit` agents online that have this capability, those first whose ids come after that
+    /// of who was chosen last.
+    pub fn able(&self, capability: &Word, limit: usize) -> Vec<Arc<Entry>> {
         let tables = self.tables.read();
-        let Some(bearers) = tables.by_capability.get(capability) else {
+        let Some(Able { ids, last }) = tables.by_capability.get(capability) else {
             return Vec::new();
         };
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let later = bearers.range::<AgentId, _>((start, Bound::Unbounded));
-        let earlier = after.map(|id| bearers.range::<AgentId, _>(..=id));
+        let last = last.lock().clone();
+        let start = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let later = ids.range::<AgentId, _>((start, Bound::Unbounded));
+        let earlier = last.as_ref().map(|id| ids.range::<AgentId, _>(..=id));
         let around = later.chain(earlier.into_iter().flatten());
-        around
+        let there = around
             .filter_map(|id| tables.by_id.get(id))
-            .filter(|entry| entry.agent.presence().is_online())
-            .take(limit)
-            .cloned()
-            .collect()
+            // Its silence may not have been noticed yet.
+            .filter(|entry| entry.agent.presence().is_online());
+        there.take(limit).cloned().collect()
     }
 
-    /// Capabilities that look like this one.
+    /// This agent was chosen for what it can do.
+    pub(super) fn chosen(&self, capability: &Word, id: &AgentId) {
+        if let Some(able) = self.tables.read().by_capability.get(capability) {
+            *able.last.lock() = Some(id.clone());
+        }
+    }
+
+    /// Capabilities of agents online that look like this one.
     pub fn similar_capabilities(&self, wanted: &str) -> Vec<String> {
         let tables = self.tables.read();
         let words = tables.by_capability.keys().take(SUGGESTION_SCAN);
@@ -274,18 +284,26 @@ impl Directory {
         similar::nearest(wanted, words)
     }
 
+    /// An agent has come, or fallen silent: what it can do is known of those who are there.
+    pub(super) fn note_presence(&self, id: &AgentId) {
+        let mut tables = self.tables.write();
+        if let Some(entry) = tables.by_id.get(id).cloned() {
+            // Looked at under the lock, so that whoever is last to note it notes what holds.
+            match entry.agent.presence().is_online() {
+                true => tables.enable(&entry),
+                false => tables.disable(&entry),
+            }
+        }
+    }
+
     pub(super) fn insert(&self, entry: Arc<Entry>) {
         let mut tables = self.tables.write();
         let id = entry.agent.id().clone();
         tables.unlist(&id);
-        let Profile {
-            name, capabilities, ..
-        } = &entry.profile;
-        let bearers = tables.by_name.entry(name.clone()).or_default();
-        bearers.insert(id.clone());
-        for capability in capabilities {
-            let bearers = tables.by_capability.entry(capability.clone()).or_default();
-            bearers.insert(id.clone());
+        let bearers = tables.by_name.entry(entry.profile.name.clone());
+        bearers.or_default().insert(id.clone());
+        if entry.agent.presence().is_online() {
+            tables.enable(&entry);
         }
         tables.sorted.insert(id.clone());
         tables.by_id.insert(id, entry);
@@ -301,15 +319,33 @@ impl Directory {
 
 impl Tables {
     fn unlist(&mut self, id: &AgentId) {
-        let Some(entry) = self.by_id.get(id) else {
+        let Some(entry) = self.by_id.get(id).cloned() else {
             return;
         };
-        let Profile {
-            name, capabilities, ..
-        } = &entry.profile;
-        strike(&mut self.by_name, name, id);
-        for capability in capabilities {
-            strike(&mut self.by_capability, capability, id);
+        self.disable(&entry);
+        if let Some(bearers) = self.by_name.get_mut(&entry.profile.name) {
+            bearers.remove(id);
+            if bearers.is_empty() {
+                self.by_name.remove(&entry.profile.name);
+            }
+        }
+    }
+
+    fn enable(&mut self, entry: &Entry) {
+        for capability in &entry.profile.capabilities {
+            let able = self.by_capability.entry(capability.clone()).or_default();
+            able.ids.insert(entry.agent.id().clone());
+        }
+    }
+
+    fn disable(&mut self, entry: &Entry) {
+        for capability in &entry.profile.capabilities {
+            if let Some(able) = self.by_capability.get_mut(capability) {
+                able.ids.remove(entry.agent.id());
+                if able.ids.is_empty() {
+                    self.by_capability.remove(capability);
+                }
+            }
         }
     }
 
@@ -341,15 +377,6 @@ impl Tables {
         Unresolved::Ambiguous {
             candidates: candidates.collect(),
             count: bearers.len(),
-        }
-    }
-}
-
-fn strike(index: &mut BTreeMap<Word, BTreeSet<AgentId>>, word: &Word, id: &AgentId) {
-    if let Some(bearers) = index.get_mut(word) {
-        bearers.remove(id);
-        if bearers.is_empty() {
-            index.remove(word);
         }
     }
 }

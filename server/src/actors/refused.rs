@@ -54,7 +54,7 @@ impl Refused {
             None => String::new(),
         };
         let error = format!(
-            "no other agent online has the capability \"{capability}\"; {hint}GET /discover shows who can do what"
+            "no other agent online has the capability \"{capability}\"; {hint}GET /discover?all=1 shows also who is away"
         );
         let mut refused = Refused::new(ErrorCode::UnknownAgent, error);
         refused.0.did_you_mean = Some(did_you_mean);

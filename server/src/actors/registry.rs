@@ -10,7 +10,6 @@ use crate::core::Millis;
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
 use crate::core::receipt::SALT;
-use crate::core::task::Away;
 use crate::core::topics::Topics;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use clawlink_protocol::agents::Register;
@@ -169,6 +168,8 @@ impl Registry {
         let ttl = register
             .ttl
             .map_or(self.settings.stale_after, Duration::from_secs);
+        let is_able =
+            (known.as_ref()).is_some_and(|e| e.profile.capabilities == profile.capabilities);
         let entry = match known {
             Some(before) => {
                 let agent = before.agent.clone();
@@ -185,7 +186,9 @@ impl Registry {
             }
         };
         self.directory.insert(entry.clone());
-        self.settings.common.router.came(entry.agent.id());
+        if !is_able {
+            self.settings.common.router.offer(entry.agent.id());
+        }
         self.settings.common.herald.joined(&entry);
         Ok(entry)
     }
@@ -331,9 +334,8 @@ impl Handler<AgentStopped> for Registry {
             error!(agent = %id, "an agent's actor panicked too often; removed");
             self.remove(&id);
         }
-        let mut dead = own.discard(agent.door());
-        let router = &self.settings.common.router;
-        dead.retain(|dead| !router.pass_on(&dead.envelope, Away::Removed));
+        let dead = own.discard(agent.door());
+        let dead = self.settings.common.router.pass_on_all(&id, dead);
         if !dead.is_empty() {
             info!(agent = %id, unread = dead.len(), left, "an agent is gone and so is the mail that waited for it");
             self.settings.common.dead_letters.died(&id, dead);

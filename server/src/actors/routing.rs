@@ -6,19 +6,25 @@ use super::board::Board;
 use super::clock::timestamp;
 use super::directory::{Directory, Entry};
 use super::relay::written;
+use crate::core::inbox::{Dead, Seq};
 use crate::core::message::{Envelope, Sent};
 use crate::core::metrics::Metrics;
-use crate::core::task::{Away, State, Task};
+use crate::core::stranded::Stranded;
+use crate::core::task::{Away, Task};
 use bytestring::ByteString;
 use clawlink_protocol::messages::Outgoing;
 use clawlink_protocol::name::{AgentId, Word};
 use parking_lot::Mutex;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 /// Agents online that are compared for one delegation; where more have the capability, the next so
 /// many have their turn at the next.
 const COMPARED_MAX: usize = 1024;
+
+/// Agents that are tried one after the other for one delegation, where inboxes are full.
+pub(super) const TRIES: usize = 8;
 
 /// Finds agents by what they can do.
 #[derive(Debug)]
@@ -26,10 +32,19 @@ pub struct Router {
     directory: Arc<Directory>,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
-    /// Who was found last.
-    last: Mutex<Option<AgentId>>,
-    /// Agents that are away with what nobody else could take, by what it needs.
-    stranded: Mutex<HashMap<Word, BTreeSet<AgentId>>>,
+    /// Agents that are stale with what nobody else could take.
+    stranded: Mutex<Stranded>,
+}
+
+/// What became of a delegation that might be passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    /// Another agent has it.
+    Passed,
+    /// Nobody who can have it is there and has room.
+    Nobody,
+    /// It is not to be passed on.
+    Stays,
 }
 
 impl Router {
@@ -39,56 +54,116 @@ impl Router {
             directory,
             board,
             metrics,
-            last: Mutex::default(),
             stranded: Mutex::default(),
         })
     }
 
     /// The agent online with this capability that has the fewest open tasks; among equals the one
     /// that was given one longest ago. None of `but`.
-    pub fn pick(&self, capability: &Word, but: &[&AgentId]) -> Option<Arc<Entry>> {
-        let last = self.last.lock().clone();
-        let mut able = self
-            .directory
-            .able(capability, last.as_ref(), COMPARED_MAX + 1);
+    pub fn pick(&self, capability: &Word, but: &[AgentId]) -> Option<Arc<Entry>> {
+        let mut able = self.directory.able(capability, COMPARED_MAX + 1);
         if able.len() > COMPARED_MAX {
             self.metrics.partial_picks.inc();
         }
-        able.retain(|entry| !but.contains(&entry.agent.id()));
+        able.retain(|entry| !but.contains(entry.agent.id()));
         let picked = self.board.least_busy(able)?;
-        *self.last.lock() = Some(picked.agent.id().clone());
+        self.directory.chosen(capability, picked.agent.id());
         Some(picked)
     }
 
-    /// Gives a delegation that waits for an agent that is away to another, if anybody might have
-    /// it and somebody takes it. Only for who holds the message: it is to be given up then.
-    pub(super) fn pass_on(&self, envelope: &Envelope, why: Away) -> bool {
-        let Some(task) = &envelope.task else {
-            return false;
-        };
-        let Some(capability) = task.for_anyone() else {
-            return false;
-        };
-        let before = task.to().clone();
-        let passed = self
-            .pick(capability, &[&task.asked.from, &before])
-            .is_some_and(|next| self.give(envelope, task, &next.agent, why));
-        if !passed {
-            let mut stranded = self.stranded.lock();
-            let of = stranded.entry(capability.clone()).or_default();
-            of.insert(before);
+    /// Gives what waits for an agent that is stale, and that anybody may do, to others who can. Gives
+    /// back what has gone: it is to be given up. What found nobody when it was tried first is shared
+    /// out as others come: to each no more than leaves this agent with as much.
+    pub(super) fn pass_on(&self, from: &AgentId, waiting: Vec<Waiting>) -> Vec<Waiting> {
+        // Noted before the look, so that whoever comes in between sees it.
+        let before = self.note(from, capabilities(&waiting));
+        fence(Ordering::SeqCst);
+        let mut nobody = BTreeSet::new();
+        let mut gone = Vec::new();
+        for (seq, envelope) in waiting {
+            let Some(capability) = capability_of(&envelope) else {
+                continue;
+            };
+            let share = before.contains(&capability);
+            if nobody.contains(&capability) {
+                continue;
+            }
+            match self.pass(&envelope, &capability, from, Away::Stale, share) {
+                Passing::Passed => gone.push((seq, envelope)),
+                Passing::Nobody => {
+                    nobody.insert(capability);
+                }
+                Passing::Stays => {}
+            }
         }
-        passed
+        self.note(from, nobody);
+        gone
     }
 
-    fn give(&self, envelope: &Envelope, task: &Arc<Task>, next: &AgentHandle, why: Away) -> bool {
-        let Some(body) = readdressed(&envelope.body, task, next.id()) else {
-            return false;
+    /// The same for an agent that is gone. Gives what nobody else has got.
+    pub(super) fn pass_on_all(&self, from: &AgentId, dead: Vec<Dead>) -> Vec<Dead> {
+        self.note(from, BTreeSet::new());
+        let mut nobody = BTreeSet::new();
+        let stays = |dead: &Dead| {
+            let Some(capability) = capability_of(&dead.envelope) else {
+                return true;
+            };
+            if nobody.contains(&capability) {
+                return true;
+            }
+            let passing = self.pass(&dead.envelope, &capability, from, Away::Removed, false);
+            if passing == Passing::Nobody {
+                nobody.insert(capability);
+            }
+            passing != Passing::Passed
         };
-        let mut progress = task.progress();
-        if !matches!(progress.state(), State::Queued | State::Delivered) {
-            return false;
+        dead.into_iter().filter(stays).collect()
+    }
+
+    fn pass(
+        &self,
+        envelope: &Envelope,
+        capability: &Word,
+        from: &AgentId,
+        why: Away,
+        share: bool,
+    ) -> Passing {
+        let Some(task) = &envelope.task else {
+            return Passing::Stays;
+        };
+        let mut but = vec![task.asked.from.clone(), from.clone()];
+        for _ in 0..TRIES {
+            let Some(next) = self.pick(capability, &but) else {
+                return Passing::Nobody;
+            };
+            if share && !self.board.has_fewer(next.agent.id(), from) {
+                return Passing::Nobody;
+            }
+            match self.give(envelope, task, from, &next.agent, why) {
+                Passing::Nobody => but.push(next.agent.id().clone()),
+                done => return done,
+            }
         }
+        Passing::Nobody
+    }
+
+    /// One agent's delegation becomes another's, if that one has room.
+    fn give(
+        &self,
+        envelope: &Envelope,
+        task: &Arc<Task>,
+        from: &AgentId,
+        next: &AgentHandle,
+        why: Away,
+    ) -> Passing {
+        // What is decided here holds until it is done: all who move the task hold it.
+        let mut progress = task.progress();
+        if !self.board.may_pass_on_held(task, &progress, from) {
+            return Passing::Stays;
+        }
+        let Some(body) = readdressed(&envelope.body, task, next.id()) else {
+            return Passing::Stays;
+        };
         let again = Envelope {
             body,
             kind: envelope.kind.clone(),
@@ -99,36 +174,71 @@ impl Router {
             task: Some(task.clone()),
         };
         let Ok(admitted) = next.admit(Arc::new(again)) else {
-            return false;
+            return Passing::Nobody;
         };
         progress.put_at(admitted.place());
         self.board.pass_on_held(task, &mut progress, next.id(), why);
         drop(progress);
         next.look_if_away();
-        true
+        Passing::Passed
     }
 
-    /// An agent is there: what others have left that only it can do may be given to it.
+    /// An agent has fallen silent.
+    pub(super) fn went(&self, id: &AgentId) {
+        self.directory.note_presence(id);
+    }
+
+    /// An agent is heard again.
     pub(super) fn came(&self, id: &AgentId) {
+        self.note(id, BTreeSet::new());
+        self.directory.note_presence(id);
+        self.offer(id);
+    }
+
+    /// An agent is there, or has less to do than before: what others have left that it can do may be
+    /// given to it.
+    pub(super) fn offer(&self, id: &AgentId) {
+        fence(Ordering::SeqCst);
         if self.stranded.lock().is_empty() {
             return;
         }
         let Some(entry) = self.directory.get(id.as_str()) else {
             return;
         };
-        let capabilities = entry.profile.capabilities.iter();
-        let left: Vec<_> = {
-            let mut stranded = self.stranded.lock();
-            capabilities
-                .filter_map(|word| stranded.remove(word))
-                .collect()
-        };
-        for id in left.into_iter().flatten() {
+        let capabilities = &entry.profile.capabilities;
+        let waiting = self.stranded.lock().waiting_for(capabilities);
+        for id in waiting {
             if let Some(entry) = self.directory.get(id.as_str()) {
                 entry.agent.door().nudge();
             }
         }
     }
+
+    /// What an agent that is stale could give to nobody.
+    fn note(&self, agent: &AgentId, wanted: BTreeSet<Word>) -> BTreeSet<Word> {
+        self.stranded.lock().set(agent, wanted)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_anybody_stranded(&self) -> bool {
+        !self.stranded.lock().is_empty()
+    }
+}
+
+/// A delegation that waits, and its place.
+type Waiting = (Seq, Arc<Envelope>);
+
+/// What a delegation asks for that another agent might have.
+fn capability_of(envelope: &Envelope) -> Option<Word> {
+    let task = envelope.task.as_ref()?;
+    task.for_anyone().cloned()
+}
+
+fn capabilities(waiting: &[Waiting]) -> BTreeSet<Word> {
+    let words = waiting.iter();
+    words
+        .filter_map(|(_, envelope)| capability_of(envelope))
+        .collect()
 }
 
 /// The same delegation for another agent.

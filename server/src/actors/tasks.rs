@@ -9,6 +9,7 @@ use super::clock::timestamp;
 use super::directory::Entry;
 use super::refused::Refused;
 use super::relay::{Relay, constant, envelope, given, sound, written};
+use super::routing::TRIES;
 use crate::core::inbox::Seq;
 use crate::core::ledger::NotOpened;
 use crate::core::message::{Envelope, Kind};
@@ -35,21 +36,15 @@ impl Relay {
         call: &Delegate<'_>,
         message_id: Option<MessageId>,
     ) -> Result<Delegated, Refused> {
-        let to = self.recipient(call)?;
-        let recipient = Recipient {
-            status: to.agent.presence().as_str().to_owned(),
-            last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
-        };
         let message_id = match message_id {
             Some(id) => id,
             None => self.new_message_id()?,
         };
-        let envelope = self.delegation(call, &to, &message_id)?;
-        let task = envelope.task.clone();
-        let admitted = self.begin(&to, envelope)?;
-        if call.to_capability.is_some() {
-            to.agent.look_if_away();
-        }
+        let Placed { to, task, admitted } = self.place(call, &message_id)?;
+        let recipient = Recipient {
+            status: to.agent.presence().as_str().to_owned(),
+            last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
+        };
         let delivery = admitted.route().await;
         Ok(Delegated {
             status: "delegated".to_owned(),
@@ -62,12 +57,40 @@ impl Relay {
         })
     }
 
+    /// Puts a delegation into the inbox it is for. Where anybody may have it, one who has no room gives
+    /// way to the next.
+    fn place(&self, call: &Delegate<'_>, message_id: &MessageId) -> Result<Placed, Refused> {
+        let mut but = vec![call.from_agent.clone()];
+        let mut full = None;
+        loop {
+            let to = match (self.recipient(call, &but), full.take()) {
+                (Err(_), Some(full)) => return Err(full),
+                (to, _) => to?,
+            };
+            let envelope = self.delegation(call, &to, message_id)?;
+            let task = envelope.task.clone();
+            match self.begin(&to, envelope) {
+                Ok(admitted) => {
+                    if call.to_capability.is_some() {
+                        to.agent.look_if_away();
+                    }
+                    return Ok(Placed { to, task, admitted });
+                }
+                Err(why) if call.to_capability.is_some() && but.len() < TRIES => {
+                    but.push(to.agent.id().clone());
+                    full = Some(why);
+                }
+                Err(why) => return Err(why),
+            }
+        }
+    }
+
     /// Whom a delegation is for: the agent it names, or one that can do it.
-    fn recipient(&self, call: &Delegate<'_>) -> Result<Arc<Entry>, Refused> {
+    fn recipient(&self, call: &Delegate<'_>, but: &[AgentId]) -> Result<Arc<Entry>, Refused> {
         match (&call.to_agent, &call.to_capability) {
             (Some(address), None) => self.resolve(address),
             (None, Some(capability)) => {
-                let picked = self.router.pick(capability, &[&call.from_agent]);
+                let picked = self.router.pick(capability, but);
                 picked.ok_or_else(|| {
                     let similar = self.directory.similar_capabilities(capability.as_str());
                     Refused::nobody_can(capability.as_str(), similar)
@@ -193,6 +216,10 @@ impl Relay {
         let answered = self.answer(call, result, &to, task.as_ref())?;
         if let Some(task) = task.filter(|_| answered.applied == Some(true)) {
             self.withdraw(&task, answered.place).await;
+            if task.state().is_ended() {
+                // It has room for what others have left.
+                self.router.offer(task.to());
+            }
         }
         let delivery = answered.admitted.route().await;
         Ok(Responded {
@@ -307,7 +334,7 @@ impl Relay {
         let mut progress = task.progress();
         still_open(task, &progress)?;
         let assignee = self.directory.get(task.to().as_str());
-        let told = match assignee.filter(|_| progress.was_handed_over()) {
+        let told = match assignee.filter(|_| progress.is_in_hand()) {
             None => None,
             Some(assignee) => {
                 let now = timestamp();
@@ -337,9 +364,9 @@ impl Relay {
     }
 
     fn tell_assignee(&self, task: &Task, content: &RawValue) -> Result<Admitted, Refused> {
-        let assignee = self.resolve(&task.to().into())?;
         let mut progress = task.progress();
         still_open(task, &progress)?;
+        let assignee = self.resolve(&task.to().into())?;
         let now = timestamp();
         let message = Outgoing::TaskInput {
             message_id: &task.asked.id,
@@ -351,9 +378,17 @@ impl Relay {
         let normal = Priority::Normal;
         let envelope = envelope(&message, Kind::Mail, normal, now.clone(), None)?;
         let admitted = self.admit(&assignee, envelope)?;
+        progress.tell_more();
         self.board.step_held(task, &mut progress, Step::GotInput);
         Ok(admitted)
     }
+}
+
+/// A delegation in its inbox.
+struct Placed {
+    to: Arc<Entry>,
+    task: Option<Arc<Task>>,
+    admitted: Admitted,
 }
 
 /// What came of an answer.

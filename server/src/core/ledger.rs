@@ -63,6 +63,13 @@ pub struct Load {
     served: u64,
 }
 
+impl Load {
+    /// Tasks that it was given and that have not ended.
+    pub fn open(self) -> usize {
+        self.open
+    }
+}
+
 /// What an agent has to do with tasks.
 #[derive(Debug, Default)]
 struct Share {
@@ -237,8 +244,9 @@ impl Ledger {
     /// A task has ended.
     pub fn ended(&mut self, number: u64, now: Millis) {
         let until = now.saturating_add(KEPT_FOR);
-        if let Some(kept) = self.by_number.get_mut(&number) {
-            self.ended_count += usize::from(kept.until.is_none());
+        let open = self.by_number.get_mut(&number);
+        if let Some(kept) = open.filter(|kept| kept.until.is_none()) {
+            self.ended_count += 1;
             kept.until = Some(until);
             self.ended.push_back((until, number));
             self.count(number, |open| open - 1);
@@ -246,13 +254,22 @@ impl Ledger {
         self.forget_old(now);
     }
 
-    /// A task that had ended goes on.
-    pub fn reopened(&mut self, number: u64) {
-        if let Some(kept) = self.by_number.get_mut(&number) {
-            self.ended_count -= usize::from(kept.until.is_some());
-            kept.until = None;
-            self.count(number, |open| open + 1);
-        }
+    /// A task that had ended goes on, if it is not forgotten yet.
+    pub fn reopen(&mut self, number: u64) -> bool {
+        let kept = self.by_number.get_mut(&number);
+        let Some(kept) = kept.filter(|kept| kept.until.is_some()) else {
+            return false;
+        };
+        kept.until = None;
+        self.ended_count -= 1;
+        self.count(number, |open| open + 1);
+        true
+    }
+
+    /// Whether this task is open here. It stays so while its lock is held.
+    pub fn is_open(&self, number: u64) -> bool {
+        let kept = self.by_number.get(&number);
+        kept.is_some_and(|kept| kept.until.is_none())
     }
 
     /// A task was not begun after all.
@@ -372,7 +389,7 @@ mod tests {
         ledger.ended(task.number, 5);
         task.progress().step(Step::SentAgain, 6);
         assert_eq!(ledger.held().0, 0);
-        ledger.reopened(task.number);
+        ledger.reopen(task.number);
         assert_eq!((ledger.held().0, ledger.held().1), (1, 0));
         ledger.forget_old(Millis::MAX);
         assert_eq!(ledger.get("t1").unwrap().state(), State::Queued);
@@ -448,7 +465,7 @@ mod tests {
         let second = ledger.get("t1").unwrap();
         end(&mut ledger, &second, 1);
         assert_eq!(turn(&ledger).as_str(), "a2", "it has fewer");
-        ledger.reopened(second.number);
+        ledger.reopen(second.number);
         assert_eq!(turn(&ledger).as_str(), "a1");
     }
 

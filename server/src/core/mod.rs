@@ -21,6 +21,7 @@ pub mod replay;
 pub mod reservation;
 pub mod shelf;
 pub mod similar;
+pub mod stranded;
 pub mod task;
 pub mod topics;
 pub mod window;

@@ -176,6 +176,10 @@ pub struct Progress {
     answer: Option<ByteString>,
     /// Whether its message was ever handed over.
     handed_over: bool,
+    /// Whether it was to its present assignee.
+    handed_here: bool,
+    /// Whether its sender has told its assignee more.
+    told_more: bool,
     /// The place of its message in its assignee's inbox.
     place: Option<Seq>,
     ended_at: Option<Millis>,
@@ -195,6 +199,8 @@ impl Progress {
             made: 1,
             answer: None,
             handed_over: false,
+            handed_here: false,
+            told_more: false,
             place: None,
             ended_at: None,
         }
@@ -225,6 +231,22 @@ impl Progress {
         self.handed_over
     }
 
+    /// Whether its message was handed over to its present assignee.
+    pub fn is_in_hand(&self) -> bool {
+        self.handed_here
+    }
+
+    /// Its sender has told its assignee more than the message says.
+    pub fn tell_more(&mut self) {
+        self.told_more = true;
+    }
+
+    /// Whether another agent would know all that this one does: it has not been begun, and what was
+    /// told is in its message.
+    pub fn may_pass_on(&self) -> bool {
+        matches!(self.state, State::Queued | State::Delivered) && !self.told_more
+    }
+
     /// The place of its message.
     pub fn place(&self) -> Option<Seq> {
         self.place
@@ -249,6 +271,11 @@ impl Progress {
     pub fn step(&mut self, step: Step, now: Millis) -> Option<bool> {
         let state = self.state.after(step)?;
         self.handed_over |= step == Step::HandedOver;
+        match step {
+            Step::HandedOver => self.handed_here = true,
+            Step::PassedOn(_) => self.handed_here = false,
+            _ => {}
+        }
         self.state = state;
         self.rev += 1;
         self.made += 1;

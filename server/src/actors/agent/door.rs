@@ -230,6 +230,7 @@ impl Door {
         let was_online = self.turn(Standing::Online, Standing::Stale);
         if was_online {
             self.common.online.fetch_sub(1, Ordering::Relaxed);
+            self.common.router.went(&self.id);
         }
         was_online
     }
@@ -244,6 +245,7 @@ impl Door {
         let was_stale = self.turn(Standing::Stale, Standing::Online);
         if was_stale {
             self.common.online.fetch_add(1, Ordering::Relaxed);
+            self.common.router.came(&self.id);
         }
         was_stale
     }

@@ -189,9 +189,14 @@ impl AgentHandle {
 
     /// The agent was heard just now. One store, unless it was stale.
     pub fn heard(&self) {
-        self.0.heard.store(self.0.now(), Ordering::Relaxed);
+        let now = self.0.now();
+        let was_online = self.0.presence(now).is_online();
+        self.0.heard.store(now, Ordering::SeqCst);
         if self.0.is_stale() && self.0.note_online() {
             self.0.nudge();
+        } else if !was_online {
+            // It was silent for so long that others may have taken it for stale, though it was not
+            // noted yet.
             self.0.common.router.came(self.id());
         }
     }
@@ -336,6 +341,7 @@ impl AgentHandle {
     /// Sits a socket down, whose peer may confirm by receipts; the one before it is told that it was
     /// replaced.
     pub async fn attach(&self, socket: SocketHandle, acks: bool) -> Result<Session, Gone> {
+        self.heard();
         self.ask(|| Attach {
             socket: socket.clone(),
             acks,
