@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 /// `POST /files`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PutFile<'a> {
     /// Where it is kept.
     pub file_key: FileKey,
@@ -20,6 +21,7 @@ pub struct PutFile<'a> {
     pub file_type: Option<Word>,
     /// [`BASE64`] where `content` is bytes written so; absent where it is itself meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [BASE64, null])))]
     pub encoding: Option<String>,
     /// The version that the writer has seen: the file is written only if it is still the current
     /// one. 0: only if there is no file.
@@ -42,6 +44,7 @@ pub const AGENT_HEADER: &str = "X-Agent-Id";
 
 /// The reply to `POST /files`, and to `DELETE /files/{file_key}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileSaved {
     /// `saved`, `merged` or `deleted`.
     pub status: String,
@@ -57,6 +60,7 @@ pub struct FileSaved {
 
 /// A file without its content, as `GET /files` lists it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileEntry {
     /// Where it is kept.
     pub file_key: String,
@@ -76,6 +80,7 @@ pub struct FileEntry {
 
 /// The reply to `GET /files`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileList {
     /// In the order of their keys.
     pub files: Vec<FileEntry>,
@@ -89,6 +94,7 @@ pub struct FileList {
 /// The reply to `GET /files/{file_key}`. The relay writes the content as it holds it, a client
 /// reads any JSON value.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileRead<Content = Value> {
     /// Where it is kept.
     pub file_key: String,
@@ -116,6 +122,7 @@ pub struct FileRead<Content = Value> {
 
 /// One version of a file, as `GET /files/{file_key}?history=1` lists it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileVersion {
     /// 1, 2, ...
     pub version: u64,
@@ -135,6 +142,7 @@ pub struct FileVersion {
 
 /// The reply to `GET /files/{file_key}?history=1`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileHistory {
     /// Where it is kept.
     pub file_key: String,

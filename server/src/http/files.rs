@@ -20,6 +20,7 @@ use clawlink_protocol::files::{
     AGENT_HEADER, FileEntry, FileHistory, FileList, FileRead, FileSaved, FileVersion, PutFile,
 };
 use clawlink_protocol::name::{AgentId, FileKey};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What an idempotency key counts for, beside its sender.
@@ -169,9 +170,13 @@ fn key_in(request: &HttpRequest) -> Result<FileKey, ApiError> {
 }
 
 /// The parameters of a read.
-#[derive(Debug, Deserialize)]
-struct ReadQuery {
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ReadQuery {
+    /// One of the versions that are kept.
+    #[schemars(with = "Option<u64>")]
     version: Option<String>,
+    /// 1: lists the versions that are kept.
+    #[schemars(extend("enum" = ["0", "1"]))]
     history: Option<String>,
 }
 
