@@ -3,17 +3,15 @@
 use crate::name::{AgentId, FileKey, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 /// `POST /files`.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PutFile<'a> {
+pub struct PutFile<Content> {
     /// Where it is kept.
     pub file_key: FileKey,
     /// A string, as a rule; any JSON value but `null`. Empty is valid.
-    #[serde(borrow)]
-    pub content: &'a RawValue,
+    pub content: Content,
     /// Who writes.
     pub agent_id: AgentId,
     /// `text` unless given.
@@ -34,6 +32,22 @@ pub struct PutFile<'a> {
     /// version, whatever the numbers say: it counts as 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_epoch: Option<String>,
+}
+
+impl<Content> PutFile<Content> {
+    /// The same call with its content in another form.
+    pub fn with<Other>(self, form: impl FnOnce(Content) -> Other) -> PutFile<Other> {
+        PutFile {
+            file_key: self.file_key,
+            content: form(self.content),
+            agent_id: self.agent_id,
+            file_type: self.file_type,
+            encoding: self.encoding,
+            base_version: self.base_version,
+            merge: self.merge,
+            base_epoch: self.base_epoch,
+        }
+    }
 }
 
 /// The `encoding` of bytes.
@@ -91,15 +105,13 @@ pub struct FileList {
     pub next_cursor: Option<String>,
 }
 
-/// The reply to `GET /files/{file_key}`. The relay writes the content as it holds it, a client
-/// reads any JSON value.
+/// The reply to `GET /files/{file_key}`. A client reads any JSON value as its content; the relay, which
+/// writes it in pieces, has `()` there. It stands last, as it may be long.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileRead<Content = Value> {
     /// Where it is kept.
     pub file_key: String,
-    /// As it was written; a string, as a rule.
-    pub content: Content,
     /// [`BASE64`] where the content is bytes written so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
@@ -118,6 +130,8 @@ pub struct FileRead<Content = Value> {
     /// The relay's epoch, in which the version counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
+    /// As it was written; a string, as a rule.
+    pub content: Content,
 }
 
 /// One version of a file, as `GET /files/{file_key}?history=1` lists it.

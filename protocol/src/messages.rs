@@ -54,8 +54,12 @@ impl Priority {
 pub struct Delegate<'a> {
     /// The sender; need not be registered.
     pub from_agent: AgentId,
-    /// An id or a name.
-    pub to_agent: Word,
+    /// An id or a name. Either this or `to_capability`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_agent: Option<Word>,
+    /// Goes to the agent online with this capability that has the fewest open tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_capability: Option<Word>,
     /// What is to be done: any JSON value but `null`.
     #[serde(borrow)]
     pub task: &'a RawValue,

@@ -14,6 +14,9 @@ pub struct TaskView<'a> {
     pub from_agent: &'a str,
     /// Its assignee.
     pub to_agent: &'a str,
+    /// What it was sent to, where its sender named no agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_capability: Option<&'a str>,
     /// As sent.
     pub task: &'a RawValue,
     /// As sent; not in lists.
@@ -55,6 +58,12 @@ pub struct TaskStep {
     pub state: String,
     /// RFC 3339, UTC.
     pub at: String,
+    /// To whom it went by that, where the relay has chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_agent: Option<String>,
+    /// Why it went to another: the one before it was `stale`, or `removed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The reply to `GET /tasks/{message_id}`.

@@ -31,6 +31,7 @@ use actors::registry::{Registry, Settings};
 use actors::relay::Relay;
 use actors::replays::Replays;
 use actors::reservations::ReservationsHandle;
+use actors::routing::Router;
 use config::{Config, StartupError};
 use http::browser::Allowed;
 use http::guard::{Gate, guard};
@@ -216,6 +217,7 @@ fn start_actors(
         clock.clone(),
         ids.clone(),
     );
+    let router = Router::new(directory.clone(), board.clone(), metrics.clone());
     let budget = Budget::new(config.inboxes_bytes);
     let common = Common {
         clock: clock.clone(),
@@ -227,6 +229,7 @@ fn start_actors(
         herald: herald.clone(),
         dead_letters: dead_letters.clone(),
         board: board.clone(),
+        router: router.clone(),
         reservations: reservations.clone(),
         metrics: metrics.clone(),
     };
@@ -246,6 +249,7 @@ fn start_actors(
         merges: Semaphore::new(MERGES_AT_ONCE),
         dead_letters,
         board,
+        router,
         reservations,
         replays,
         lifeline: lifeline.clone(),

@@ -1,6 +1,6 @@
 //! The documentation tells what the binaries do: its calls are made, its options are counted.
 
-use harness::{Relay, Scrape, Value, binaries};
+use harness::{Relay, Scrape, Value, binaries, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
@@ -215,7 +215,21 @@ fn the_readme_starts_with_its_two_commands() {
 fn the_commands_of_the_skill_work() {
     let relay = Relay::start();
     relay.register("boss");
-    let client = harness::Client::of(&relay);
+    let call = json!({"agent_id": "tester", "capabilities": ["test"]});
+    assert_eq!(relay.post("/register", &call).status, 200);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let got = relay.get("/poll/tester?wait=50").json();
+            let id = &got["messages"][0]["message_id"];
+            let call = json!({"from_agent": "tester", "message_id": id, "result": "passed"});
+            relay.post("/respond", &call);
+        });
+        types_what_the_skill_says(&relay);
+    });
+}
+
+fn types_what_the_skill_says(relay: &Relay) {
+    let client = harness::Client::of(relay);
     for file in ["task.md", "answer.md", "build.md"] {
         std::fs::write(client.home().join(file), "text\n").expect("a file");
     }

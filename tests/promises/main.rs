@@ -2,6 +2,7 @@
 
 mod acknowledging;
 mod announced;
+mod anyone;
 mod bounds;
 mod browsers;
 mod command_line;
@@ -18,6 +19,7 @@ mod hostile;
 mod identity;
 mod joining;
 mod knowing;
+mod large;
 mod leasing;
 mod losing;
 mod merging;

@@ -12,6 +12,7 @@ use crate::core::Millis;
 use crate::core::inbox::{Dead, Inbox, Seq, Unwritten, Waiting};
 use crate::core::metrics::{Way, What};
 use crate::core::presence::Presence;
+use crate::core::task::Away;
 use crate::core::window::Window;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use door::Door;
@@ -261,12 +262,29 @@ impl Agent {
         }
     }
 
+    /// Away, it gives what anybody may do to those who are there.
+    fn pass_on(&mut self, now: Millis) {
+        let door = self.door.clone();
+        let inbox = &mut self.own().inbox;
+        for (seq, envelope) in inbox.for_anyone() {
+            if let Some(task) = &envelope.task
+                && door.common.router.pass_on(&envelope, Away::Stale)
+            {
+                inbox.withdraw(seq, task, now);
+                door.release(&envelope);
+            }
+        }
+    }
+
     /// The heartbeat timer: set for the next moment at which silence or a lease that ends changes
     /// something. A heartbeat does not touch it; it reads when it fires, and where it is set too
     /// early it is set anew then.
     fn rearm(&mut self, ctx: &mut Context<Self>) {
         let now = self.door.now();
         let silence = self.judge(now);
+        if self.door.is_stale() {
+            self.pass_on(now);
+        }
         let next = silence.into_iter().chain(self.own().inbox.next_due()).min();
         let next = next.unwrap_or(Millis::MAX);
         if self.timer.is_some_and(|(at, _)| at <= next) {

@@ -2,10 +2,12 @@
 //! list, another for each task.
 
 use super::clock::Clock;
+use super::directory::Entry;
 use crate::core::ledger::{Ledger, LedgerLimits, NotOpened, Whose};
 use crate::core::metrics::Metrics;
-use crate::core::task::{Draft, HISTORY_MAX, Progress, State, Step, Task};
+use crate::core::task::{Asked, Away, HISTORY_MAX, Progress, State, Step, Task};
 use bytestring::ByteString;
+use clawlink_protocol::name::AgentId;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,8 +56,8 @@ impl Board {
     }
 
     /// Takes a task.
-    pub fn open(&self, draft: Draft) -> Result<Arc<Task>, NotOpened> {
-        self.ledger.lock().open(draft, self.clock.now())
+    pub fn open(&self, asked: Asked) -> Result<Arc<Task>, NotOpened> {
+        self.ledger.lock().open(asked, self.clock.now())
     }
 
     /// A task was not begun after all.
@@ -89,6 +91,21 @@ impl Board {
                 self.ledger.lock().reopened(task.number);
             }
         }
+    }
+
+    /// Gives a task to another agent, for who has its lock.
+    pub fn pass_on_held(&self, task: &Task, progress: &mut Progress, next: &AgentId, why: Away) {
+        if self.ledger.lock().pass_on(task.number, next) {
+            self.metrics.passed_on.of(why).inc();
+            self.step_held(task, progress, Step::PassedOn(why));
+        }
+    }
+
+    /// Whose turn it is.
+    pub fn least_busy(&self, agents: Vec<Arc<Entry>>) -> Option<Arc<Entry>> {
+        let ledger = self.ledger.lock();
+        let load = |entry: &Arc<Entry>| ledger.load(entry.agent.id());
+        agents.into_iter().min_by_key(load)
     }
 
     /// An answer that moves a task, whose lock the caller has.

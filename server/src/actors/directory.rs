@@ -160,6 +160,7 @@ struct Tables {
     by_id: HashMap<AgentId, Arc<Entry>>,
     sorted: BTreeSet<AgentId>,
     by_name: BTreeMap<Word, BTreeSet<AgentId>>,
+    by_capability: BTreeMap<Word, BTreeSet<AgentId>>,
 }
 
 /// The directory itself. No lock of it is held across an await.
@@ -241,37 +242,74 @@ impl Directory {
         })
     }
 
+    /// Up to `limit` agents online that have this capability, in the order of their ids from `after`
+    /// on and round to it.
+    pub fn able(
+        &self,
+        capability: &Word,
+        after: Option<&AgentId>,
+        limit: usize,
+    ) -> Vec<Arc<Entry>> {
+        let tables = self.tables.read();
+        let Some(bearers) = tables.by_capability.get(capability) else {
+            return Vec::new();
+        };
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let later = bearers.range::<AgentId, _>((start, Bound::Unbounded));
+        let earlier = after.map(|id| bearers.range::<AgentId, _>(..=id));
+        let around = later.chain(earlier.into_iter().flatten());
+        around
+            .filter_map(|id| tables.by_id.get(id))
+            .filter(|entry| entry.agent.presence().is_online())
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+
+    /// Capabilities that look like this one.
+    pub fn similar_capabilities(&self, wanted: &str) -> Vec<String> {
+        let tables = self.tables.read();
+        let words = tables.by_capability.keys().take(SUGGESTION_SCAN);
+        let words = words.map(Word::as_str).filter(|word| *word != wanted);
+        similar::nearest(wanted, words)
+    }
+
     pub(super) fn insert(&self, entry: Arc<Entry>) {
         let mut tables = self.tables.write();
         let id = entry.agent.id().clone();
-        tables.unname(&id);
-        tables
-            .by_name
-            .entry(entry.profile.name.clone())
-            .or_default()
-            .insert(id.clone());
+        tables.unlist(&id);
+        let Profile {
+            name, capabilities, ..
+        } = &entry.profile;
+        let bearers = tables.by_name.entry(name.clone()).or_default();
+        bearers.insert(id.clone());
+        for capability in capabilities {
+            let bearers = tables.by_capability.entry(capability.clone()).or_default();
+            bearers.insert(id.clone());
+        }
         tables.sorted.insert(id.clone());
         tables.by_id.insert(id, entry);
     }
 
     pub(super) fn remove(&self, id: &AgentId) -> Option<Arc<Entry>> {
         let mut tables = self.tables.write();
-        tables.unname(id);
+        tables.unlist(id);
         tables.sorted.remove(id);
         tables.by_id.remove(id)
     }
 }
 
 impl Tables {
-    fn unname(&mut self, id: &AgentId) {
-        let Some(name) = self.by_id.get(id).map(|entry| entry.profile.name.clone()) else {
+    fn unlist(&mut self, id: &AgentId) {
+        let Some(entry) = self.by_id.get(id) else {
             return;
         };
-        if let Some(bearers) = self.by_name.get_mut(&name) {
-            bearers.remove(id);
-            if bearers.is_empty() {
-                self.by_name.remove(&name);
-            }
+        let Profile {
+            name, capabilities, ..
+        } = &entry.profile;
+        strike(&mut self.by_name, name, id);
+        for capability in capabilities {
+            strike(&mut self.by_capability, capability, id);
         }
     }
 
@@ -303,6 +341,15 @@ impl Tables {
         Unresolved::Ambiguous {
             candidates: candidates.collect(),
             count: bearers.len(),
+        }
+    }
+}
+
+fn strike(index: &mut BTreeMap<Word, BTreeSet<AgentId>>, word: &Word, id: &AgentId) {
+    if let Some(bearers) = index.get_mut(word) {
+        bearers.remove(id);
+        if bearers.is_empty() {
+            index.remove(word);
         }
     }
 }

@@ -118,7 +118,7 @@ impl Relay {
             write.file_type.clone_from(&current.file_type);
         }
         let size = text.len();
-        write.content = Some(Content::Text(text.into()));
+        write.content = Some(Content::of_text(text));
         self.try_write(write, Some(size)).await
     }
 

@@ -10,6 +10,7 @@ use crate::core::Millis;
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
 use crate::core::receipt::SALT;
+use crate::core::task::Away;
 use crate::core::topics::Topics;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use clawlink_protocol::agents::Register;
@@ -184,6 +185,7 @@ impl Registry {
             }
         };
         self.directory.insert(entry.clone());
+        self.settings.common.router.came(entry.agent.id());
         self.settings.common.herald.joined(&entry);
         Ok(entry)
     }
@@ -329,7 +331,9 @@ impl Handler<AgentStopped> for Registry {
             error!(agent = %id, "an agent's actor panicked too often; removed");
             self.remove(&id);
         }
-        let dead = own.discard(agent.door());
+        let mut dead = own.discard(agent.door());
+        let router = &self.settings.common.router;
+        dead.retain(|dead| !router.pass_on(&dead.envelope, Away::Removed));
         if !dead.is_empty() {
             info!(agent = %id, unread = dead.len(), left, "an agent is gone and so is the mail that waited for it");
             self.settings.common.dead_letters.died(&id, dead);

@@ -14,6 +14,7 @@ use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
 use super::replays::Replays;
 use super::reservations::ReservationsHandle;
+use super::routing::Router;
 use super::subscribing;
 use crate::core::Millis;
 use crate::core::budget::Budget;
@@ -62,6 +63,8 @@ pub struct Relay {
     pub dead_letters: DeadLettersHandle,
     /// Tasks.
     pub board: Arc<Board>,
+    /// Who does what anybody may do.
+    pub router: Arc<Router>,
     /// Who edits what.
     pub reservations: ReservationsHandle,
     /// Idempotency keys.

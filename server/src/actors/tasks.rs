@@ -12,7 +12,7 @@ use super::relay::{Relay, constant, envelope, given, sound, written};
 use crate::core::inbox::Seq;
 use crate::core::ledger::NotOpened;
 use crate::core::message::{Envelope, Kind};
-use crate::core::task::{Draft, Progress, State, Step, Task};
+use crate::core::task::{Asked, Progress, State, Step, Task};
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::messages::{
     Delegate, Delegated, Outgoing, Priority, Recipient, Respond, Responded,
@@ -35,7 +35,7 @@ impl Relay {
         call: &Delegate<'_>,
         message_id: Option<MessageId>,
     ) -> Result<Delegated, Refused> {
-        let to = self.resolve(&call.to_agent)?;
+        let to = self.recipient(call)?;
         let recipient = Recipient {
             status: to.agent.presence().as_str().to_owned(),
             last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
@@ -47,6 +47,9 @@ impl Relay {
         let envelope = self.delegation(call, &to, &message_id)?;
         let task = envelope.task.clone();
         let admitted = self.begin(&to, envelope)?;
+        if call.to_capability.is_some() {
+            to.agent.look_if_away();
+        }
         let delivery = admitted.route().await;
         Ok(Delegated {
             status: "delegated".to_owned(),
@@ -57,6 +60,28 @@ impl Relay {
             task_state: task.map(|task| task.state().as_str().to_owned()),
             epoch: Some(self.epoch.clone()),
         })
+    }
+
+    /// Whom a delegation is for: the agent it names, or one that can do it.
+    fn recipient(&self, call: &Delegate<'_>) -> Result<Arc<Entry>, Refused> {
+        match (&call.to_agent, &call.to_capability) {
+            (Some(address), None) => self.resolve(address),
+            (None, Some(capability)) => {
+                let picked = self.router.pick(capability, &[&call.from_agent]);
+                picked.ok_or_else(|| {
+                    let similar = self.directory.similar_capabilities(capability.as_str());
+                    Refused::nobody_can(capability.as_str(), similar)
+                })
+            }
+            (None, None) => {
+                let error = "to_agent is required, or to_capability";
+                Err(Refused::bad_request(error))
+            }
+            (Some(_), Some(_)) => {
+                let error = "to_agent and to_capability exclude each other: give one of them";
+                Err(Refused::bad_request(error))
+            }
+        }
     }
 
     fn new_message_id(&self) -> Result<MessageId, Refused> {
@@ -94,10 +119,11 @@ impl Relay {
             parent_id: call.parent_id.as_ref(),
             timestamp: &now,
         })?;
-        let opened = self.board.open(Draft {
+        let opened = self.board.open(Asked {
             id: message_id.clone(),
             from: call.from_agent.clone(),
             to: to.agent.id().clone(),
+            capability: call.to_capability.clone(),
             body: body.clone(),
             thread: call.thread_id.clone(),
             parent: call.parent_id.clone(),
@@ -121,7 +147,10 @@ impl Relay {
     /// How deep a part of this task is. A task that is not known any more is the first of its chain.
     fn depth(&self, parent: Option<&MessageId>) -> Result<usize, Refused> {
         let Some(parent) = parent else { return Ok(1) };
-        let depth = self.board.get(parent.as_str()).map_or(2, |p| p.depth + 1);
+        let depth = self
+            .board
+            .get(parent.as_str())
+            .map_or(2, |p| p.asked.depth + 1);
         if depth <= DEPTH_MAX {
             return Ok(depth);
         }
@@ -155,7 +184,7 @@ impl Relay {
         let task = self.board.get(call.message_id.as_str());
         let to = match (&call.to_agent, &task) {
             (Some(address), _) => self.resolve(address)?,
-            (None, Some(task)) => self.resolve(&(&task.from).into())?,
+            (None, Some(task)) => self.resolve(&(&task.asked.from).into())?,
             (None, None) => {
                 let error = "to_agent is required: this relay does not know the task";
                 return Err(Refused::bad_request(error));
@@ -189,7 +218,7 @@ impl Relay {
         let mut held = task.map(|task| (task, task.progress()));
         let said = State::parse(status);
         let moved = held.as_ref().and_then(|(task, progress)| {
-            let said = said.filter(|_| task.to == call.from_agent)?;
+            let said = said.filter(|_| *task.to() == call.from_agent)?;
             progress.state().after(Step::Answered(said))
         });
         let state = held.as_ref().map(|(_, progress)| progress.state());
@@ -232,7 +261,7 @@ impl Relay {
 
     /// The delegation of this task is not to be handed over any more.
     async fn withdraw(&self, task: &Arc<Task>, place: Option<Seq>) {
-        if let (Some(place), Some(entry)) = (place, self.directory.get(task.to.as_str())) {
+        if let (Some(place), Some(entry)) = (place, self.directory.get(task.to().as_str())) {
             // Where the agent is gone, so is its inbox.
             let _ = entry.agent.withdraw(place, task).await;
         }
@@ -258,7 +287,7 @@ impl Relay {
     /// The task of this id, which is open and this sender's own.
     fn own_task(&self, id: &str, sender: &AgentId) -> Result<Arc<Task>, Refused> {
         let task = self.task(id)?;
-        if task.from == *sender {
+        if task.asked.from == *sender {
             return Ok(task);
         }
         let error = format!("task {id} is not one that \"{sender}\" has sent");
@@ -277,15 +306,15 @@ impl Relay {
     fn call_off(&self, task: &Task) -> Result<(Option<Seq>, Option<Admitted>), Refused> {
         let mut progress = task.progress();
         still_open(task, &progress)?;
-        let assignee = self.directory.get(task.to.as_str());
+        let assignee = self.directory.get(task.to().as_str());
         let told = match assignee.filter(|_| progress.was_handed_over()) {
             None => None,
             Some(assignee) => {
                 let now = timestamp();
                 let message = Outgoing::TaskCanceled {
-                    message_id: &task.id,
-                    from_agent: &task.from,
-                    to_agent: &task.to,
+                    message_id: &task.asked.id,
+                    from_agent: &task.asked.from,
+                    to_agent: task.to(),
                     timestamp: &now,
                 };
                 let normal = Priority::Normal;
@@ -308,14 +337,14 @@ impl Relay {
     }
 
     fn tell_assignee(&self, task: &Task, content: &RawValue) -> Result<Admitted, Refused> {
-        let assignee = self.resolve(&(&task.to).into())?;
+        let assignee = self.resolve(&task.to().into())?;
         let mut progress = task.progress();
         still_open(task, &progress)?;
         let now = timestamp();
         let message = Outgoing::TaskInput {
-            message_id: &task.id,
-            from_agent: &task.from,
-            to_agent: &task.to,
+            message_id: &task.asked.id,
+            from_agent: &task.asked.from,
+            to_agent: task.to(),
             content,
             timestamp: &now,
         };
@@ -343,7 +372,7 @@ fn still_open(task: &Task, progress: &Progress) -> Result<(), Refused> {
     if !state.is_ended() {
         return Ok(());
     }
-    let error = format!("task {} has ended: it is {}", task.id, state.as_str());
+    let error = format!("task {} has ended: it is {}", task.asked.id, state.as_str());
     Err(Refused::new(ErrorCode::TaskEnded, error))
 }
 

@@ -316,6 +316,18 @@ impl Inbox {
         })
     }
 
+    /// The delegations that wait and that another agent might have.
+    pub fn for_anyone(&self) -> Vec<(Seq, Arc<Envelope>)> {
+        let waiting = self.mail.iter();
+        let waiting = waiting.map(|(&(_, seq), item)| (seq, item.envelope()));
+        let open = waiting.filter(|(_, envelope)| {
+            let task = envelope.task.as_ref();
+            task.is_some_and(|task| task.for_anyone().is_some())
+        });
+        open.map(|(seq, envelope)| (seq, envelope.clone()))
+            .collect()
+    }
+
     /// When the next lease, delay or wait ends.
     pub fn next_due(&self) -> Option<Millis> {
         self.due.first().map(|&(until, _)| until)

@@ -7,6 +7,7 @@
 
 use super::inbox::Reason;
 use super::message::Kind;
+use super::task::Away;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -258,6 +259,18 @@ impl Label for Reason {
     }
 }
 
+impl Label for Away {
+    const ALL: &'static [Self] = &[Away::Stale, Away::Removed];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
 /// One counter for each value of a label.
 #[derive(Debug)]
 pub struct By<L> {
@@ -357,6 +370,10 @@ pub struct Metrics {
     pub reads_paused: Counter,
     /// Sockets that have ended.
     pub sockets_ended: By<SocketEnd>,
+    /// Searches by capability that did not compare all that were online.
+    pub partial_picks: Counter,
+    /// Tasks that went to another agent.
+    pub passed_on: By<Away>,
     /// Steps that left a task's history.
     pub steps_dropped: Counter,
     /// Runs of agents' actors that ended in a panic.
@@ -390,6 +407,8 @@ impl Metrics {
             windows_full: Counter::default(),
             reads_paused: Counter::default(),
             sockets_ended: By::default(),
+            partial_picks: Counter::default(),
+            passed_on: By::default(),
             steps_dropped: Counter::default(),
             agent_panics: Counter::default(),
         })
@@ -422,6 +441,7 @@ mod tests {
             assert_eq!(words.len(), L::ALL.len());
         }
         check::<Reason>();
+        check::<Away>();
         check::<SocketEnd>();
         let counts = By2::<Way, What>::default();
         counts.of(Way::Lease, What::Broadcast).add(3);

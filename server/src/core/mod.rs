@@ -15,6 +15,7 @@ pub mod merge;
 pub mod message;
 pub mod metrics;
 pub mod presence;
+pub mod quoted;
 pub mod receipt;
 pub mod replay;
 pub mod reservation;

@@ -7,8 +7,9 @@
 use super::Millis;
 use super::inbox::{Reason, Seq};
 use bytestring::ByteString;
-use clawlink_protocol::name::{AgentId, MessageId};
+use clawlink_protocol::name::{AgentId, MessageId, Word};
 use parking_lot::{Mutex, MutexGuard};
+use std::sync::OnceLock;
 
 /// Steps kept of a task's history; beyond it the oldest but the first leave.
 pub const HISTORY_MAX: usize = 100;
@@ -107,6 +108,7 @@ impl State {
             (State::Queued, Step::Died(Reason::Expired)) => Some(State::Expired),
             (State::Queued | State::Delivered, Step::Died(_)) => Some(State::Undeliverable),
             (State::Expired | State::Undeliverable, Step::SentAgain) => Some(State::Queued),
+            (State::Queued | State::Delivered, Step::PassedOn(_)) => Some(State::Queued),
             _ => None,
         }
     }
@@ -129,6 +131,27 @@ pub enum Step {
     Died(Reason),
     /// Its message, dead before, was sent again.
     SentAgain,
+    /// Another agent got it, as the one before it was away.
+    PassedOn(Away),
+}
+
+/// How an agent is away that has not begun what it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Away {
+    /// It was not heard in time.
+    Stale,
+    /// It is not registered any more.
+    Removed,
+}
+
+impl Away {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Away::Stale => "stale",
+            Away::Removed => "removed",
+        }
+    }
 }
 
 /// A step that was made.
@@ -138,6 +161,8 @@ pub struct Made {
     pub state: State,
     /// When.
     pub at: Millis,
+    /// Whether that gave it to another agent, and why.
+    pub passed_on: Option<Away>,
 }
 
 /// How far a task has come.
@@ -162,7 +187,11 @@ impl Progress {
         Progress {
             state,
             rev: 1,
-            history: vec![Made { state, at }],
+            history: vec![Made {
+                state,
+                at,
+                passed_on: None,
+            }],
             made: 1,
             answer: None,
             handed_over: false,
@@ -226,7 +255,15 @@ impl Progress {
         if self.history.len() == HISTORY_MAX {
             self.history.remove(1);
         }
-        self.history.push(Made { state, at: now });
+        let passed_on = match step {
+            Step::PassedOn(why) => Some(why),
+            _ => None,
+        };
+        self.history.push(Made {
+            state,
+            at: now,
+            passed_on,
+        });
         self.ended_at = state.is_ended().then_some(now);
         Some(state.is_ended())
     }
@@ -246,33 +283,24 @@ impl Progress {
 pub struct Task {
     /// The place in the order of all tasks.
     pub number: u64,
-    /// As its message is called.
-    pub id: MessageId,
-    /// Its sender.
-    pub from: AgentId,
-    /// Its assignee.
-    pub to: AgentId,
-    /// Its message, as it was accepted.
-    pub body: ByteString,
-    /// The group that its sender put it in.
-    pub thread: Option<MessageId>,
-    /// The task that it is a part of.
-    pub parent: Option<MessageId>,
-    /// 1, or one more than its parent's.
-    pub depth: usize,
+    /// What its sender has asked for.
+    pub asked: Asked,
+    next: OnceLock<AgentId>,
     progress: Mutex<Progress>,
 }
 
-/// What a task is, before it has a number.
+/// What a sender asks for.
 #[derive(Debug)]
-pub struct Draft {
+pub struct Asked {
     /// As its message is called.
     pub id: MessageId,
     /// Its sender.
     pub from: AgentId,
-    /// Its assignee.
+    /// Its first assignee.
     pub to: AgentId,
-    /// Its message.
+    /// What the assignee must be able to do, where anybody would do who is.
+    pub capability: Option<Word>,
+    /// Its message, as it was accepted.
     pub body: ByteString,
     /// The group that its sender put it in.
     pub thread: Option<MessageId>,
@@ -286,18 +314,31 @@ pub struct Draft {
 
 impl Task {
     /// A task that waits.
-    pub fn new(number: u64, draft: Draft) -> Self {
+    pub fn new(number: u64, asked: Asked) -> Self {
+        let progress = Mutex::new(Progress::new(asked.at));
         Task {
             number,
-            id: draft.id,
-            from: draft.from,
-            to: draft.to,
-            body: draft.body,
-            thread: draft.thread,
-            parent: draft.parent,
-            depth: draft.depth,
-            progress: Mutex::new(Progress::new(draft.at)),
+            asked,
+            next: OnceLock::new(),
+            progress,
         }
+    }
+
+    /// Its assignee.
+    pub fn to(&self) -> &AgentId {
+        self.next.get().unwrap_or(&self.asked.to)
+    }
+
+    /// The capability by which it would find another assignee. It finds one once.
+    pub fn for_anyone(&self) -> Option<&Word> {
+        let first = self.next.get().is_none();
+        self.asked.capability.as_ref().filter(|_| first)
+    }
+
+    /// Another agent gets it, unless that has happened before. The [`Ledger`](super::ledger::Ledger)
+    /// must know: it does this.
+    pub(super) fn pass_to(&self, next: AgentId) -> bool {
+        self.next.set(next).is_ok()
     }
 
     /// How far it has come. Not to be held across an await.
@@ -328,6 +369,7 @@ mod tests {
             Just(Step::Died(Reason::AttemptsUsedUp)),
             Just(Step::Died(Reason::RecipientRemoved)),
             Just(Step::SentAgain),
+            Just(Step::PassedOn(Away::Stale)),
         ]
     }
 
@@ -347,6 +389,7 @@ mod tests {
             }
             Step::Died(_) => [Queued, Delivered].contains(&from) && to == Undeliverable,
             Step::SentAgain => [Expired, Undeliverable].contains(&from) && to == Queued,
+            Step::PassedOn(_) => [Queued, Delivered].contains(&from) && to == Queued,
         }
     }
 

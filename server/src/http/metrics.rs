@@ -237,6 +237,16 @@ fn tasks(page: &mut Exposition, state: &State) {
     )
     .is(bytes);
     page.counter(
+        "clawlink_partial_picks_total",
+        "Delegations to a capability that more agents online have than were compared.",
+    )
+    .counted(&metrics.partial_picks);
+    page.counter(
+        "clawlink_tasks_passed_on_total",
+        "Tasks sent to a capability that went to another agent, as the first was away.",
+    )
+    .by("reason", &metrics.passed_on);
+    page.counter(
         "clawlink_task_steps_dropped_total",
         "Steps that left a task's history for newer ones.",
     )

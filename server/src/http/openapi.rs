@@ -261,7 +261,7 @@ fn about_files(book: &mut Book) {
     book.post("/files", "Writes or merges a file.")
         .once()
         .conditional()
-        .takes::<PutFile<'static>>()
+        .takes::<PutFile<Value>>()
         .gives::<Repeatable<FileSaved>>()
         .end(&[VersionConflict, IdempotencyMismatch, RelayFull]);
     book.read(

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 25] = [
+pub const FEATURES: [&str; 26] = [
     "ack",
     "ack_socket",
     "broadcasts",
@@ -36,6 +36,7 @@ pub const FEATURES: [&str; 25] = [
     "socket_ref",
     "subscriptions",
     "tasks",
+    "to_capability",
     "ttl",
     "wait",
 ];

@@ -11,6 +11,7 @@ use crate::actors::dead_letters::DeadLettersHandle;
 use crate::actors::herald::HeraldHandle;
 use crate::actors::lifeline::Lifeline;
 use crate::actors::reservations::ReservationsHandle;
+use crate::actors::routing::Router;
 use crate::core::Millis;
 use crate::core::budget::Budget;
 use crate::core::inbox::{Arrivals, Limits, NotAdmitted, Seq, Unwritten, Waiting};
@@ -50,6 +51,8 @@ pub struct Common {
     pub dead_letters: DeadLettersHandle,
     /// Tasks.
     pub board: Arc<Board>,
+    /// Finds others for what anybody may do.
+    pub router: Arc<Router>,
     /// What ends with its agent.
     pub reservations: ReservationsHandle,
     /// What is counted.
@@ -229,6 +232,11 @@ impl Door {
             self.common.online.fetch_sub(1, Ordering::Relaxed);
         }
         was_online
+    }
+
+    /// Whether it was noticed that the agent is stale.
+    pub(super) fn is_stale(&self) -> bool {
+        self.standing.load(Ordering::Relaxed) == Standing::Stale as u8
     }
 
     /// Gives whether it was stale before.

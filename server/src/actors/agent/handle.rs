@@ -190,8 +190,15 @@ impl AgentHandle {
     /// The agent was heard just now. One store, unless it was stale.
     pub fn heard(&self) {
         self.0.heard.store(self.0.now(), Ordering::Relaxed);
-        let standing = self.0.standing.load(Ordering::Relaxed);
-        if standing == Standing::Stale as u8 && self.0.note_online() {
+        if self.0.is_stale() && self.0.note_online() {
+            self.0.nudge();
+            self.0.common.router.came(self.id());
+        }
+    }
+
+    /// It was chosen because it was there: where that is over by now, its actor sees what came.
+    pub(in crate::actors) fn look_if_away(&self) {
+        if !self.presence().is_online() {
             self.0.nudge();
         }
     }

@@ -339,16 +339,17 @@ fn what_an_old_reply_gives_back_is_not_taken_from_who_has_it_now() {
 }
 
 fn task(id: &str) -> Arc<Task> {
-    use super::super::super::task::Draft;
+    use super::super::super::task::Asked;
     use clawlink_protocol::name::{AgentId, MessageId};
     let agent = AgentId::parse("a").unwrap();
     Arc::new(Task::new(
         1,
-        Draft {
+        Asked {
             id: MessageId::parse(id).unwrap(),
             from: agent.clone(),
             to: agent,
             body: "{}".into(),
+            capability: None,
             thread: None,
             parent: None,
             depth: 1,
@@ -359,7 +360,7 @@ fn task(id: &str) -> Arc<Task> {
 
 fn delegation(task: &Arc<Task>) -> Arc<Envelope> {
     Arc::new(Envelope {
-        body: task.body.clone(),
+        body: task.asked.body.clone(),
         kind: Kind::Mail,
         priority: Priority::High,
         accepted_at: String::new(),
