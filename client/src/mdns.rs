@@ -138,9 +138,14 @@ fn answers(packet: &[u8]) -> Vec<Found> {
                 let pair = texts.iter().find(|(k, _)| k.eq_ignore_ascii_case(key));
                 pair.map(|(_, value)| value.clone()).unwrap_or_default()
             };
+            let scheme = if said("tls") == "true" {
+                "https"
+            } else {
+                "http"
+            };
             for address in of(A, &host).filter_map(|r| ipv4(packet, r)) {
                 found.push(Found {
-                    url: format!("http://{address}:{port}"),
+                    url: format!("{scheme}://{address}:{port}"),
                     name: instance
                         .strip_suffix(&format!(".{MDNS_SERVICE}"))
                         .unwrap_or(&instance)

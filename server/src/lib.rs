@@ -9,10 +9,12 @@ pub mod config;
 pub mod core;
 pub mod http;
 pub mod mdns;
+pub mod tls;
 
 use crate::core::budget::Budget;
 use crate::core::ids::Ids;
 use crate::core::metrics::Metrics;
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
@@ -44,9 +46,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use tls::Certificate;
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
+/// How long a TLS handshake may take.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a connection may take for its first request's head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of a reply that may have left its message's hands without having left the process. The
@@ -123,6 +128,12 @@ impl Server {
         let (shared, counted) = (state.clone(), state.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.min(config.connections_limit);
+        let settings = config
+            .tls
+            .clone()
+            .map(Certificate::settings)
+            .transpose()
+            .map_err(StartupError::BadCertificate)?;
         let server = HttpServer::new(move || {
             arbiters.join(actix::Arbiter::current());
             App::new()
@@ -135,14 +146,21 @@ impl Server {
             data.insert(Connection::opened(&counted));
         })
         .client_request_timeout(HEAD_DEADLINE)
+        .tls_handshake_timeout(HANDSHAKE_DEADLINE)
+        // Handshakes that stall take the places of connections, and of nothing else: the default
+        // stops to accept at 256 of them.
+        .max_connection_rate(config.connections_limit / workers)
         .h1_allow_half_closed(false)
         .h1_write_buffer_size(WRITE_BUFFER)
         .workers(workers)
         // Each worker counts its own.
         .max_connections(config.connections_limit / workers)
         .shutdown_timeout(GRACE.as_secs())
-        .disable_signals()
-        .bind((host, port))
+        .disable_signals();
+        let server = match settings {
+            Some(settings) => server.bind_rustls_0_23((host, port), settings),
+            None => server.bind((host, port)),
+        }
         .map_err(failed)?;
         let address = server
             .addrs()
@@ -154,7 +172,13 @@ impl Server {
         let announcement = config
             .mdns
             .then(|| {
-                mdns::Announcement::start(host, address.port(), &machine, config.token.is_some())
+                mdns::Announcement::start(mdns::Facts {
+                    host,
+                    port: address.port(),
+                    machine: &machine,
+                    auth: config.token.is_some(),
+                    tls: config.tls.is_some(),
+                })
             })
             .flatten();
         let server = actix_web::rt::spawn(server);
@@ -263,7 +287,9 @@ fn start_actors(
 /// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor
 /// a socket's actor would notice.
 fn prepare(connection: &dyn Any, dead_peer_after: Duration) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
+    let plain = connection.downcast_ref::<TcpStream>();
+    let encrypted = || connection.downcast_ref::<TlsStream<TcpStream>>();
+    let Some(stream) = plain.or_else(|| encrypted().map(|stream| stream.get_ref().0)) else {
         return;
     };
     let socket = SockRef::from(stream);

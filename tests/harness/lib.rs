@@ -12,6 +12,7 @@ pub mod pair;
 pub mod relay;
 pub mod socket;
 pub mod stub;
+pub mod tls;
 pub mod two_hosts;
 pub mod watcher;
 

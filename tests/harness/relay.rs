@@ -18,6 +18,8 @@ pub struct Relay {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Its URL as it printed it.
+    url: String,
     /// What it printed when it had started.
     pub greeting: String,
     log: NamedTempFile,
@@ -83,16 +85,20 @@ impl Relay {
                 );
             }
         }
-        let address = greeting
-            .split("http://")
+        let url = greeting
+            .split("listens on ")
             .nth(1)
-            .and_then(|rest| rest.split([',', '\n']).next());
+            .and_then(|rest| rest.split([',', '\n']).next())
+            .expect("its URL in its first line")
+            .to_owned();
+        let address = url.split_once("://");
         let address = address
-            .and_then(|text| text.parse().ok())
-            .expect("its address in its first line");
+            .and_then(|(_, text)| text.parse().ok())
+            .expect("its address in its URL");
         Relay {
             child,
             address,
+            url,
             greeting,
             log,
         }
@@ -100,7 +106,7 @@ impl Relay {
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     /// Asks for a path.

@@ -11,7 +11,7 @@ use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::{Message, WebSocket};
 
 /// An open socket that behaves: it answers pings while it reads.
-pub struct Socket(WebSocket<TcpStream>);
+pub struct Socket<S = TcpStream>(WebSocket<S>);
 
 impl Socket {
     /// Opens an agent's socket.
@@ -28,10 +28,37 @@ impl Socket {
     /// # Errors
     /// What the relay said instead.
     pub fn try_open(address: SocketAddr, path: &str) -> Result<Socket, String> {
+        Socket::over(connect(address), address, path)
+    }
+
+    /// Every frame that comes until nothing has come for a while.
+    pub fn drain(&mut self, silence: Duration) -> Vec<Value> {
+        self.0
+            .get_ref()
+            .set_read_timeout(Some(silence))
+            .expect("a time-out");
+        let mut frames = Vec::new();
+        while let Ok(frame) = self.next_or_close() {
+            frames.push(frame);
+        }
+        self.0
+            .get_ref()
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time-out");
+        frames
+    }
+}
+
+impl<S: Read + Write> Socket<S> {
+    /// Opens a path on this connection to there.
+    ///
+    /// # Errors
+    /// What the relay said instead.
+    pub fn over(stream: S, address: SocketAddr, path: &str) -> Result<Socket<S>, String> {
         let request = format!("ws://{address}{path}")
             .into_client_request()
             .map_err(|e| e.to_string())?;
-        match tungstenite::client(request, connect(address)) {
+        match tungstenite::client(request, stream) {
             Ok((socket, _)) => Ok(Socket(socket)),
             Err(error) => Err(error.to_string()),
         }
@@ -95,23 +122,6 @@ impl Socket {
                 return close.map(|frame| frame.code.into());
             }
         }
-    }
-
-    /// Every frame that comes until nothing has come for a while.
-    pub fn drain(&mut self, silence: Duration) -> Vec<Value> {
-        self.0
-            .get_ref()
-            .set_read_timeout(Some(silence))
-            .expect("a time-out");
-        let mut frames = Vec::new();
-        while let Ok(frame) = self.next_or_close() {
-            frames.push(frame);
-        }
-        self.0
-            .get_ref()
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a time-out");
-        frames
     }
 
     /// Says goodbye in good order, and waits for the answer.

@@ -184,7 +184,10 @@ fn every_limit_has_a_metric_that_a_scrape_holds() {
             assert!(scrape.find(&limit).is_some(), "{limit} is not told: {row}");
         }
     }
-    assert_eq!(without, 1, "a relay that ends tells no more");
+    assert_eq!(
+        without, 2,
+        "of its end, and of what never became a connection"
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod described;
 mod documented;
 mod dying;
 mod editing;
+mod encrypting;
 mod ending;
 mod enduring;
 mod finding;

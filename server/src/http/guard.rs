@@ -107,8 +107,11 @@ fn query_token(query: &str) -> Option<String> {
 
 fn facts(request: &ServiceRequest, token: bool) -> Facts<'_> {
     let text = |name: HeaderName| {
-        let value = request.headers().get(name)?;
-        Some(value.to_str().unwrap_or("?"))
+        let mut values = request.headers().get_all(name);
+        let value = values.next()?;
+        // What is no text, or stands there more than once, is nobody's.
+        let one = values.next().is_none();
+        Some(value.to_str().ok().filter(|_| one).unwrap_or("?"))
     };
     let target = request
         .uri()
@@ -119,6 +122,7 @@ fn facts(request: &ServiceRequest, token: bool) -> Facts<'_> {
         origin: text(ORIGIN),
         fetch_site: text(SEC_FETCH_SITE),
         token,
+        tls: request.app_config().secure(),
     }
 }
 
