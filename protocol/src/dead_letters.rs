@@ -6,8 +6,13 @@ use serde_json::value::RawValue;
 
 /// A message that died.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetter<'a> {
     /// As it stood in the inbox.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "crate::messages::Outgoing<'static>")
+    )]
     pub message: &'a RawValue,
     /// Whose inbox it was.
     pub to_agent: &'a str,
@@ -21,6 +26,7 @@ pub struct DeadLetter<'a> {
 
 /// The reply to `GET /dead-letters`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterList<'a> {
     /// In the order in which they died.
     pub dead_letters: Vec<DeadLetter<'a>>,
@@ -33,8 +39,10 @@ pub struct DeadLetterList<'a> {
 
 /// `POST /dead-letters/redeliver`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Redeliver {
     /// As their senders know them; at most [`REDELIVER_MAX`].
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = REDELIVER_MAX)))]
     pub message_ids: Vec<String>,
 }
 
@@ -43,6 +51,7 @@ pub const REDELIVER_MAX: usize = 100;
 
 /// The reply to `POST /dead-letters/redeliver`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Redelivered {
     /// `ok`.
     pub status: String,
@@ -54,6 +63,7 @@ pub struct Redelivered {
 
 /// A message that was not sent again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotRedelivered {
     /// Which.
     pub message_id: String,

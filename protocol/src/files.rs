@@ -6,6 +6,7 @@ use serde_json::Value;
 
 /// `POST /files`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PutFile<Content> {
     /// Where it is kept.
     pub file_key: FileKey,
@@ -18,6 +19,7 @@ pub struct PutFile<Content> {
     pub file_type: Option<Word>,
     /// [`BASE64`] where `content` is bytes written so; absent where it is itself meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [BASE64, null])))]
     pub encoding: Option<String>,
     /// The version that the writer has seen: the file is written only if it is still the current
     /// one. 0: only if there is no file.
@@ -56,6 +58,7 @@ pub const AGENT_HEADER: &str = "X-Agent-Id";
 
 /// The reply to `POST /files`, and to `DELETE /files/{file_key}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileSaved {
     /// `saved`, `merged` or `deleted`.
     pub status: String,
@@ -71,6 +74,7 @@ pub struct FileSaved {
 
 /// A file without its content, as `GET /files` lists it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileEntry {
     /// Where it is kept.
     pub file_key: String,
@@ -90,6 +94,7 @@ pub struct FileEntry {
 
 /// The reply to `GET /files`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileList {
     /// In the order of their keys.
     pub files: Vec<FileEntry>,
@@ -103,6 +108,7 @@ pub struct FileList {
 /// The reply to `GET /files/{file_key}`. A client reads any JSON value as its content; the relay, which
 /// writes it in pieces, has `()` there. It stands last, as it may be long.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileRead<Content = Value> {
     /// Where it is kept.
     pub file_key: String,
@@ -130,6 +136,7 @@ pub struct FileRead<Content = Value> {
 
 /// One version of a file, as `GET /files/{file_key}?history=1` lists it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileVersion {
     /// 1, 2, ...
     pub version: u64,
@@ -149,6 +156,7 @@ pub struct FileVersion {
 
 /// The reply to `GET /files/{file_key}?history=1`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileHistory {
     /// Where it is kept.
     pub file_key: String,

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 /// A task as the relay shows it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskView<'a> {
     /// As its message is called.
     pub message_id: &'a str,
@@ -51,6 +52,7 @@ pub struct TaskView<'a> {
 
 /// A step of a task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskStep {
     /// Where it led.
     pub state: String,
@@ -66,6 +68,7 @@ pub struct TaskStep {
 
 /// The reply to `GET /tasks/{message_id}`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OneTask<'a> {
     /// The task.
     pub task: TaskView<'a>,
@@ -73,6 +76,7 @@ pub struct OneTask<'a> {
 
 /// The reply to `GET /tasks`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskList<'a> {
     /// Newest first.
     pub tasks: Vec<TaskView<'a>>,
@@ -85,6 +89,7 @@ pub struct TaskList<'a> {
 
 /// `POST /tasks/{message_id}/cancel`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cancel {
     /// The task's sender.
     pub from_agent: AgentId,
@@ -92,6 +97,7 @@ pub struct Cancel {
 
 /// `POST /tasks/{message_id}/input`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Input<'a> {
     /// The task's sender.
     pub from_agent: AgentId,
@@ -102,6 +108,7 @@ pub struct Input<'a> {
 
 /// The reply to both.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskMoved {
     /// `canceled`, `input_sent`.
     pub status: String,

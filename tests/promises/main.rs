@@ -7,6 +7,7 @@ mod bounds;
 mod browsers;
 mod command_line;
 mod counting;
+mod described;
 mod documented;
 mod dying;
 mod editing;

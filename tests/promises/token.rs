@@ -25,6 +25,7 @@ fn every_call_but_health_needs_it() {
         ("POST", "/deregister"),
         ("GET", "/ws/a"),
         ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
         ("GET", "/nothing"),
     ] {
         for headers in [

@@ -24,6 +24,7 @@ use clawlink_protocol::files::{
 };
 use clawlink_protocol::name::{AgentId, FileKey};
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::convert::Infallible;
@@ -177,9 +178,13 @@ fn key_in(request: &HttpRequest) -> Result<FileKey, ApiError> {
 }
 
 /// The parameters of a read.
-#[derive(Debug, Deserialize)]
-struct ReadQuery {
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ReadQuery {
+    /// One of the versions that are kept.
+    #[schemars(with = "Option<u64>")]
     version: Option<String>,
+    /// 1: lists the versions that are kept.
+    #[schemars(extend("enum" = ["0", "1"]))]
     history: Option<String>,
 }
 

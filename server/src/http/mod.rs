@@ -15,6 +15,7 @@ pub mod knowledge;
 pub mod messages;
 pub mod metrics;
 pub mod once;
+pub mod openapi;
 pub mod page;
 pub mod poll;
 pub mod process;
@@ -27,7 +28,8 @@ pub mod ws;
 use crate::actors::relay::Relay;
 use crate::config::Limits;
 use actix_web::guard::{Any, Delete, Get, Head, Post};
-use actix_web::{HttpRequest, HttpResponse, Route, web};
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 use error::ApiError;
 use guard::Gate;
 use process::Process;
@@ -74,6 +76,8 @@ pub const ENDPOINTS: [(&str, &str); 11] = [
 pub struct Call {
     /// `GET` also stands for `HEAD`, where that takes nothing away.
     pub method: &'static str,
+    /// The methods that it answers.
+    allow: &'static str,
     path: &'static str,
     route: Route,
 }
@@ -94,6 +98,7 @@ pub fn calls() -> Vec<Call> {
         read("/", web::to(watch::info)),
         read("/health", web::to(watch::health)),
         read("/metrics", web::to(metrics::metrics)),
+        read("/openapi.json", web::to(openapi::openapi)),
         post("/register", web::to(agents::register)),
         post("/deregister", web::to(agents::deregister)),
         post("/subscribe", web::to(agents::subscribe)),
@@ -124,8 +129,10 @@ pub fn calls() -> Vec<Call> {
 
 /// A call that takes nothing away, and may be asked with `HEAD` as well.
 fn read(path: &'static str, route: Route) -> Call {
-    let route = route.guard(Any(Get()).or(Head()));
-    call("GET", path, route)
+    Call {
+        allow: "GET, HEAD",
+        ..call("GET", path, route.guard(Any(Get()).or(Head())))
+    }
 }
 
 fn get(path: &'static str, route: Route) -> Call {
@@ -143,6 +150,7 @@ fn delete(path: &'static str, route: Route) -> Call {
 fn call(method: &'static str, path: &'static str, route: Route) -> Call {
     Call {
         method,
+        allow: method,
         path,
         route,
     }
@@ -156,7 +164,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         let mut here = OnPath::default();
         let mut resource = web::resource(path).default_service(web::to(no_such_method));
         while let Some((number, call)) = calls.next_if(|(_, call)| call.path == path) {
-            here.put(call.method, number);
+            here.put(&call, number);
             resource = resource.route(call.route);
         }
         config.service(resource.app_data(here));
@@ -168,9 +176,13 @@ async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(ApiError::no_such_path(request.path()))
 }
 
-async fn no_such_method(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::no_such_method(
-        request.method().as_str(),
-        request.path(),
-    ))
+async fn no_such_method(request: HttpRequest) -> HttpResponse {
+    let error = ApiError::no_such_method(request.method().as_str(), request.path());
+    let mut response = error.error_response();
+    let allow = request.app_data::<OnPath>();
+    let allow = allow.and_then(|here| HeaderValue::from_str(&here.allow).ok());
+    if let Some(allow) = allow {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
 }

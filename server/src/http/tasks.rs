@@ -17,6 +17,7 @@ use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::messages::WAIT_MAX;
 use clawlink_protocol::name::Word;
 use clawlink_protocol::tasks::{Cancel, Input, OneTask, TaskList, TaskStep, TaskView};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -102,10 +103,17 @@ fn view<'a>(
     })
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct WaitQuery {
+/// The parameters of a look at one task.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct WaitQuery {
+    /// Seconds to wait for what `until` says.
+    #[schemars(with = "Option<u64>", range(min = 0, max = WAIT_MAX))]
     wait: Option<String>,
+    /// `ended` unless given; `changed` needs a `rev`.
+    #[schemars(extend("enum" = ["ended", "changed"]))]
     until: Option<String>,
+    /// The `rev` that the caller has seen.
+    #[schemars(with = "Option<u64>")]
     rev: Option<String>,
 }
 
@@ -141,10 +149,14 @@ pub async fn one(
     Ok(HttpResponse::Ok().json(OneTask { task }))
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct ListQuery {
+/// The filters of `GET /tasks`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct ListQuery {
+    /// The id or name of its sender.
     from: Option<String>,
+    /// The id or name of its assignee.
     to: Option<String>,
+    /// `open`, `ended`, or a state.
     state: Option<String>,
 }
 

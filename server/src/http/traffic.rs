@@ -21,8 +21,10 @@ const NO_CALL: &str = "-";
 
 /// The numbers of the calls of one path, by their methods. Its resource carries it, so that a
 /// finished request tells which call it was.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct OnPath {
+    /// The methods, as the header `Allow` tells them.
+    pub allow: String,
     get: Option<usize>,
     post: Option<usize>,
     delete: Option<usize>,
@@ -30,8 +32,12 @@ pub struct OnPath {
 
 impl OnPath {
     /// A call of this path.
-    pub fn put(&mut self, method: &'static str, number: usize) {
-        match method {
+    pub fn put(&mut self, call: &Call, number: usize) {
+        if !self.allow.is_empty() {
+            self.allow.push_str(", ");
+        }
+        self.allow.push_str(call.allow);
+        match call.method {
             "POST" => self.post = Some(number),
             "DELETE" => self.delete = Some(number),
             _ => self.get = Some(number),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 25] = [
+pub const FEATURES: [&str; 26] = [
     "ack",
     "ack_socket",
     "broadcasts",
@@ -30,6 +30,7 @@ pub const FEATURES: [&str; 25] = [
     "message_ttl",
     "metrics",
     "names",
+    "openapi",
     "peek",
     "reservations",
     "socket_ref",

@@ -35,6 +35,7 @@ use clawlink_protocol::events::SocketEvent;
 use clawlink_protocol::name::AgentId;
 use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -54,8 +55,10 @@ const CHANNEL: usize = 64;
 const REPLACED: u16 = 4001;
 
 /// The parameters of an upgrade.
-#[derive(Debug, Default, Deserialize)]
-struct Mode {
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct Mode {
+    /// 1: messages are confirmed by receipts.
+    #[schemars(extend("enum" = ["0", "1"]))]
     ack: Option<String>,
 }
 
