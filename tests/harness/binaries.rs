@@ -35,6 +35,14 @@ fn cargo(what: &[&str], target: &Path, profile: &Path) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    // What cargo has set for this test is not for another cargo: build scripts that look at these
+    // would run again each time, and all that depends on them.
+    let own = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(own) {
+            build.env_remove(name);
+        }
+    }
     build.args(["build", "--quiet"]).args(what);
     build.arg("--target-dir").arg(target);
     if profile.ends_with("release") {

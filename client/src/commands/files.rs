@@ -186,7 +186,7 @@ fn conflict(
         Some(text) => {
             // Whoever reads it has lost nothing where this fails: nothing was written.
             let _ = output::print(&match (session.json, output::to_terminal()) {
-                (true, _) => [&json::write(body).get().replace('\n', ""), "\n"].concat(),
+                (true, _) => [&escape::json(json::write(body).get()), "\n"].concat(),
                 (false, true) => escape::lines(&text),
                 (false, false) => text,
             });

@@ -133,7 +133,8 @@ fn rendered(task: &Object) -> String {
         if let Some(raw) = task.raw(field) {
             let body = json::text(raw).unwrap_or_else(|| raw.to_owned());
             for (n, line) in escape::lines(&body).lines().enumerate() {
-                let label = if n == 0 { label } else { "" };
+                // What follows stands further in: none of it can pass for a label.
+                let label = if n == 0 { label } else { "  " };
                 text.push_str(&["  ", label, line, "\n"].concat());
             }
         }
