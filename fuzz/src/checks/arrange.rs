@@ -73,7 +73,7 @@ impl<'a> Typed<'a> {
                     None => (false, of(spec::GLOBALS).expect("an option")),
                 };
                 let value = match option.takes_value() {
-                    true => Some(attached.or_else(|| rest.next()).expect("a value")),
+                    true => Some(attached.or_else(|| apart(&mut rest)).expect("a value")),
                     false => None,
                 };
                 let list = if mine {
@@ -117,6 +117,12 @@ impl<'a> Typed<'a> {
         }
         line
     }
+}
+
+/// The next argument as a value: an option never swallows the next one.
+fn apart<'a>(rest: &mut impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    rest.next()
+        .filter(|value| *value == "-" || !value.starts_with('-'))
 }
 
 /// The types hold what was typed.
