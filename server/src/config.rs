@@ -100,6 +100,21 @@ pub struct Args {
     /// connections at one time (default 20000)
     #[argh(option, default = "20_000")]
     pub connections_limit: usize,
+    /// seconds that a connection may be idle between two requests (default 5)
+    #[argh(option, default = "5")]
+    pub keep_alive: u64,
+    /// seconds for the head of a request (default 10)
+    #[argh(option, default = "10")]
+    pub head_deadline: u64,
+    /// seconds between two bytes of a body, or of a socket's message (default 10)
+    #[argh(option, default = "10")]
+    pub body_gap: u64,
+    /// seconds for a whole body, a socket's message, and for taking a reply (default 60)
+    #[argh(option, default = "60")]
+    pub body_deadline: u64,
+    /// bytes of all bodies, replies and messages that are on their way (default 268435456)
+    #[argh(option, default = "256 * 1024 * 1024")]
+    pub in_flight_bytes: usize,
     /// seconds between two pings of a socket (default 15)
     #[argh(option, default = "15")]
     pub ping_every: u64,
@@ -121,6 +136,23 @@ pub struct Limits {
     pub body: usize,
     /// Bytes of a file, decoded.
     pub file: usize,
+}
+
+/// The bounds of connections and of what comes and goes on them.
+#[derive(Debug, Clone, Copy)]
+pub struct FlowLimits {
+    /// Connections at one time.
+    pub connections: usize,
+    /// Idleness between two requests of a connection.
+    pub keep_alive: Duration,
+    /// The head of a request.
+    pub head: Duration,
+    /// Silence within a body, or within a socket's message.
+    pub body_gap: Duration,
+    /// A whole body or socket's message; also the taking of a reply.
+    pub body_total: Duration,
+    /// Bytes of all bodies, replies and messages on their way.
+    pub in_flight: usize,
 }
 
 /// A relay's configuration, validated.
@@ -164,8 +196,8 @@ pub struct Config {
     pub agents_limit: usize,
     /// Reservations of one agent at most.
     pub reservations_limit: usize,
-    /// Connections at most.
-    pub connections_limit: usize,
+    /// Bounds of connections.
+    pub flow: FlowLimits,
     /// `TCP_USER_TIMEOUT` of each connection.
     pub dead_peer_after: Duration,
 }
@@ -260,17 +292,12 @@ impl Config {
             ("--idempotency-bytes", args.idempotency_bytes),
             ("--tasks-bytes", args.tasks_bytes),
             ("--broadcasts-bytes", args.broadcasts_bytes),
+            ("--in-flight-bytes", args.in_flight_bytes),
         ] {
             at_least(name, value, BYTES_MIN, "bytes")?;
         }
         at_least("--inbox-limit", args.inbox_limit, 2, "messages")?;
         at_least("--agents-limit", args.agents_limit, 1, "agent")?;
-        at_least(
-            "--connections-limit",
-            args.connections_limit,
-            1,
-            "connection",
-        )?;
         Ok(Config {
             host,
             port: args.port,
@@ -309,10 +336,23 @@ impl Config {
             },
             agents_limit: args.agents_limit,
             reservations_limit: args.reservations_limit,
-            connections_limit: args.connections_limit,
+            flow: flow(args)?,
             dead_peer_after: seconds("--dead-peer-after", args.dead_peer_after)?,
         })
     }
+}
+
+fn flow(args: &Args) -> Result<FlowLimits, StartupError> {
+    let connections = args.connections_limit;
+    at_least("--connections-limit", connections, 1, "connection")?;
+    Ok(FlowLimits {
+        connections,
+        keep_alive: seconds("--keep-alive", args.keep_alive)?,
+        head: seconds("--head-deadline", args.head_deadline)?,
+        body_gap: seconds("--body-gap", args.body_gap)?,
+        body_total: seconds("--body-deadline", args.body_deadline)?,
+        in_flight: args.in_flight_bytes,
+    })
 }
 
 fn seconds(name: &str, value: u64) -> Result<Duration, StartupError> {

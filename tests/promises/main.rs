@@ -5,6 +5,7 @@ mod announced;
 mod bounds;
 mod browsers;
 mod command_line;
+mod connections;
 mod documented;
 mod dying;
 mod editing;

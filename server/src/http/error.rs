@@ -16,6 +16,8 @@ pub struct ApiError {
     body: Box<ErrorBody>,
     /// The request's own header asked for what did not hold.
     precondition: bool,
+    /// The connection ends with it.
+    closes: bool,
 }
 
 impl ApiError {
@@ -51,6 +53,14 @@ impl ApiError {
         }
     }
 
+    /// The same, and the end of the connection.
+    pub fn closing(self) -> Self {
+        ApiError {
+            closes: true,
+            ..self
+        }
+    }
+
     /// Its code.
     pub fn code(&self) -> ErrorCode {
         self.body.code.unwrap_or(ErrorCode::Other)
@@ -65,8 +75,10 @@ impl ApiError {
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         ApiError {
-            body: refused.0,
             precondition: false,
+            // What is left of a body that is too long is not read.
+            closes: refused.0.code == Some(ErrorCode::TooLarge),
+            body: refused.0,
         }
     }
 }
@@ -116,11 +128,10 @@ impl ResponseError for ApiError {
             ErrorCode::InboxFull => {
                 response.insert_header((RETRY_AFTER, RETRY_AFTER_FULL));
             }
-            // What is left of a body that is too long is not read: the connection ends.
-            ErrorCode::TooLarge => {
-                response.force_close();
-            }
             _ => {}
+        }
+        if self.closes {
+            response.force_close();
         }
         response.json(&self.body)
     }

@@ -3,6 +3,8 @@
 use super::Shared;
 use super::browser::{Allowed, Facts, Foreign};
 use super::error::ApiError;
+use super::flow::count;
+use super::link::Watch;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -11,6 +13,7 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 use clawlink_protocol::error::ErrorCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use tracing::{debug, info, warn};
@@ -135,6 +138,20 @@ fn foreign(why: Foreign) -> ApiError {
     ApiError::new(ErrorCode::Forbidden, error)
 }
 
+/// Whether the connection is one of those that the relay may have.
+fn has_place(state: &Shared, request: &ServiceRequest) -> Result<(), ApiError> {
+    let watch = request.conn_data::<Rc<Watch>>();
+    if watch.is_none_or(|watch| watch.has_place()) {
+        return Ok(());
+    }
+    count(&state.flow.counts.connections_refused);
+    let limit = state.flow.limits.connections;
+    let error = format!(
+        "the relay has its {limit} connections (--connections-limit); try again when one has ended"
+    );
+    Err(ApiError::new(ErrorCode::RelayFull, error).closing())
+}
+
 /// The middleware.
 pub async fn guard<B: MessageBody>(
     request: ServiceRequest,
@@ -142,7 +159,7 @@ pub async fn guard<B: MessageBody>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let began = Instant::now();
     let admitted = match request.app_data::<Shared>() {
-        Some(state) => state.gate.admit(&request),
+        Some(state) => has_place(state, &request).and_then(|()| state.gate.admit(&request)),
         None => Ok(()),
     };
     let mut response = match admitted {

@@ -1,6 +1,7 @@
 //! HTTP and WebSocket: parse, ask one handle, reply.
 
 pub mod agents;
+pub mod alarm;
 pub mod body;
 pub mod browser;
 pub mod conditions;
@@ -8,15 +9,20 @@ pub mod dead_letters;
 pub mod delivery;
 pub mod error;
 pub mod files;
+pub mod flow;
 pub mod frame;
 pub mod guard;
+pub mod incoming;
 pub mod knowledge;
+pub mod link;
+pub mod listener;
 pub mod messages;
 pub mod once;
 pub mod page;
 pub mod poll;
 pub mod reservations;
 pub mod tasks;
+pub mod turns;
 pub mod watch;
 pub mod ws;
 
@@ -25,7 +31,9 @@ use crate::config::Limits;
 use actix_web::guard::{Any, Get, Head};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 use error::ApiError;
+use flow::Flow;
 use guard::Gate;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What every handler reads.
@@ -34,6 +42,8 @@ pub struct State {
     pub relay: Relay,
     /// Who may ask.
     pub gate: Gate,
+    /// What all connections have in common.
+    pub flow: Arc<Flow>,
     /// The bounds of requests.
     pub limits: Limits,
     /// Between two pings of a socket.

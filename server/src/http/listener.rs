@@ -1,0 +1,127 @@
+//! From a listening port to the calls: what `actix_web::HttpServer` does, with the relay's own
+//! [`Link`] in between, for which it has no place.
+
+use super::flow::Flow;
+use super::link::{Link, Watch};
+use actix_http::{HttpService, Protocol, Request};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Response, Server, Service, fn_service};
+use actix_web::rt::net::TcpStream;
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use std::fmt::Debug;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::debug;
+
+/// Bytes of a reply that may have left its message's hands without having left the process. The
+/// next part of a reply is asked for when no more than this waits; a usual reply is written at once.
+const WRITE_BUFFER: usize = 4 * 1024;
+/// How long a connection that is being ended may take for that.
+const DISCONNECT: Duration = Duration::from_secs(1);
+/// How long requests may go on after the relay was told to end. Whole seconds.
+const GRACE: Duration = Duration::from_secs(8);
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: i32 = 1024;
+/// Connections that are taken beyond `--connections-limit`, so that they can be told.
+const UNSEATED: usize = 256;
+/// Silence on a connection before TCP asks whether the peer is there, and between two questions.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(15), 3);
+
+/// Takes a port.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Serves what comes there. `app` makes the calls anew for each worker, on its thread;
+/// `dead_peer_after` is the `TCP_USER_TIMEOUT` of each connection.
+pub fn serve<F, I, S, B>(
+    listener: TcpListener,
+    flow: &Arc<Flow>,
+    dead_peer_after: Duration,
+    app: F,
+) -> std::io::Result<Server>
+where
+    F: Fn() -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let address = listener.local_addr()?;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    // Each worker counts its own. Some more are taken than have a place, and told so.
+    let connections = flow.limits.connections.saturating_add(UNSEATED);
+    let flow = flow.clone();
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections.div_ceil(workers))
+        .shutdown_timeout(GRACE.as_secs())
+        .disable_signals();
+    let ending = builder.graceful_shutdown_signal();
+    let builder = builder.listen("clawlink", listener, move || {
+        // With TLS an acceptor stands before the link.
+        let (flow, ending) = (flow.clone(), ending.clone());
+        let app = app().into_factory().map_err(answered);
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let ending = ending.clone();
+                async move { ending.notified().await }
+            })
+            .keep_alive(flow.limits.keep_alive)
+            .client_request_timeout(flow.limits.head)
+            .client_disconnect_timeout(DISCONNECT)
+            .h1_allow_half_closed(false)
+            .h1_write_buffer_size(WRITE_BUFFER)
+            .local_addr(address)
+            .on_connect_ext(|link: &Link<TcpStream>, data| {
+                data.insert::<Rc<Watch>>(link.watch().clone());
+            })
+            // Its defaults are what a call may read of its own address, which none of ours does.
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            prepare(&stream, dead_peer_after);
+            let peer = stream.peer_addr().ok();
+            let link = Link::new(stream, flow.clone());
+            async move { Ok((link, Protocol::Http1, peer)) }
+        })
+        .and_then(http)
+    })?;
+    Ok(builder.run())
+}
+
+fn answered(error: impl Into<Error>) -> actix_web::HttpResponse {
+    error.into().error_response()
+}
+
+/// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor
+/// a socket's actor would notice.
+fn prepare(stream: &TcpStream, dead_peer_after: Duration) {
+    let socket = SockRef::from(stream);
+    let (idle, interval, probes) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new()
+        .with_time(idle)
+        .with_interval(interval)
+        .with_retries(probes);
+    let set = socket
+        .set_tcp_keepalive(&keepalive)
+        .and_then(|()| socket.set_tcp_nodelay(true));
+    #[cfg(target_os = "linux")]
+    let set = set.and_then(|()| socket.set_tcp_user_timeout(Some(dead_peer_after)));
+    #[cfg(not(target_os = "linux"))]
+    let _ = dead_peer_after;
+    if let Err(error) = set {
+        debug!(%error, "a connection was closed before it began");
+    }
+}
