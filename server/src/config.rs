@@ -115,6 +115,13 @@ pub struct Args {
     /// bytes of all bodies, replies and messages that are on their way (default 268435456)
     #[argh(option, default = "256 * 1024 * 1024")]
     pub in_flight_bytes: usize,
+    /// requests and socket frames a second of one address that is not of this machine; twice as
+    /// many at once (default 200)
+    #[argh(option, default = "200")]
+    pub requests_per_second: u32,
+    /// wrong tokens a minute from one address (default 30)
+    #[argh(option, default = "30")]
+    pub wrong_tokens_per_minute: u32,
     /// seconds between two pings of a socket (default 15)
     #[argh(option, default = "15")]
     pub ping_every: u64,
@@ -153,6 +160,10 @@ pub struct FlowLimits {
     pub body_total: Duration,
     /// Bytes of all bodies, replies and messages on their way.
     pub in_flight: usize,
+    /// Requests of a peer that is not of this machine.
+    pub requests_per_second: u32,
+    /// Of one peer.
+    pub wrong_tokens_per_minute: u32,
 }
 
 /// A relay's configuration, validated.
@@ -271,6 +282,8 @@ pub fn authority(host: IpAddr, port: u16) -> String {
 const SECONDS_MIN: u64 = 1;
 /// The longest: a year.
 const SECONDS_MAX: u64 = 365 * 24 * 3600;
+/// The highest rate that is told apart from none.
+const RATE_MAX: u32 = 1_000_000;
 /// The smallest bound of bytes that leaves room for a message at all.
 const BYTES_MIN: usize = 1024;
 
@@ -352,6 +365,8 @@ fn flow(args: &Args) -> Result<FlowLimits, StartupError> {
         body_gap: seconds("--body-gap", args.body_gap)?,
         body_total: seconds("--body-deadline", args.body_deadline)?,
         in_flight: args.in_flight_bytes,
+        requests_per_second: rate("--requests-per-second", args.requests_per_second)?,
+        wrong_tokens_per_minute: rate("--wrong-tokens-per-minute", args.wrong_tokens_per_minute)?,
     })
 }
 
@@ -361,6 +376,15 @@ fn seconds(name: &str, value: u64) -> Result<Duration, StartupError> {
     }
     Err(StartupError::BadOption(format!(
         "{name} takes {SECONDS_MIN} to {SECONDS_MAX} seconds, not {value}"
+    )))
+}
+
+fn rate(name: &str, value: u32) -> Result<u32, StartupError> {
+    if (1..=RATE_MAX).contains(&value) {
+        return Ok(value);
+    }
+    Err(StartupError::BadOption(format!(
+        "{name} takes 1 to {RATE_MAX}, not {value}"
     )))
 }
 
@@ -470,6 +494,8 @@ mod tests {
             ),
             (vec!["--token", "a\nb"], "token"),
             (vec!["--token", ""], "token"),
+            (vec!["--head-deadline", "0"], "--head-deadline"),
+            (vec!["--requests-per-second", "0"], "--requests-per-second"),
             (vec!["--host", "no such host"], "no such host"),
         ] {
             let error = config(&args, None).unwrap_err().to_string();

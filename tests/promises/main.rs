@@ -24,6 +24,7 @@ mod messaging;
 mod original;
 mod overwriting;
 mod presence;
+mod rates;
 mod reach;
 mod receiving;
 mod repeating;

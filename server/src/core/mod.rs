@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod merge;
 pub mod message;
 pub mod presence;
+pub mod rate;
 pub mod receipt;
 pub mod replay;
 pub mod reservation;

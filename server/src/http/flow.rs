@@ -1,8 +1,12 @@
 //! What all connections have in common: their bounds, and the counts of what met one.
 
+use super::error::ApiError;
 use crate::actors::clock::Clock;
 use crate::config::FlowLimits;
 use crate::core::Millis;
+use crate::core::rate::{Meter, Peer, Rate};
+use parking_lot::Mutex;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -11,6 +15,12 @@ use std::time::Duration;
 /// Bytes of a request's or a reply's body, or of a socket's message, that are not counted: so much
 /// every connection has room for, and calls of a usual size go through while long ones are refused.
 const FREE: usize = 8 * 1024;
+/// Peers that are told apart by how often they ask.
+const PEERS: usize = 65_536;
+/// In milliseconds.
+const SECOND: Millis = 1_000;
+/// The same.
+const MINUTE: Millis = 60 * SECOND;
 
 /// The bounds of all connections together, and what they hold now.
 pub struct Flow {
@@ -23,6 +33,8 @@ pub struct Flow {
     /// Connections that have a place.
     seated: AtomicUsize,
     in_flight: AtomicUsize,
+    requests: Mutex<Meter<Peer>>,
+    wrong_tokens: Mutex<Meter<Peer>>,
 }
 
 /// What has happened, for `GET /metrics`. Counters only grow.
@@ -38,6 +50,12 @@ pub struct Counts {
     pub late_replies: AtomicU64,
     /// `clawlink_deadlines_total{what="message"}`: a message of a socket did not come in time.
     pub late_messages: AtomicU64,
+    /// `clawlink_rate_limited_total{what="request"}`: refused for their rate.
+    pub requests_limited: AtomicU64,
+    /// `clawlink_rate_limited_total{what="token"}`: refused for the wrong tokens before.
+    pub tokens_limited: AtomicU64,
+    /// `clawlink_rate_limited_total{what="frame"}`: delayed for their rate.
+    pub frames_delayed: AtomicU64,
     /// `clawlink_in_flight_refused_total`: bodies and replies for which there was no room.
     pub in_flight_refused: AtomicU64,
 }
@@ -50,7 +68,12 @@ pub fn count(counter: &AtomicU64) {
 impl Flow {
     /// No connection yet.
     pub fn new(limits: FlowLimits, clock: Clock) -> Arc<Flow> {
+        let (requests, wrong) = (limits.requests_per_second, limits.wrong_tokens_per_minute);
+        let requests = Rate::new(requests, SECOND, requests.saturating_mul(2));
+        let wrong_tokens = Rate::new(wrong, MINUTE, wrong);
         Arc::new(Flow {
+            requests: Mutex::new(Meter::new(requests, PEERS)),
+            wrong_tokens: Mutex::new(Meter::new(wrong_tokens, PEERS)),
             clock,
             limits,
             counts: Counts::default(),
@@ -77,6 +100,70 @@ impl Flow {
         self.seated.fetch_sub(1, Relaxed);
     }
 
+    /// Whether a peer may ask once more. One on this machine may as often as it likes: behind a
+    /// reverse proxy everybody is.
+    pub fn may_ask(&self, peer: Option<IpAddr>) -> Result<(), ApiError> {
+        let Some(peer) = peer.filter(|peer| !is_here(*peer)) else {
+            return Ok(());
+        };
+        let asked = self.requests.lock().take(Peer::of(peer), self.clock.now());
+        asked.map_err(|wait| {
+            count(&self.counts.requests_limited);
+            let rate = self.limits.requests_per_second;
+            let error = format!(
+                "more than {rate} requests a second from one address (--requests-per-second); \
+                 slow down, or wait for mail with GET /poll/{{agent_id}}?wait=S"
+            );
+            ApiError::rate_limited(error, wait)
+        })
+    }
+
+    /// How long a frame of a socket has to wait for its turn: it counts as a request.
+    pub fn turn_of_frame(&self, peer: Option<IpAddr>) -> Duration {
+        let Some(peer) = peer.filter(|peer| !is_here(*peer)) else {
+            return Duration::ZERO;
+        };
+        let wait = self.requests.lock().book(Peer::of(peer), self.clock.now());
+        if wait > 0 {
+            count(&self.counts.frames_delayed);
+        }
+        Duration::from_millis(wait)
+    }
+
+    /// Whether a token of this peer is looked at. One that brought many wrong ones is not told
+    /// whether the next is right, but for one on this machine: behind a reverse proxy everybody is
+    /// there, and one who guesses must not lock out the others.
+    pub fn may_try(&self, peer: Option<IpAddr>) -> Result<(), ApiError> {
+        let Some(peer) = peer.filter(|peer| !is_here(*peer)) else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        match self.wrong_tokens.lock().wait(Peer::of(peer), now) {
+            0 => Ok(()),
+            wait => Err(self.too_many_tries(wait)),
+        }
+    }
+
+    /// A peer has brought a wrong token.
+    pub fn tried(&self, peer: Option<IpAddr>) -> Result<(), ApiError> {
+        let Some(peer) = peer else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let tried = self.wrong_tokens.lock().take(Peer::of(peer), now);
+        tried.map_err(|wait| self.too_many_tries(wait))
+    }
+
+    fn too_many_tries(&self, wait: Millis) -> ApiError {
+        count(&self.counts.tokens_limited);
+        let rate = self.limits.wrong_tokens_per_minute;
+        let error = format!(
+            "more than {rate} wrong tokens a minute from one address \
+             (--wrong-tokens-per-minute); find the right one, then wait as long as Retry-After says"
+        );
+        ApiError::rate_limited(error, wait)
+    }
+
     /// An empty load.
     pub fn load(self: &Arc<Self>) -> Load {
         Load {
@@ -85,6 +172,11 @@ impl Flow {
             charged: 0,
         }
     }
+}
+
+/// Whether a peer is on this machine.
+fn is_here(peer: IpAddr) -> bool {
+    peer.to_canonical().is_loopback()
 }
 
 /// As the relay's clock counts.

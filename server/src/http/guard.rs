@@ -138,6 +138,28 @@ fn foreign(why: Foreign) -> ApiError {
     ApiError::new(ErrorCode::Forbidden, error)
 }
 
+/// Judges a request by what has come before it, and then by itself.
+fn may_come(state: &Shared, request: &ServiceRequest) -> Result<(), ApiError> {
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    has_place(state, request)?;
+    state.flow.may_ask(peer)?;
+    let tries = state.gate.token.is_some() && brings_token(request);
+    if tries {
+        state.flow.may_try(peer)?;
+    }
+    state.gate.admit(request).map_err(|refused| {
+        let wrong = tries && refused.code() == ErrorCode::Unauthorized;
+        let limited = wrong.then(|| state.flow.tried(peer).err()).flatten();
+        limited.unwrap_or(refused)
+    })
+}
+
+fn brings_token(request: &ServiceRequest) -> bool {
+    let in_query = || request.query_string().contains("token=");
+    request.headers().contains_key(AUTHORIZATION)
+        || request.path().starts_with("/ws/") && in_query()
+}
+
 /// Whether the connection is one of those that the relay may have.
 fn has_place(state: &Shared, request: &ServiceRequest) -> Result<(), ApiError> {
     let watch = request.conn_data::<Rc<Watch>>();
@@ -159,7 +181,7 @@ pub async fn guard<B: MessageBody>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let began = Instant::now();
     let admitted = match request.app_data::<Shared>() {
-        Some(state) => has_place(state, &request).and_then(|()| state.gate.admit(&request)),
+        Some(state) => may_come(state, &request),
         None => Ok(()),
     };
     let mut response = match admitted {

@@ -37,8 +37,10 @@ use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
 /// Pings that a peer that acknowledges may leave unanswered.
 const UNANSWERED_MAX: u32 = 2;
@@ -83,6 +85,7 @@ pub async fn upgrade(
         state,
         id,
         agent,
+        peer: request.peer_addr().map(|peer| peer.ip()),
         acks,
         unanswered: 0,
         seated: Some(seated),
@@ -129,6 +132,7 @@ struct Socket {
     state: Shared,
     id: AgentId,
     agent: AgentHandle,
+    peer: Option<IpAddr>,
     /// Whether the peer confirms by receipts.
     acks: bool,
     /// Pings of the interval since the peer was last heard; counted where it acknowledges.
@@ -290,7 +294,13 @@ impl Socket {
     fn frame(&mut self, text: ByteString, ctx: &mut SocketContext) {
         self.agent.heard();
         let (state, id) = (self.state.clone(), self.id.clone());
-        let work = async move { frame::serve(&state, id, text).await };
+        let turn = state.flow.turn_of_frame(self.peer);
+        let work = async move {
+            if !turn.is_zero() {
+                sleep(turn).await;
+            }
+            frame::serve(&state, id, text).await
+        };
         ctx.wait(work.into_actor(self).map(|answer, _, ctx| {
             if let Some(answer) = answer {
                 ctx.text(answer);
