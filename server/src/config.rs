@@ -224,8 +224,8 @@ pub enum StartupError {
     BadToken(String),
     /// Beyond loopback without a token.
     Open(IpAddr),
-    /// The port is taken, or may not be bound.
-    Bind(IpAddr, u16, std::io::Error),
+    /// The port is taken, or may not be bound. Who has it, by name and process id.
+    Bind(IpAddr, u16, std::io::Error, Option<(String, u32)>),
     /// The operating system gives no random numbers, no signals.
     System(std::io::Error),
 }
@@ -250,18 +250,22 @@ impl fmt::Display for StartupError {
                  \u{20}               clawlink-server --host {host} --token-file relay.token\n\
                  or say so:      clawlink-server --host {host} --insecure"
             ),
-            StartupError::Bind(host, port, error)
+            StartupError::Bind(host, port, error, owner)
                 if error.kind() == std::io::ErrorKind::AddrInUse =>
             {
+                let who = match owner {
+                    Some((name, pid)) => format!("{name} (process {pid}) listens there already"),
+                    None => "another program listens there, perhaps a relay".to_owned(),
+                };
                 write!(
                     f,
-                    "{}: another program listens there, perhaps a relay\n\
+                    "{}: {who}\n\
                  ask it:         clawlink --relay http://localhost:{port} info\n\
                  or take another: clawlink-server --port 0",
                     authority(*host, *port)
                 )
             }
-            StartupError::Bind(host, port, error) => write!(
+            StartupError::Bind(host, port, error, _) => write!(
                 f,
                 "cannot listen on {}: {error}\ntry another --host or --port",
                 authority(*host, *port)

@@ -8,6 +8,7 @@ pub mod actors;
 pub mod config;
 pub mod core;
 pub mod http;
+pub mod machine;
 pub mod mdns;
 
 use crate::core::budget::Budget;
@@ -39,7 +40,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use tokio::sync::Semaphore;
-use tracing::info;
+use tracing::{info, warn};
 
 /// The relay, ready to listen.
 pub struct Server {
@@ -63,7 +64,17 @@ pub enum End {
 
 impl Server {
     /// Starts the actors. Needs a running actix system.
-    pub fn new(config: Config) -> Result<Server, StartupError> {
+    pub fn new(mut config: Config) -> Result<Server, StartupError> {
+        let connections = machine::connections();
+        let asked = &mut config.flow.connections;
+        if *asked > connections {
+            warn!(
+                asked,
+                connections,
+                "too few files may be open for --connections-limit; raise ulimit -n or LimitNOFILE"
+            );
+            *asked = connections;
+        }
         let machine = gethostname::gethostname().to_string_lossy().into_owned();
         let lifeline = Lifeline::default();
         let arbiters = Arc::new(Arbiters::default());
@@ -101,7 +112,10 @@ impl Server {
             lifeline,
         } = self;
         let (host, port) = (config.host, config.port);
-        let failed = |error| StartupError::Bind(host, port, error);
+        let failed = |error| {
+            let owner = machine::listener(SocketAddr::new(host, port));
+            StartupError::Bind(host, port, error, owner)
+        };
         let listener = listener::bind(SocketAddr::new(host, port)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let shared = state.clone();

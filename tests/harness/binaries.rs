@@ -17,19 +17,19 @@ pub fn folder() -> &'static Path {
 }
 
 fn build() -> PathBuf {
-    // target/<profile>/deps/<this test>
-    let test = std::env::current_exe().expect("the test's own path");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("a profile's folder")
-        .to_owned();
+    // target/<profile>/deps/<this test>, or target/<profile>/faults
+    let own = std::env::current_exe().expect("its own path");
+    let folder = own.parent().expect("its folder");
+    let deps = folder.ends_with("deps");
+    let profile = if deps { folder.parent() } else { Some(folder) };
+    let profile = profile.expect("a profile's folder").to_owned();
     let target = profile.parent().expect("a target folder");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     build
-        .args(["build", "--quiet", "--workspace", "--bins", "--target-dir"])
+        .args(["build", "--quiet", "--package", "clawlink-server"])
+        .args(["--package", "clawlink", "--bins", "--target-dir"])
         .arg(target);
     if profile.ends_with("release") {
         build.arg("--release");

@@ -335,3 +335,34 @@ fn a_connection_beyond_the_bound_is_told_so_and_finds_a_place_when_there_is_one(
         free.then_some(())
     });
 }
+
+#[test]
+fn a_relay_that_may_open_few_files_says_so_and_neither_ends_nor_spins() {
+    let relay = Relay::within_files(100);
+    let log = relay.log();
+    assert!(
+        log.contains("LimitNOFILE") && log.contains("asked=20000"),
+        "{log}"
+    );
+    let mut held: Vec<TcpStream> = (0..200).map(|_| connect(relay.address)).collect();
+    let refused = held.iter_mut().take(60).filter_map(|stream| {
+        let asked = stream.write_all(head(&relay, "GET /health", 0).as_bytes());
+        let mut bytes = [0; 1024];
+        let read = asked.and_then(|()| stream.read(&mut bytes)).unwrap_or(0);
+        let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+        text.starts_with("HTTP/1.1 507").then_some(())
+    });
+    let refused = refused.count();
+    assert!((5..40).contains(&refused), "{refused} of 60 were refused");
+    let before = relay.cpu();
+    std::thread::sleep(Duration::from_secs(1));
+    let used = relay.cpu() - before;
+    assert!(used < Duration::from_millis(200), "{used:?} in a second");
+    drop(held);
+    assert_eq!(relay.get("/health").status, 200);
+    assert!(
+        !relay.log().contains("Too many open files"),
+        "{}",
+        relay.log()
+    );
+}

@@ -3,6 +3,7 @@
 
 use super::flow::Flow;
 use super::link::{Link, Watch};
+use crate::machine::unseated;
 use actix_http::{HttpService, Protocol, Request};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::Error;
@@ -26,8 +27,6 @@ const DISCONNECT: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(8);
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1024;
-/// Connections that are taken beyond `--connections-limit`, so that they can be told.
-const UNSEATED: usize = 256;
 /// Silence on a connection before TCP asks whether the peer is there, and between two questions.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(15), 3);
 
@@ -62,7 +61,8 @@ where
     let address = listener.local_addr()?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     // Each worker counts its own. Some more are taken than have a place, and told so.
-    let connections = flow.limits.connections.saturating_add(UNSEATED);
+    let connections = flow.limits.connections;
+    let connections = connections.saturating_add(unseated(connections));
     let flow = flow.clone();
     let builder = Server::build()
         .workers(workers)
