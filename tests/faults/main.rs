@@ -28,7 +28,7 @@ const LONG: Scale = Scale {
     standstill: Duration::from_secs(300),
 };
 const SHORT: Scale = Scale {
-    peers: 300,
+    peers: 200,
     idle: 1_000,
     storm: 2_000,
     standstill: Duration::from_secs(8),

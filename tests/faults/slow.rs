@@ -170,14 +170,14 @@ pub(crate) fn frames(scale: Scale) -> Outcome {
 /// Requests behind a poll that waits, more than any buffer holds.
 pub(crate) fn ahead(_: Scale) -> Outcome {
     let relay = Relay::with(&["--log", "warn"]);
-    relay.register("a");
     let health = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", relay.address);
     let mut held: Vec<TcpStream> = (0..20).map(|_| connect(relay.address)).collect();
-    for stream in &mut held {
+    for (n, stream) in held.iter_mut().enumerate() {
+        relay.register(&format!("a{n}"));
         say(
             stream,
             format!(
-                "GET /poll/a?wait=30 HTTP/1.1\r\nHost: {}\r\n\r\n",
+                "GET /poll/a{n}?wait=30 HTTP/1.1\r\nHost: {}\r\n\r\n",
                 relay.address
             )
             .as_bytes(),
@@ -187,8 +187,6 @@ pub(crate) fn ahead(_: Scale) -> Outcome {
             .expect("a stream");
         let _ = stream.write_all(health.repeat(10_000).as_bytes());
     }
-    // Beyond eight the oldest poll is answered, and so is what stands behind it.
-    std::thread::sleep(Duration::from_secs(3));
     let (before, rss) = (relay.cpu(), relay.rss_kib());
     std::thread::sleep(Duration::from_secs(1));
     let used = relay.cpu() - before;

@@ -85,11 +85,21 @@ impl Incoming {
             return Poll::Pending;
         };
         if self.alarm.is_over(&self.flow.clock, due, context) {
-            count(&self.flow.counts.late_messages);
-            self.shared.verdict.set(Some(Violation::Late));
-            return Poll::Ready(None);
+            return self.too_late();
         }
         Poll::Pending
+    }
+
+    fn is_late(&self) -> bool {
+        let late = |(_, due)| self.flow.clock.now() >= due;
+        self.unfinished.is_some_and(late)
+    }
+
+    fn too_late<T>(&mut self) -> Poll<Option<T>> {
+        count(&self.flow.counts.late_messages);
+        self.waiting = None;
+        self.shared.verdict.set(Some(Violation::Late));
+        Poll::Ready(None)
     }
 
     /// Goes on with what waited, when there is room.
@@ -99,13 +109,8 @@ impl Incoming {
         }
         self.waiting = Some(bytes);
         let soon = after(&self.flow.clock, RETRY);
-        let due = self.unfinished.map_or(soon, |(_, due)| due);
-        if due > soon {
-            let _ = self.alarm.is_over(&self.flow.clock, soon, context);
-            return Poll::Pending;
-        }
-        self.waiting = None;
-        self.wait(context).map(|_| None)
+        let _ = self.alarm.is_over(&self.flow.clock, soon, context);
+        Poll::Pending
     }
 }
 
@@ -122,6 +127,10 @@ impl Stream for Incoming {
         let ahead = this.guard.frames().saturating_sub(this.shared.done.get());
         if ahead >= FRAMES_AHEAD {
             return Poll::Pending;
+        }
+        // Also while bytes come without a pause.
+        if this.is_late() {
+            return this.too_late();
         }
         let bytes = match this.waiting.take() {
             Some(bytes) => bytes,
