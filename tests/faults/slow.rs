@@ -80,7 +80,7 @@ fn dripping(peers: usize, first: impl Fn(&mut TcpStream), drip: &[u8]) -> Outcom
     while !held.is_empty() && began.elapsed() < patience {
         held.retain_mut(|stream| {
             let _ = stream.write(drip);
-            match stream.read(&mut [0; 512]) {
+            match stream.read(&mut [0; 65_536]) {
                 Ok(read) => read > 0,
                 Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
             }
