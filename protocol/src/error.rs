@@ -40,6 +40,8 @@ pub enum ErrorCode {
     IdempotencyMismatch,
     /// The recipient's inbox holds all it may.
     InboxFull,
+    /// More requests, or more wrong tokens, than one peer may send.
+    RateLimited,
     /// The relay as a whole holds all it may.
     RelayFull,
     /// The relay is starting or ending, or one of its parts did not answer.
@@ -51,7 +53,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [ErrorCode; 18] = [
+    pub const ALL: [ErrorCode; 19] = [
         ErrorCode::BadRequest,
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
@@ -67,6 +69,7 @@ impl ErrorCode {
         ErrorCode::TooDeep,
         ErrorCode::IdempotencyMismatch,
         ErrorCode::InboxFull,
+        ErrorCode::RateLimited,
         ErrorCode::RelayFull,
         ErrorCode::Unavailable,
         ErrorCode::Other,

@@ -108,6 +108,28 @@ pub struct Args {
     /// connections at one time (default 20000)
     #[argh(option, default = "20_000")]
     pub connections_limit: usize,
+    /// seconds that a connection may be idle between two requests (default 5)
+    #[argh(option, default = "5")]
+    pub keep_alive: u64,
+    /// seconds for the head of a request (default 10)
+    #[argh(option, default = "10")]
+    pub head_deadline: u64,
+    /// seconds between two bytes of a body, or of a socket's message (default 10)
+    #[argh(option, default = "10")]
+    pub body_gap: u64,
+    /// seconds for a whole body, a socket's message, and for taking a reply (default 60)
+    #[argh(option, default = "60")]
+    pub body_deadline: u64,
+    /// bytes of all bodies, replies and messages that are on their way (default 268435456)
+    #[argh(option, default = "256 * 1024 * 1024")]
+    pub in_flight_bytes: usize,
+    /// requests and socket frames a second of one address that is not of this machine; twice as
+    /// many at once (default 200)
+    #[argh(option, default = "200")]
+    pub requests_per_second: u32,
+    /// wrong tokens a minute from one address (default 30)
+    #[argh(option, default = "30")]
+    pub wrong_tokens_per_minute: u32,
     /// seconds between two pings of a socket (default 15)
     #[argh(option, default = "15")]
     pub ping_every: u64,
@@ -129,6 +151,27 @@ pub struct Limits {
     pub body: usize,
     /// Bytes of a file, decoded.
     pub file: usize,
+}
+
+/// The bounds of connections and of what comes and goes on them.
+#[derive(Debug, Clone, Copy)]
+pub struct FlowLimits {
+    /// Connections at one time.
+    pub connections: usize,
+    /// Idleness between two requests of a connection.
+    pub keep_alive: Duration,
+    /// The head of a request.
+    pub head: Duration,
+    /// Silence within a body, or within a socket's message.
+    pub body_gap: Duration,
+    /// A whole body or socket's message; also the taking of a reply.
+    pub body_total: Duration,
+    /// Bytes of all bodies, replies and messages on their way.
+    pub in_flight: usize,
+    /// Requests of a peer that is not of this machine.
+    pub requests_per_second: u32,
+    /// Of one peer.
+    pub wrong_tokens_per_minute: u32,
 }
 
 /// A relay's configuration, validated.
@@ -174,8 +217,8 @@ pub struct Config {
     pub agents_limit: usize,
     /// Reservations of one agent at most.
     pub reservations_limit: usize,
-    /// Connections at most.
-    pub connections_limit: usize,
+    /// Bounds of connections.
+    pub flow: FlowLimits,
     /// `TCP_USER_TIMEOUT` of each connection.
     pub dead_peer_after: Duration,
 }
@@ -193,8 +236,8 @@ pub enum StartupError {
     BadCertificate(Unusable),
     /// Beyond loopback without a token.
     Open(IpAddr),
-    /// The port is taken, or may not be bound.
-    Bind(IpAddr, u16, std::io::Error),
+    /// The port is taken, or may not be bound. Who has it, by name and process id.
+    Bind(IpAddr, u16, std::io::Error, Option<(String, u32)>),
     /// The operating system gives no random numbers, no signals.
     System(std::io::Error),
 }
@@ -220,18 +263,22 @@ impl fmt::Display for StartupError {
                  \u{20}               clawlink-server --host {host} --token-file relay.token\n\
                  or say so:      clawlink-server --host {host} --insecure"
             ),
-            StartupError::Bind(host, port, error)
+            StartupError::Bind(host, port, error, owner)
                 if error.kind() == std::io::ErrorKind::AddrInUse =>
             {
+                let who = match owner {
+                    Some((name, pid)) => format!("{name} (process {pid}) listens there already"),
+                    None => "another program listens there, perhaps a relay".to_owned(),
+                };
                 write!(
                     f,
-                    "{}: another program listens there, perhaps a relay\n\
+                    "{}: {who}\n\
                  ask it:         clawlink --relay http://localhost:{port} info\n\
                  or take another: clawlink-server --port 0",
                     authority(*host, *port)
                 )
             }
-            StartupError::Bind(host, port, error) => write!(
+            StartupError::Bind(host, port, error, _) => write!(
                 f,
                 "cannot listen on {}: {error}\ntry another --host or --port",
                 authority(*host, *port)
@@ -262,6 +309,8 @@ pub fn authority(host: IpAddr, port: u16) -> String {
 const SECONDS_MIN: u64 = 1;
 /// The longest: a year.
 const SECONDS_MAX: u64 = 365 * 24 * 3600;
+/// The highest rate that is told apart from none.
+const RATE_MAX: u32 = 1_000_000;
 /// The smallest bound of bytes that leaves room for a message at all.
 const BYTES_MIN: usize = 1024;
 
@@ -283,17 +332,12 @@ impl Config {
             ("--idempotency-bytes", args.idempotency_bytes),
             ("--tasks-bytes", args.tasks_bytes),
             ("--broadcasts-bytes", args.broadcasts_bytes),
+            ("--in-flight-bytes", args.in_flight_bytes),
         ] {
             at_least(name, value, BYTES_MIN, "bytes")?;
         }
         at_least("--inbox-limit", args.inbox_limit, 2, "messages")?;
         at_least("--agents-limit", args.agents_limit, 1, "agent")?;
-        at_least(
-            "--connections-limit",
-            args.connections_limit,
-            1,
-            "connection",
-        )?;
         Ok(Config {
             host,
             port: args.port,
@@ -338,15 +382,17 @@ impl Config {
             },
             agents_limit: args.agents_limit,
             reservations_limit: args.reservations_limit,
-            connections_limit: args.connections_limit,
+            flow: flow(args)?,
             dead_peer_after: seconds("--dead-peer-after", args.dead_peer_after)?,
         })
     }
 }
 
 impl Config {
-    /// The bounds of what the relay holds that have a flag: its name, and what it says.
+    /// The bounds that have a flag: its name, and what it says. Times are in seconds.
     pub fn bounds(&self) -> Vec<(&'static str, u64)> {
+        let flow = &self.flow;
+        let seconds = |time: Duration| time.as_secs() as usize;
         let bounds = [
             ("body-limit", self.limits.body),
             ("file-limit", self.limits.file),
@@ -363,10 +409,35 @@ impl Config {
             ("broadcasts-limit", self.log.count),
             ("broadcasts-bytes", self.log.bytes),
             ("reservations-limit", self.reservations_limit),
-            ("connections-limit", self.connections_limit),
+            ("connections-limit", flow.connections),
+            ("in-flight-bytes", flow.in_flight),
+            ("requests-per-second", flow.requests_per_second as usize),
+            (
+                "wrong-tokens-per-minute",
+                flow.wrong_tokens_per_minute as usize,
+            ),
+            ("keep-alive", seconds(flow.keep_alive)),
+            ("head-deadline", seconds(flow.head)),
+            ("body-gap", seconds(flow.body_gap)),
+            ("body-deadline", seconds(flow.body_total)),
         ];
         bounds.map(|(flag, value)| (flag, value as u64)).into()
     }
+}
+
+fn flow(args: &Args) -> Result<FlowLimits, StartupError> {
+    let connections = args.connections_limit;
+    at_least("--connections-limit", connections, 1, "connection")?;
+    Ok(FlowLimits {
+        connections,
+        keep_alive: seconds("--keep-alive", args.keep_alive)?,
+        head: seconds("--head-deadline", args.head_deadline)?,
+        body_gap: seconds("--body-gap", args.body_gap)?,
+        body_total: seconds("--body-deadline", args.body_deadline)?,
+        in_flight: args.in_flight_bytes,
+        requests_per_second: rate("--requests-per-second", args.requests_per_second)?,
+        wrong_tokens_per_minute: rate("--wrong-tokens-per-minute", args.wrong_tokens_per_minute)?,
+    })
 }
 
 fn seconds(name: &str, value: u64) -> Result<Duration, StartupError> {
@@ -375,6 +446,15 @@ fn seconds(name: &str, value: u64) -> Result<Duration, StartupError> {
     }
     Err(StartupError::BadOption(format!(
         "{name} takes {SECONDS_MIN} to {SECONDS_MAX} seconds, not {value}"
+    )))
+}
+
+fn rate(name: &str, value: u32) -> Result<u32, StartupError> {
+    if (1..=RATE_MAX).contains(&value) {
+        return Ok(value);
+    }
+    Err(StartupError::BadOption(format!(
+        "{name} takes 1 to {RATE_MAX}, not {value}"
     )))
 }
 
@@ -535,6 +615,8 @@ mod tests {
             (vec!["--tls-key", "a"], "--tls-cert"),
             (vec!["--token", "a\nb"], "token"),
             (vec!["--token", ""], "token"),
+            (vec!["--head-deadline", "0"], "--head-deadline"),
+            (vec!["--requests-per-second", "0"], "--requests-per-second"),
             (vec!["--host", "no such host"], "no such host"),
         ] {
             let error = config(&args, None).unwrap_err().to_string();

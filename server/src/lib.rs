@@ -8,17 +8,16 @@ pub mod actors;
 pub mod config;
 pub mod core;
 pub mod http;
+pub mod machine;
 pub mod mdns;
 pub mod tls;
 
 use crate::core::budget::Budget;
 use crate::core::ids::Ids;
 use crate::core::metrics::Metrics;
-use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use actors::agent::door::Common;
 use actors::arbiters::Arbiters;
 use actors::board::Board;
@@ -36,31 +35,18 @@ use actors::reservations::ReservationsHandle;
 use actors::routing::Router;
 use config::{Config, StartupError};
 use http::browser::Allowed;
+use http::flow::Flow;
 use http::guard::{Gate, guard};
 use http::process::Process;
 use http::traffic::{Connection, Traffic};
-use http::{Shared, State};
-use socket2::{SockRef, TcpKeepalive};
-use std::any::Any;
+use http::turns::turns;
+use http::{Shared, State, listener};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 use tls::Certificate;
 use tokio::sync::Semaphore;
-use tracing::{debug, info};
-
-/// How long a TLS handshake may take.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a connection may take for its first request's head.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// Bytes of a reply that may have left its message's hands without having left the process. The
-/// next part of a reply is asked for when no more than this waits; a usual reply is written at once.
-const WRITE_BUFFER: usize = 4 * 1024;
-/// How long requests may go on after the relay was told to end. Whole seconds.
-const GRACE: Duration = Duration::from_secs(8);
-/// Silence on a connection before TCP asks whether the peer is there, and between two questions.
-const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(15), 3);
+use tracing::{info, warn};
 
 /// The relay, ready to listen.
 pub struct Server {
@@ -84,7 +70,17 @@ pub enum End {
 
 impl Server {
     /// Starts the actors. Needs a running actix system.
-    pub fn new(config: Config) -> Result<Server, StartupError> {
+    pub fn new(mut config: Config) -> Result<Server, StartupError> {
+        let connections = machine::connections();
+        let asked = &mut config.flow.connections;
+        if *asked > connections {
+            warn!(
+                asked,
+                connections,
+                "too few files may be open for --connections-limit; raise ulimit -n or LimitNOFILE"
+            );
+            *asked = connections;
+        }
         let machine = gethostname::gethostname().to_string_lossy().into_owned();
         let lifeline = Lifeline::default();
         let arbiters = Arc::new(Arbiters::default());
@@ -94,10 +90,12 @@ impl Server {
             allowed: Allowed::new(&machine, hosts, origins),
             token: config.token.clone(),
         };
+        let flow = Flow::new(config.flow, relay.clock.clone());
         let limits = config.limits;
         let state = web::Data::new(State {
             relay,
             gate,
+            flow,
             limits,
             ping_every: config.ping_every,
             traffic: Traffic::new(&http::calls()),
@@ -123,51 +121,30 @@ impl Server {
             lifeline,
         } = self;
         let (host, port) = (config.host, config.port);
-        let failed = |error| StartupError::Bind(host, port, error);
-        let dead_peer_after = config.dead_peer_after;
+        let failed = |error| {
+            let owner = machine::listener(SocketAddr::new(host, port));
+            StartupError::Bind(host, port, error, owner)
+        };
+        let listener = listener::bind(SocketAddr::new(host, port)).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
         let (shared, counted) = (state.clone(), state.clone());
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = cores.min(config.connections_limit);
-        let settings = config
-            .tls
-            .clone()
-            .map(Certificate::settings)
-            .transpose()
-            .map_err(StartupError::BadCertificate)?;
-        let server = HttpServer::new(move || {
+        let tls = config.tls.clone().map(Certificate::settings).transpose();
+        let tls = tls.map_err(StartupError::BadCertificate)?;
+        let app = move || {
             arbiters.join(actix::Arbiter::current());
             App::new()
                 .app_data(shared.clone())
                 .wrap(from_fn(guard))
+                .wrap(from_fn(turns))
                 .configure(http::routes)
-        })
-        .on_connect(move |connection, data| {
-            prepare(connection, dead_peer_after);
-            data.insert(Connection::opened(&counted));
-        })
-        .client_request_timeout(HEAD_DEADLINE)
-        .tls_handshake_timeout(HANDSHAKE_DEADLINE)
-        // Handshakes that stall take the places of connections, and of nothing else: the default
-        // stops to accept at 256 of them.
-        .max_connection_rate(config.connections_limit / workers)
-        .h1_allow_half_closed(false)
-        .h1_write_buffer_size(WRITE_BUFFER)
-        .workers(workers)
-        // Each worker counts its own.
-        .max_connections(config.connections_limit / workers)
-        .shutdown_timeout(GRACE.as_secs())
-        .disable_signals();
-        let server = match settings {
-            Some(settings) => server.bind_rustls_0_23((host, port), settings),
-            None => server.bind((host, port)),
-        }
-        .map_err(failed)?;
-        let address = server
-            .addrs()
-            .first()
-            .copied()
-            .unwrap_or(SocketAddr::new(host, port));
-        let server = server.run();
+        };
+        let connections = listener::Connections {
+            flow: state.flow.clone(),
+            tls: tls.map(|settings| Arc::new(settings).into()),
+            dead_peer_after: config.dead_peer_after,
+            opened: move || Connection::opened(&counted),
+        };
+        let server = listener::serve(listener, connections, app).map_err(failed)?;
         let handle = server.handle();
         let announcement = config
             .mdns
@@ -282,32 +259,6 @@ fn start_actors(
         budget,
         metrics,
     })
-}
-
-/// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor
-/// a socket's actor would notice.
-fn prepare(connection: &dyn Any, dead_peer_after: Duration) {
-    let plain = connection.downcast_ref::<TcpStream>();
-    let encrypted = || connection.downcast_ref::<TlsStream<TcpStream>>();
-    let Some(stream) = plain.or_else(|| encrypted().map(|stream| stream.get_ref().0)) else {
-        return;
-    };
-    let socket = SockRef::from(stream);
-    let (idle, interval, probes) = KEEPALIVE;
-    let keepalive = TcpKeepalive::new()
-        .with_time(idle)
-        .with_interval(interval)
-        .with_retries(probes);
-    let set = socket
-        .set_tcp_keepalive(&keepalive)
-        .and_then(|()| socket.set_tcp_nodelay(true));
-    #[cfg(target_os = "linux")]
-    let set = set.and_then(|()| socket.set_tcp_user_timeout(Some(dead_peer_after)));
-    #[cfg(not(target_os = "linux"))]
-    let _ = dead_peer_after;
-    if let Err(error) = set {
-        debug!(%error, "a connection was closed before it began");
-    }
 }
 
 /// A relay that listens.

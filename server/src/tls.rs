@@ -72,7 +72,9 @@ impl Certificate {
         let versions = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| Unusable(error.to_string()))?;
-        Ok(versions.with_no_client_auth().with_cert_resolver(self))
+        let mut settings = versions.with_no_client_auth().with_cert_resolver(self);
+        settings.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(settings)
     }
 }
 

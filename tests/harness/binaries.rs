@@ -16,12 +16,14 @@ pub fn folder() -> &'static Path {
     })
 }
 
-/// The folder of the profile that this test was built with.
+/// The folder of the profile that this program was built with.
 fn own_profile() -> PathBuf {
-    // target/<profile>/deps/<this test>
-    let test = std::env::current_exe().expect("the test's own path");
-    let profile = test.ancestors().nth(2).expect("a profile's folder");
-    profile.to_owned()
+    // target/<profile>/deps/<this test>, or target/<profile>/faults
+    let own = std::env::current_exe().expect("its own path");
+    let folder = own.parent().expect("its folder");
+    let deps = folder.ends_with("deps");
+    let profile = if deps { folder.parent() } else { Some(folder) };
+    profile.expect("a profile's folder").to_owned()
 }
 
 fn build() -> PathBuf {

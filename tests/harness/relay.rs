@@ -54,6 +54,24 @@ impl Relay {
         )
     }
 
+    /// One that may open so many files, and no more.
+    pub fn within_files(files: u32) -> Relay {
+        let mut shell = Command::new("sh");
+        let line = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &line]).arg(binaries::relay());
+        Relay::run_by(shell, &["--port", "0"])
+    }
+
+    /// One that this command runs; the options follow its own.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn run_by(program: Command, options: &[&str]) -> Relay {
+        let log = NamedTempFile::new().expect("a file for the log");
+        let file = log.reopen().expect("the file for the log");
+        Relay::launch_as(program, options, file.into(), log)
+    }
+
     fn launch(options: &[&str]) -> Relay {
         let log = NamedTempFile::new().expect("a file for the log");
         let file = log.reopen().expect("the file for the log");
@@ -61,7 +79,16 @@ impl Relay {
     }
 
     fn launch_with(options: &[&str], stderr: Stdio, log: NamedTempFile) -> Relay {
-        let mut child = Command::new(binaries::relay())
+        Relay::launch_as(Command::new(binaries::relay()), options, stderr, log)
+    }
+
+    fn launch_as(
+        mut program: Command,
+        options: &[&str],
+        stderr: Stdio,
+        log: NamedTempFile,
+    ) -> Relay {
+        let mut child = program
             .args(if options.contains(&"--log") {
                 &[][..]
             } else {

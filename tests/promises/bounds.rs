@@ -189,29 +189,6 @@ fn an_error_names_the_field_and_the_call_that_is_meant() {
     assert_eq!(relay.get("/none").header("Cache-Control"), Some("no-store"));
 }
 
-#[test]
-fn connections_beyond_the_bound_wait_their_turn() {
-    let relay = Relay::with(&["--connections-limit", "1"]);
-    let ask = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", relay.address);
-    let answered = |stream: &mut std::net::TcpStream| {
-        use std::io::Read;
-        stream.read(&mut [0; 64]).is_ok_and(|read| read > 0)
-    };
-    use std::io::Write;
-    let mut first = harness::http::connect(relay.address);
-    first.write_all(ask.as_bytes()).unwrap();
-    assert!(answered(&mut first));
-    let mut second = harness::http::connect(relay.address);
-    second.write_all(ask.as_bytes()).unwrap();
-    second
-        .set_read_timeout(Some(std::time::Duration::from_millis(300)))
-        .unwrap();
-    assert!(!answered(&mut second), "the first still has its place");
-    drop(first);
-    second.set_read_timeout(Some(harness::PATIENCE)).unwrap();
-    assert!(answered(&mut second));
-}
-
 /// A recipient that never polls, and a sender that never stops.
 #[test]
 fn what_nobody_fetches_takes_no_more_memory_than_all_inboxes_may() {

@@ -42,7 +42,10 @@ fn a_second_relay_on_the_same_port_says_who_has_it() {
     let (code, said) = refused(&["--port", &port]);
     assert_eq!(code, 1);
     assert!(
-        said.contains("another program listens there") && said.contains("clawlink --relay"),
+        said.contains(&format!(
+            "clawlink-server (process {}) listens there already",
+            relay.pid()
+        )) && said.contains("clawlink --relay"),
         "{said}"
     );
 }

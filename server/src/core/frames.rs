@@ -12,6 +12,8 @@ pub enum Violation {
     TooBig,
     /// What RFC 6455 forbids: close code 1002.
     Protocol,
+    /// A message that was begun and not ended in time; told by who has a clock.
+    Late,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,10 @@ pub struct FrameGuard {
     message: Option<u64>,
     ended: bool,
     frames: u64,
+    /// The frame with which the unfinished message began.
+    first: u64,
+    /// Bytes of the unfinished message that have passed.
+    held: usize,
 }
 
 impl FrameGuard {
@@ -45,12 +51,39 @@ impl FrameGuard {
             message: None,
             ended: false,
             frames: 0,
+            first: 0,
+            held: 0,
         }
     }
 
     /// Whole frames that have gone on to the codec.
     pub fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// The number of the frame with which a message began that is not at its end; `None` where what
+    /// has come is whole.
+    pub fn unfinished(&self) -> Option<u64> {
+        let within = !matches!(self.state, State::Header { have: 0, .. });
+        match self.message {
+            Some(_) => Some(self.first),
+            None => within.then_some(self.frames),
+        }
+    }
+
+    /// Bytes of the payload of that message that have passed, a ping's within it included.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// A whole frame has passed.
+    fn frame_ends(&mut self) {
+        self.state = HEADER;
+        self.frames += 1;
+        if self.message.is_none() {
+            self.first = self.frames;
+            self.held = 0;
+        }
     }
 
     /// Looks at the next bytes. Gives how many of them may go on to the codec, and the violation
@@ -65,10 +98,11 @@ impl FrameGuard {
                 State::Payload { left } => {
                     let step = (*left).min((chunk.len() - at) as u64);
                     *left -= step;
+                    let over = *left == 0;
                     at += step as usize;
-                    if *left == 0 {
-                        self.state = HEADER;
-                        self.frames += 1;
+                    self.held += step as usize;
+                    if over {
+                        self.frame_ends();
                     }
                 }
                 State::Header { bytes, have } => {
@@ -78,8 +112,8 @@ impl FrameGuard {
                     match self.header(&header[..have]) {
                         Ok(None) => at += 1,
                         Ok(Some(0)) => {
-                            (at, self.state) = (at + 1, HEADER);
-                            self.frames += 1;
+                            at += 1;
+                            self.frame_ends();
                         }
                         Ok(Some(left)) => (at, self.state) = (at + 1, State::Payload { left }),
                         Err(violation) => {
@@ -246,6 +280,27 @@ mod tests {
         bytes.extend(frame(0x81, &[0; 300]));
         let (passed, violation) = FrameGuard::new(200).pass(&bytes);
         assert_eq!((passed, violation), (good, Some(Violation::TooBig)));
+    }
+
+    #[test]
+    fn what_is_unfinished_is_told_by_the_frame_it_began_with_and_by_its_bytes() {
+        let mut guard = FrameGuard::new(1000);
+        let mut told = |bytes: &[u8]| {
+            assert_eq!(guard.pass(bytes), (bytes.len(), None));
+            (guard.unfinished(), guard.held())
+        };
+        assert_eq!(told(&frame(0x81, b"whole")), (None, 0));
+        let text = frame(0x81, b"text");
+        assert_eq!(told(&text[..1]), (Some(1), 0), "half a header");
+        assert_eq!(told(&text[1..8]), (Some(1), 2));
+        assert_eq!(told(&text[8..]), (None, 0));
+        assert_eq!(told(&frame(0x01, b"one")), (Some(2), 3));
+        assert_eq!(told(&frame(0x89, b"")), (Some(2), 3), "a ping ends nothing");
+        assert_eq!(told(&frame(0x00, b"two")), (Some(2), 6));
+        assert_eq!(
+            told(&[frame(0x80, b"end"), frame(0x01, b"x")].concat()),
+            (Some(6), 1)
+        );
     }
 
     #[test]

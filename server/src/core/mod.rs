@@ -16,6 +16,7 @@ pub mod message;
 pub mod metrics;
 pub mod presence;
 pub mod quoted;
+pub mod rate;
 pub mod receipt;
 pub mod replay;
 pub mod reservation;

@@ -1,7 +1,11 @@
 //! Reads a request's body: bounded, with deadlines, whatever its content type claims to be, as
 //! long as it is not one that a web page can send without asking.
 
+use super::alarm::{after, by};
 use super::error::ApiError;
+use super::flow::{Flow, Load, count};
+use super::link::Watch;
+use super::turns::in_flight_full;
 use super::{Shared, State};
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -12,13 +16,9 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use std::rc::Rc;
+use std::sync::Arc;
 
-/// Silence within a body.
-pub const BODY_GAP: Duration = Duration::from_secs(10);
-/// A whole body.
-pub const BODY_TOTAL: Duration = Duration::from_secs(60);
 /// A file's content grows by at most so much when it is written as JSON (`\u0000`).
 const JSON_GROWTH: usize = 6;
 /// Room for the other fields of a file's request.
@@ -31,22 +31,30 @@ const PAGE_TYPES: [&str; 3] = [
 ];
 
 /// A body that is there in full.
-pub struct Body(Bytes);
+pub struct Body {
+    bytes: Bytes,
+    /// Counts for as long as the body is there.
+    _load: Load,
+}
 
 impl Body {
     /// As it came.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// A part of it that was read from it, to be kept longer than the rest. Shares its buffer.
     pub fn part(&self, text: &str) -> Bytes {
-        self.0.slice_ref(text.as_bytes())
+        self.bytes.slice_ref(text.as_bytes())
     }
 
     /// Reads it as a call. An empty body is an empty object.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ApiError> {
-        parse(if self.0.is_empty() { b"{}" } else { &self.0 })
+        parse(if self.bytes.is_empty() {
+            b"{}"
+        } else {
+            &self.bytes
+        })
     }
 }
 
@@ -89,9 +97,22 @@ impl FromRequest for Body {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let payload = payload.take();
         let checked = acceptable(request);
+        let watch = request.conn_data::<Rc<Watch>>().cloned();
+        let state = request.app_data::<Shared>().cloned();
         Box::pin(async move {
-            let whole = read(payload, checked?).await?;
-            Ok(Body(Bytes::from(whole)))
+            let bound = checked?;
+            let Some(state) = state else {
+                return Err(bound.exceeded());
+            };
+            // Only where it is read: what nobody reads stays in the kernel.
+            if let Some(watch) = &watch {
+                watch.body_begins();
+            }
+            let body = read(payload, bound, &state.flow).await;
+            if let Some(watch) = &watch {
+                watch.body_ends();
+            }
+            body
         })
     }
 }
@@ -181,19 +202,31 @@ fn room(length: usize, announced: usize) -> usize {
     announced.min(length.saturating_mul(ROOM)).max(length)
 }
 
-async fn read(mut payload: Payload, limit: Bound) -> Result<Vec<u8>, ApiError> {
-    let late = |_| ApiError::bad_request("the body did not come in time");
-    let end = Instant::now() + BODY_TOTAL;
+async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Body, ApiError> {
+    let (clock, limits) = (&flow.clock, &flow.limits);
+    let end = after(clock, limits.body_total);
     let mut whole = Vec::new();
+    let mut load = flow.load();
     loop {
-        let next = timeout(BODY_GAP, payload.next());
-        let Some(chunk) = timeout_at(end, next).await.map_err(late)?.map_err(late)? else {
-            return Ok(whole);
+        let due = end.min(after(clock, limits.body_gap));
+        let Some(next) = by(clock, due, payload.next()).await else {
+            count(&flow.counts.late_bodies);
+            return Err(ApiError::bad_request("the body did not come in time").closing());
+        };
+        let Some(chunk) = next else {
+            return Ok(Body {
+                bytes: Bytes::from(whole),
+                _load: load,
+            });
         };
         let chunk =
             chunk.map_err(|error| ApiError::bad_request(format!("the body broke off: {error}")))?;
         if whole.len() + chunk.len() > limit.bytes {
             return Err(limit.exceeded());
+        }
+        if !load.add(chunk.len()) {
+            count(&flow.counts.in_flight_refused);
+            return Err(in_flight_full("this body").closing());
         }
         let length = whole.len() + chunk.len();
         if let Some(announced) = limit.announced.filter(|_| length > whole.capacity()) {

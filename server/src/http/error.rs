@@ -1,6 +1,7 @@
 //! From a code to a status: the one `match`. What each code means stands in `docs/errors.md`.
 
 use crate::actors::refused::Refused;
+use crate::core::Millis;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
@@ -8,7 +9,7 @@ use clawlink_protocol::error::{ErrorBody, ErrorCode};
 use std::fmt;
 
 /// Seconds after which a call that met a full inbox is worth another try.
-const RETRY_AFTER_FULL: &str = "5";
+const RETRY_AFTER_FULL: u64 = 5;
 
 /// A reply that is not a success.
 #[derive(Debug)]
@@ -16,6 +17,10 @@ pub struct ApiError {
     body: Box<ErrorBody>,
     /// The request's own header asked for what did not hold.
     precondition: bool,
+    /// The connection ends with it.
+    closes: bool,
+    /// Seconds after which the call is worth another try.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
@@ -51,6 +56,22 @@ impl ApiError {
         }
     }
 
+    /// The same, and the end of the connection.
+    pub fn closing(self) -> Self {
+        ApiError {
+            closes: true,
+            ..self
+        }
+    }
+
+    /// The peer asks too often; it may again after so many milliseconds.
+    pub fn rate_limited(error: impl Into<String>, wait: Millis) -> Self {
+        ApiError {
+            retry_after: Some(wait.div_ceil(1_000)),
+            ..ApiError::new(ErrorCode::RateLimited, error)
+        }
+    }
+
     /// Its code.
     pub fn code(&self) -> ErrorCode {
         self.body.code.unwrap_or(ErrorCode::Other)
@@ -65,8 +86,11 @@ impl ApiError {
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         ApiError {
-            body: refused.0,
             precondition: false,
+            // What is left of a body that is too long is not read.
+            retry_after: (refused.0.code == Some(ErrorCode::InboxFull)).then_some(RETRY_AFTER_FULL),
+            closes: refused.0.code == Some(ErrorCode::TooLarge),
+            body: refused.0,
         }
     }
 }
@@ -92,7 +116,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorCode::InboxFull => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::InboxFull | ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::RelayFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::Other => StatusCode::INTERNAL_SERVER_ERROR,
@@ -111,18 +135,14 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status_code());
         // For whoever counts them.
         response.extensions_mut().insert(self.code());
-        match self.code() {
-            ErrorCode::Unauthorized => {
-                response.insert_header((WWW_AUTHENTICATE, "Bearer"));
-            }
-            ErrorCode::InboxFull => {
-                response.insert_header((RETRY_AFTER, RETRY_AFTER_FULL));
-            }
-            // What is left of a body that is too long is not read: the connection ends.
-            ErrorCode::TooLarge => {
-                response.force_close();
-            }
-            _ => {}
+        if self.code() == ErrorCode::Unauthorized {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        if self.closes {
+            response.force_close();
         }
         response.json(&self.body)
     }

@@ -3,6 +3,8 @@
 use super::Shared;
 use super::browser::{Allowed, Facts, Foreign};
 use super::error::ApiError;
+use super::flow::count;
+use super::link::Watch;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -11,6 +13,7 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 use clawlink_protocol::error::ErrorCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use tracing::{debug, info, warn};
@@ -139,6 +142,42 @@ fn foreign(why: Foreign) -> ApiError {
     ApiError::new(ErrorCode::Forbidden, error)
 }
 
+/// Judges a request by what has come before it, and then by itself.
+fn may_come(state: &Shared, request: &ServiceRequest) -> Result<(), ApiError> {
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    has_place(state, request)?;
+    state.flow.may_ask(peer)?;
+    let tries = state.gate.token.is_some() && brings_token(request);
+    if tries {
+        state.flow.may_try(peer)?;
+    }
+    state.gate.admit(request).map_err(|refused| {
+        let wrong = tries && refused.code() == ErrorCode::Unauthorized;
+        let limited = wrong.then(|| state.flow.tried(peer).err()).flatten();
+        limited.unwrap_or(refused)
+    })
+}
+
+fn brings_token(request: &ServiceRequest) -> bool {
+    let in_query = || request.query_string().contains("token=");
+    request.headers().contains_key(AUTHORIZATION)
+        || request.path().starts_with("/ws/") && in_query()
+}
+
+/// Whether the connection is one of those that the relay may have.
+fn has_place(state: &Shared, request: &ServiceRequest) -> Result<(), ApiError> {
+    let watch = request.conn_data::<Rc<Watch>>();
+    if watch.is_none_or(|watch| watch.has_place()) {
+        return Ok(());
+    }
+    count(&state.flow.counts.connections_refused);
+    let limit = state.flow.limits.connections;
+    let error = format!(
+        "the relay has its {limit} connections (--connections-limit); try again when one has ended"
+    );
+    Err(ApiError::new(ErrorCode::RelayFull, error).closing())
+}
+
 /// The middleware.
 pub async fn guard<B: MessageBody>(
     request: ServiceRequest,
@@ -147,7 +186,7 @@ pub async fn guard<B: MessageBody>(
     let began = Instant::now();
     let state = request.app_data::<Shared>().cloned();
     let admitted = match &state {
-        Some(state) => state.gate.admit(&request),
+        Some(state) => may_come(state, &request),
         None => Ok(()),
     };
     let mut response = match admitted {

@@ -3,6 +3,7 @@
 
 use super::error::ApiError;
 use super::exposition::{CONTENT_TYPE, Exposition};
+use super::flow::Flow;
 use super::traffic::CLASSES;
 use super::{Shared, State};
 use crate::actors::merging::MERGES_AT_ONCE;
@@ -10,6 +11,8 @@ use crate::actors::refused::Refused;
 use crate::core::budget::For;
 use actix_web::HttpResponse;
 use clawlink_protocol::PROTOCOL;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Microseconds of a second.
 const MICROS: f64 = 1_000_000.0;
@@ -112,6 +115,52 @@ fn requests(page: &mut Exposition, state: &State) {
         "Connections that ended without a request, those whose head did not come in time included.",
     )
     .counted(&traffic.unused);
+    bounds(page, &state.flow);
+}
+
+/// What met a bound that all connections share.
+fn bounds(page: &mut Exposition, flow: &Flow) {
+    let count = |counter: &AtomicU64| counter.load(Relaxed);
+    let counts = &flow.counts;
+    page.counter(
+        "clawlink_connections_refused_total",
+        "Requests on a connection beyond the limit of connections.",
+    )
+    .is(count(&counts.connections_refused));
+    let mut deadlines = page.counter(
+        "clawlink_deadlines_total",
+        "Heads of later requests, bodies, and messages of sockets that did not come in time, and replies \
+         that were not taken in time.",
+    );
+    for (what, late) in [
+        ("head", &counts.late_heads),
+        ("body", &counts.late_bodies),
+        ("message", &counts.late_messages),
+        ("reply", &counts.late_replies),
+    ] {
+        deadlines.of(&[("what", what)], count(late));
+    }
+    let mut limited = page.counter(
+        "clawlink_rate_limited_total",
+        "Requests and tokens that were refused for the rate of their address, and frames that waited for it.",
+    );
+    for (what, times) in [
+        ("request", &counts.requests_limited),
+        ("token", &counts.tokens_limited),
+        ("frame", &counts.frames_delayed),
+    ] {
+        limited.of(&[("what", what)], count(times));
+    }
+    page.gauge(
+        "clawlink_in_flight_bytes",
+        "Bytes of bodies and replies on their way, and of messages of sockets that have come in part.",
+    )
+    .is(flow.in_flight());
+    page.counter(
+        "clawlink_in_flight_refused_total",
+        "Bodies and replies for which there was no room.",
+    )
+    .is(count(&counts.in_flight_refused));
 }
 
 fn agents(page: &mut Exposition, state: &State) {

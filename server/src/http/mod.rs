@@ -1,6 +1,7 @@
 //! HTTP and WebSocket: parse, ask one handle, reply.
 
 pub mod agents;
+pub mod alarm;
 pub mod body;
 pub mod browser;
 pub mod conditions;
@@ -9,9 +10,13 @@ pub mod delivery;
 pub mod error;
 pub mod exposition;
 pub mod files;
+pub mod flow;
 pub mod frame;
 pub mod guard;
+pub mod incoming;
 pub mod knowledge;
+pub mod link;
+pub mod listener;
 pub mod messages;
 pub mod metrics;
 pub mod once;
@@ -22,6 +27,7 @@ pub mod process;
 pub mod reservations;
 pub mod tasks;
 pub mod traffic;
+pub mod turns;
 pub mod watch;
 pub mod ws;
 
@@ -31,8 +37,10 @@ use actix_web::guard::{Any, Delete, Get, Head, Post};
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 use error::ApiError;
+use flow::Flow;
 use guard::Gate;
 use process::Process;
+use std::sync::Arc;
 use std::time::Duration;
 use traffic::{OnPath, Traffic};
 
@@ -42,6 +50,8 @@ pub struct State {
     pub relay: Relay,
     /// Who may ask.
     pub gate: Gate,
+    /// What all connections have in common.
+    pub flow: Arc<Flow>,
     /// The bounds of requests.
     pub limits: Limits,
     /// Between two pings of a socket.

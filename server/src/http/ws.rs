@@ -1,7 +1,7 @@
 //! WebSocket. The only file that names `actix-web-actors`, which its authors no longer develop:
 //! whoever replaces it finds everything here.
 //!
-//! Four things it does not do by itself stand here and in [`crate::core::frames`]: it buffers
+//! Four things it does not do by itself stand here and in [`incoming`]: it buffers
 //! what a peer announces, spins on a protocol error that is not followed by an end, leaves
 //! fragments apart, and freezes with a peer that stops reading (`TCP_USER_TIMEOUT` ends that
 //! one, and the window of the agent bounds what it may hold till then).
@@ -9,6 +9,8 @@
 use super::agents::peer;
 use super::error::ApiError;
 use super::guard::speaks_for;
+use super::incoming::{self, Incoming};
+use super::link::Watch;
 use super::messages::agent_id;
 use super::page::parameters;
 use super::{Shared, delivery, frame};
@@ -16,14 +18,13 @@ use crate::actors::agent::handle::{AgentHandle, Session};
 use crate::actors::herald::Listening;
 use crate::actors::refused::Refused;
 use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
-use crate::core::frames::{FrameGuard, Violation};
-use crate::core::metrics::{Metrics, SocketEnd};
+use crate::core::frames::Violation;
+use crate::core::metrics::SocketEnd;
 use crate::core::window::{Mark, WINDOW_COUNT};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
 };
 use actix_http::ws::{Codec, Item};
-use actix_web::error::PayloadError;
 use actix_web::web::{Path, Payload};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use actix_web_actors::ws::{
@@ -37,18 +38,14 @@ use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::cell::Cell;
 use std::collections::VecDeque;
-use std::pin::Pin;
+use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
 /// Pings that a peer that acknowledges may leave unanswered.
 const UNANSWERED_MAX: u32 = 2;
-/// Whole frames that the codec may hold; the read after that waits. One read may hold more.
-const FRAMES_AHEAD: u64 = 16;
 /// Notices that wait for a socket; beyond it they are dropped.
 const CHANNEL: usize = 64;
 /// A second socket of the same agent has come.
@@ -83,36 +80,32 @@ pub async fn upgrade(
     let agent = state.relay.agent(&id, peer(&request)).await?;
     let limit = state.limits.body;
     let metrics = state.relay.metrics.clone();
-    let verdict = Rc::new(Cell::new(None));
-    let done = Rc::new(Cell::new(0));
+    let flow = state.flow.clone();
+    let shared = incoming::Shared::default();
+    if let Some(watch) = request.conn_data::<Rc<Watch>>() {
+        watch.stream_begins();
+    }
     let (seated, sits) = oneshot::channel();
     let socket = Socket {
         state,
         id,
         agent,
+        peer: request.peer_addr().map(|peer| peer.ip()),
         acks,
         unanswered: 0,
         seated: Some(seated),
         seat: None,
         listening: None,
-        verdict: verdict.clone(),
-        done: done.clone(),
+        incoming: shared.clone(),
         limit,
         fragments: None,
         sent: 0,
         pings: VecDeque::new(),
         ending: SocketEnd::Lost,
     };
-    let guarded = Guarded {
-        payload,
-        metrics,
-        paused: false,
-        guard: FrameGuard::new(limit),
-        verdict,
-        done,
-    };
+    let incoming = Incoming::new(payload, limit, shared, flow, metrics);
     let codec = Codec::new().max_size(limit);
-    let frames = detached(WebsocketContext::with_codec(socket, guarded, codec));
+    let frames = detached(WebsocketContext::with_codec(socket, incoming, codec));
     // Whoever is told that the socket is open is told what happens from then on.
     match sits.await {
         Ok(()) => Ok(response.streaming(frames)),
@@ -140,54 +133,12 @@ where
     poll_fn(move |context| connection.poll_recv(context))
 }
 
-/// The bytes of a client, as far as they obey.
-struct Guarded {
-    payload: Payload,
-    metrics: Arc<Metrics>,
-    /// Whether nothing is read, as too much waits.
-    paused: bool,
-    guard: FrameGuard,
-    verdict: Rc<Cell<Option<Violation>>>,
-    /// Frames that the session has worked off.
-    done: Rc<Cell<u64>>,
-}
-
-impl Stream for Guarded {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.verdict.get().is_some() {
-            return Poll::Ready(None);
-        }
-        // The codec takes in whatever there is before it gives out a frame, and a session works off
-        // a few of them at a time: without this a peer could fill the memory in between.
-        let full = self.guard.frames().saturating_sub(self.done.get()) >= FRAMES_AHEAD;
-        if full && !self.paused {
-            self.metrics.reads_paused.inc();
-        }
-        self.paused = full;
-        if full {
-            return Poll::Pending;
-        }
-        let Poll::Ready(next) = Pin::new(&mut self.payload).poll_next(context) else {
-            return Poll::Pending;
-        };
-        // A connection that breaks ends the stream: as an error it would overtake the frames that
-        // came before it.
-        let Some(Ok(chunk)) = next else {
-            return Poll::Ready(None);
-        };
-        let (good, violation) = self.guard.pass(&chunk);
-        self.verdict.set(violation);
-        Poll::Ready(Some(Ok(chunk.slice(..good))))
-    }
-}
-
 /// One open socket.
 struct Socket {
     state: Shared,
     id: AgentId,
     agent: AgentHandle,
+    peer: Option<IpAddr>,
     /// Whether the peer confirms by receipts.
     acks: bool,
     /// Pings of the interval since the peer was last heard; counted where it acknowledges.
@@ -197,9 +148,8 @@ struct Socket {
     /// Dropped with the socket, it gives back what was not confirmed.
     seat: Option<Session>,
     listening: Option<Listening>,
-    verdict: Rc<Cell<Option<Violation>>>,
-    /// Frames worked off.
-    done: Rc<Cell<u64>>,
+    /// Why its bytes ended, and how far it has come with them.
+    incoming: incoming::Shared,
     limit: usize,
     /// A message whose last fragment has not come, and whether it is text.
     fragments: Option<(bool, BytesMut)>,
@@ -367,7 +317,13 @@ impl Socket {
     fn frame(&mut self, text: ByteString, ctx: &mut SocketContext) {
         self.agent.heard();
         let (state, id) = (self.state.clone(), self.id.clone());
-        let work = async move { frame::serve(&state, id, text).await };
+        let turn = state.flow.turn_of_frame(self.peer);
+        let work = async move {
+            if !turn.is_zero() {
+                sleep(turn).await;
+            }
+            frame::serve(&state, id, text).await
+        };
         ctx.wait(work.into_actor(self).map(|answer, _, ctx| {
             if let Some(answer) = answer {
                 ctx.text(answer);
@@ -379,7 +335,7 @@ impl Socket {
 impl StreamHandler<Result<Message, ProtocolError>> for Socket {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
         self.unanswered = 0;
-        self.done.set(self.done.get() + 1);
+        self.incoming.done.update(|done| done + 1);
         match message {
             Ok(Message::Text(text)) => self.frame(text, ctx),
             Ok(Message::Continuation(item)) => self.fragment(item, ctx),
@@ -396,9 +352,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Socket {
 
     /// The bytes have ended: because the peer has gone, or because the guard ended them.
     fn finished(&mut self, ctx: &mut Self::Context) {
-        match self.verdict.get() {
+        match self.incoming.verdict.get() {
             Some(Violation::TooBig) => self.end(CloseCode::Size, ctx),
-            Some(Violation::Protocol) => self.end(CloseCode::Protocol, ctx),
+            Some(Violation::Protocol | Violation::Late) => self.end(CloseCode::Protocol, ctx),
             None => ctx.stop(),
         }
     }

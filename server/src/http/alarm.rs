@@ -1,0 +1,63 @@
+//! A timer on the relay's clock, for what is polled.
+
+use super::flow::millis;
+use crate::actors::clock::Clock;
+use crate::core::Millis;
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+/// Wakes its task when a deadline may have come. A standstill of the relay is nobody's delay.
+#[derive(Default)]
+pub struct Alarm {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When the timer goes off, if it runs.
+    armed: Option<Millis>,
+}
+
+impl Alarm {
+    /// Whether this time has come. If not, the task is woken when it has.
+    pub fn is_over(&mut self, clock: &Clock, due: Millis, context: &mut Context<'_>) -> bool {
+        loop {
+            // One that goes off too early is wound up again: deadlines move on far more often
+            // than they are reached.
+            if let (Some(armed), Some(timer)) = (self.armed, &mut self.timer)
+                && armed <= due
+            {
+                if timer.as_mut().poll(context).is_pending() {
+                    return false;
+                }
+                self.armed = None;
+            }
+            let now = clock.now();
+            if now >= due {
+                return true;
+            }
+            let left = Duration::from_millis(due - now);
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(Instant::now() + left),
+                None => self.timer = Some(Box::pin(sleep(left))),
+            }
+            self.armed = Some(due);
+        }
+    }
+}
+
+/// What a future gives if it does by this time.
+pub async fn by<F: Future + Unpin>(clock: &Clock, due: Millis, mut future: F) -> Option<F::Output> {
+    loop {
+        let left = due.saturating_sub(clock.now());
+        if let Ok(given) = timeout(Duration::from_millis(left), &mut future).await {
+            return Some(given);
+        }
+        if clock.now() >= due {
+            return None;
+        }
+    }
+}
+
+/// So far from now.
+pub fn after(clock: &Clock, time: Duration) -> Millis {
+    clock.now().saturating_add(millis(time))
+}

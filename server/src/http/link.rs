@@ -1,0 +1,321 @@
+//! A connection as the HTTP layer below reads and writes it, which by itself
+//!
+//! - watches over the first request's head alone: a second one may come as slowly as it likes;
+//! - reads whatever a peer sends while a request is worked off, keeps hundreds of requests that
+//!   came at once, and spins when its buffer is full: one connection that waits in a poll and
+//!   has sent 128 KiB of further requests takes a whole core (seen);
+//! - waits for a peer that takes a long reply byte by byte for as long as that likes.
+//!
+//! So the relay's own stream stands between it and the kernel, and knows where in the conversation
+//! the connection is: [`Watch`] is told by whoever asks, reads a body, or has answered.
+
+use super::alarm::Alarm;
+use super::flow::{Flow, count, millis};
+use crate::core::Millis;
+use std::cell::Cell;
+use std::io::{Error, ErrorKind, Result};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that are read between two requests before the layer above has looked at them: so many
+/// requests of one write it may take in at a time.
+const SLICE: usize = 8 * 1024;
+
+/// Where in its conversation a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// No request is worked off. Its head may come.
+    Between,
+    /// A request is worked off, and nothing more of it comes. What the peer sends now is the next
+    /// one's and stays in the kernel; only the end of the connection is listened for.
+    Asked,
+    /// Its body is read, with deadlines of its own.
+    Body,
+    /// It is a socket now: an endless body and an endless reply.
+    Stream,
+}
+
+/// What is known of a connection. The connection's thread alone has it.
+pub struct Watch {
+    flow: Arc<Flow>,
+    phase: Cell<Phase>,
+    /// No request has come yet: the layer above watches over its head.
+    first: Cell<bool>,
+    /// Since when no request is worked off.
+    since: Cell<Millis>,
+    /// When the first byte after that came.
+    begun: Cell<Option<Millis>>,
+    /// Since when the peer has not taken all of what was written.
+    stuck: Cell<Option<Millis>>,
+    /// Who wants to read what stays in the kernel.
+    reader: Cell<Option<Waker>>,
+    /// Whether it has one of the places that there are.
+    seated: Cell<bool>,
+}
+
+impl Watch {
+    fn new(flow: Arc<Flow>) -> Rc<Watch> {
+        Rc::new(Watch {
+            phase: Cell::new(Phase::Between),
+            first: Cell::new(true),
+            since: Cell::new(flow.clock.now()),
+            begun: Cell::new(None),
+            stuck: Cell::new(None),
+            reader: Cell::new(None),
+            seated: Cell::new(flow.sit_down()),
+            flow,
+        })
+    }
+
+    /// Whether there is a place for this connection; one that came too early may ask again.
+    pub fn has_place(&self) -> bool {
+        if !self.seated.get() {
+            self.seated.set(self.flow.sit_down());
+        }
+        self.seated.get()
+    }
+
+    /// A request is worked off from now on, until what is returned is dropped.
+    pub fn ask(self: Rc<Watch>) -> Turn {
+        self.first.set(false);
+        self.stuck.set(None);
+        self.enter(Phase::Asked);
+        Turn(self)
+    }
+
+    /// Its body is read from now on.
+    pub fn body_begins(&self) {
+        self.enter(Phase::Body);
+    }
+
+    /// Its body has been read.
+    pub fn body_ends(&self) {
+        self.enter(Phase::Asked);
+    }
+
+    /// It is a socket from now on.
+    pub fn stream_begins(&self) {
+        self.enter(Phase::Stream);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// When the connection is to end, as far as it is now known, and for what.
+    fn deadline(&self) -> Option<(Millis, Late)> {
+        let limits = &self.flow.limits;
+        let head = match self.phase.get() {
+            Phase::Stream => return None,
+            Phase::Between if !self.first.get() => {
+                // Which of the bytes that came during the last request began the next one is not
+                // known here. An idle connection is ended before this by the layer above.
+                let since = self.since.get() + millis(limits.keep_alive);
+                let begun = self.begun.get().unwrap_or(since);
+                Some((begun.min(since) + millis(limits.head), Late::Head))
+            }
+            _ => None,
+        };
+        let reply = self.stuck.get().map(|since| {
+            let deadline = since + millis(limits.body_total);
+            (deadline, Late::Reply)
+        });
+        head.into_iter().chain(reply).min_by_key(|(at, _)| *at)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.seated.get() {
+            self.flow.stand_up();
+        }
+    }
+}
+
+/// A request that is worked off.
+pub struct Turn(Rc<Watch>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let watch = &self.0;
+        watch.since.set(watch.flow.clock.now());
+        watch.begun.set(None);
+        watch.enter(Phase::Between);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    Head,
+    Reply,
+}
+
+/// The stream.
+pub struct Link<S> {
+    stream: S,
+    watch: Rc<Watch>,
+    /// The first byte of the next request, read while one was worked off.
+    early: Option<u8>,
+    /// Bytes handed up between two requests since the layer above last had time to look at them.
+    run: usize,
+    alarm: Alarm,
+}
+
+impl<S> Link<S> {
+    /// Around a connection that was just accepted.
+    pub fn new(stream: S, flow: Arc<Flow>) -> Self {
+        Link {
+            stream,
+            watch: Watch::new(flow),
+            early: None,
+            run: 0,
+            alarm: Alarm::default(),
+        }
+    }
+
+    /// Its record.
+    pub fn watch(&self) -> &Rc<Watch> {
+        &self.watch
+    }
+
+    /// What is too late, if anything is. If nothing is, the task is woken when something may be.
+    fn late(&mut self, context: &mut Context<'_>) -> Option<Late> {
+        let (due, late) = self.watch.deadline()?;
+        let clock = &self.watch.flow.clock;
+        self.alarm.is_over(clock, due, context).then_some(late)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Link<S> {
+    /// Reads no more than a slice at a time, so that requests are looked at one by one.
+    fn read_between(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        if self.run >= SLICE {
+            self.run = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let step = into.remaining().min(SLICE);
+        let mut part = ReadBuf::new(into.initialize_unfilled_to(step));
+        match Pin::new(&mut self.stream).poll_read(context, &mut part)? {
+            Poll::Ready(()) => {
+                let read = part.filled().len();
+                into.advance(read);
+                self.run += read;
+                self.notice_bytes();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => {
+                self.run = 0;
+                self.end_if_late(context)
+            }
+        }
+    }
+
+    fn notice_bytes(&self) {
+        let watch = &self.watch;
+        if watch.begun.get().is_none() && !watch.first.get() {
+            watch.begun.set(Some(watch.flow.clock.now()));
+        }
+    }
+
+    /// Listens for the end of the connection.
+    fn read_none(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.early.is_none() {
+            let mut byte = [0];
+            let mut one = ReadBuf::new(&mut byte);
+            match Pin::new(&mut self.stream).poll_read(context, &mut one)? {
+                Poll::Ready(()) => match one.filled() {
+                    [] => return Poll::Ready(Ok(())),
+                    [byte, ..] => self.early = Some(*byte),
+                },
+                Poll::Pending => return self.end_if_late(context),
+            }
+        }
+        self.watch.reader.set(Some(context.waker().clone()));
+        self.end_if_late(context)
+    }
+
+    /// Ends the connection as its peer would, if it is time: what stands in the buffers of the
+    /// layer above is still written.
+    fn end_if_late(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        let counts = match self.late(context) {
+            None => return Poll::Pending,
+            Some(Late::Head) => &self.watch.flow.counts.late_heads,
+            Some(Late::Reply) => return Poll::Ready(Err(self.not_taken())),
+        };
+        count(counts);
+        Poll::Ready(Ok(()))
+    }
+
+    fn not_taken(&self) -> Error {
+        count(&self.watch.flow.counts.late_replies);
+        Error::from(ErrorKind::TimedOut)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Link<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        let link = self.get_mut();
+        let phase = link.watch.phase.get();
+        if phase == Phase::Asked {
+            return link.read_none(context);
+        }
+        if let Some(byte) = link.early.take() {
+            into.put_slice(&[byte]);
+            if phase == Phase::Between {
+                link.notice_bytes();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        if phase == Phase::Between {
+            return link.read_between(context, into);
+        }
+        Pin::new(&mut link.stream).poll_read(context, into)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize>> {
+        let link = self.get_mut();
+        if let Poll::Ready(written) = Pin::new(&mut link.stream).poll_write(context, bytes)? {
+            if written == bytes.len() {
+                link.watch.stuck.set(None);
+            }
+            return Poll::Ready(Ok(written));
+        }
+        if link.watch.stuck.get().is_none() {
+            let now = link.watch.flow.clock.now();
+            link.watch.stuck.set(Some(now));
+        }
+        match link.late(context) {
+            Some(Late::Reply) => Poll::Ready(Err(link.not_taken())),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,164 @@
+//! From a listening port to the calls: what `actix_web::HttpServer` does, with the relay's own
+//! [`Link`] in between, for which it has no place.
+
+use super::flow::Flow;
+use super::link::{Link, Watch};
+use crate::machine::unseated;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol, Request};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Response, Server, Service, fn_service};
+use actix_web::rt::net::TcpStream;
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use std::fmt::Debug;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+use tracing::debug;
+
+/// Bytes of a reply that may have left its message's hands without having left the process. The
+/// next part of a reply is asked for when no more than this waits; a usual reply is written at once.
+const WRITE_BUFFER: usize = 4 * 1024;
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection that is being ended may take for that.
+const DISCONNECT: Duration = Duration::from_secs(1);
+/// How long requests may go on after the relay was told to end. Whole seconds.
+const GRACE: Duration = Duration::from_secs(8);
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: i32 = 1024;
+/// Silence on a connection before TCP asks whether the peer is there, and between two questions.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(15), 3);
+
+/// Takes a port.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A connection's bytes, encrypted or not.
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// What connections get.
+#[derive(Clone)]
+pub struct Connections<O> {
+    /// What they have in common.
+    pub flow: Arc<Flow>,
+    /// How they are encrypted, if they are.
+    pub tls: Option<TlsAcceptor>,
+    /// The `TCP_USER_TIMEOUT` of each.
+    pub dead_peer_after: Duration,
+    /// Makes what each one carries while it is open.
+    pub opened: O,
+}
+
+/// Serves what comes there. `app` makes the calls anew for each worker, on its thread.
+pub fn serve<F, I, S, B, O, C>(
+    listener: TcpListener,
+    connections: Connections<O>,
+    app: F,
+) -> std::io::Result<Server>
+where
+    F: Fn() -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+    O: Fn() -> C + Clone + Send + Sync + 'static,
+    C: 'static,
+{
+    let address = listener.local_addr()?;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    // Each worker counts its own. Some more are taken than have a place, and told so.
+    let places = connections.flow.limits.connections;
+    let places = places.saturating_add(unseated(places));
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(places.div_ceil(workers))
+        .shutdown_timeout(GRACE.as_secs())
+        .disable_signals();
+    let ending = builder.graceful_shutdown_signal();
+    let builder = builder.listen("clawlink", listener, move || {
+        let (connections, ending) = (connections.clone(), ending.clone());
+        let (limits, opened) = (connections.flow.limits, connections.opened.clone());
+        let app = app().into_factory().map_err(answered);
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let ending = ending.clone();
+                async move { ending.notified().await }
+            })
+            .keep_alive(limits.keep_alive)
+            .client_request_timeout(limits.head)
+            .client_disconnect_timeout(DISCONNECT)
+            .h1_allow_half_closed(false)
+            .h1_write_buffer_size(WRITE_BUFFER)
+            .local_addr(address)
+            .on_connect_ext(move |link: &Link<Stream>, data| {
+                data.insert::<Rc<Watch>>(link.watch().clone());
+                data.insert(opened());
+            })
+            // Its defaults are what a call may read of its own address, which none of ours does.
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            prepare(&stream, connections.dead_peer_after);
+            let peer = stream.peer_addr().ok();
+            let (tls, flow) = (connections.tls.clone(), connections.flow.clone());
+            async move {
+                let stream = match tls {
+                    None => Either::Left(stream),
+                    Some(tls) => Either::Right(Box::new(encrypted(tls, stream).await?)),
+                };
+                Ok((Link::new(stream, flow), Protocol::Http1, peer))
+            }
+        })
+        .and_then(http)
+    })?;
+    Ok(builder.run())
+}
+
+async fn encrypted(
+    tls: TlsAcceptor,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, DispatchError> {
+    let handshake = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await;
+    let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
+    handshake.map_err(late).flatten().map_err(DispatchError::Io)
+}
+
+fn answered(error: impl Into<Error>) -> actix_web::HttpResponse {
+    error.into().error_response()
+}
+
+/// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor
+/// a socket's actor would notice.
+fn prepare(stream: &TcpStream, dead_peer_after: Duration) {
+    let socket = SockRef::from(stream);
+    let (idle, interval, probes) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new()
+        .with_time(idle)
+        .with_interval(interval)
+        .with_retries(probes);
+    let set = socket
+        .set_tcp_keepalive(&keepalive)
+        .and_then(|()| socket.set_tcp_nodelay(true));
+    #[cfg(target_os = "linux")]
+    let set = set.and_then(|()| socket.set_tcp_user_timeout(Some(dead_peer_after)));
+    #[cfg(not(target_os = "linux"))]
+    let _ = dead_peer_after;
+    if let Err(error) = set {
+        debug!(%error, "a connection was closed before it began");
+    }
+}
