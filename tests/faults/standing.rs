@@ -106,7 +106,7 @@ pub(crate) fn standstill(scale: Scale) -> Outcome {
         "--reap-after",
         "6",
         "--ping-every",
-        "5",
+        "2",
     ]);
     let mut outcome = unharmed(&relay, || {
         relay.signal(Signal::SIGSTOP);

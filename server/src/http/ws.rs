@@ -198,7 +198,7 @@ impl Actor for Socket {
                     }
                 }),
         );
-        ctx.run_interval(self.state.ping_every, Socket::tick);
+        ctx.run_later(self.state.ping_every, Socket::tick);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -243,6 +243,9 @@ impl Socket {
         } else if self.pings.is_empty() {
             self.ping(ctx);
         }
+        // Not an interval: after a standstill of the relay that makes up for all it has missed, and
+        // takes its own silence for the peer's.
+        ctx.run_later(self.state.ping_every, Socket::tick);
     }
 
     fn ping(&mut self, ctx: &mut SocketContext) {
