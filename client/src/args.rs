@@ -420,10 +420,23 @@ pub(crate) struct Completions {
 /// Parses what `arrange` put in order.
 pub(crate) fn parse(line: &[String]) -> Result<Top, Misuse> {
     let line: Vec<&str> = line.iter().map(String::as_str).collect();
-    Top::from_args(&["clawlink"], &line).map_err(|exit| Misuse {
-        what: sentence(&exit.output),
+    let misuse = |what| Misuse {
+        what,
         hint: String::new(),
-    })
+    };
+    let top = Top::from_args(&["clawlink"], &line);
+    let top = top.map_err(|exit| misuse(sentence(&exit.output)))?;
+    // The one pair of options of which there must be one.
+    if let Command::Delegate(Delegate { to, to_cap, .. }) = &top.command
+        && to.is_some() == to_cap.is_some()
+    {
+        let what = match to {
+            None => "missing: --to or --to-cap",
+            Some(_) => "--to and --to-cap exclude each other",
+        };
+        return Err(misuse(what.to_owned()));
+    }
+    Ok(top)
 }
 
 /// `argh`'s words, which come in several lines, on one.

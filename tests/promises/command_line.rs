@@ -172,7 +172,10 @@ fn bash_completes_commands_options_and_values() {
 fn every_example_in_the_help_does_what_it_says() {
     let relay = Relay::start();
     let client = Client::of(&relay);
-    relay.post("/register", &json!({"agent_id": "r", "name": "researcher"}));
+    relay.post(
+        "/register",
+        &json!({"agent_id": "r", "name": "researcher", "capabilities": ["rust"]}),
+    );
     furnish(&client);
     // What scan would find is not ours to say; watch does not end, and has tests of its own.
     let mut commands = COMMANDS.to_vec();

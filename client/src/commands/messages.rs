@@ -16,13 +16,11 @@ use serde_json::value::RawValue;
 pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
     let identity = session.identity()?;
     let (to_agent, to_capability) = match (&args.to, &args.to_cap) {
-        (Some(to), None) => (Some(addressee(session, &identity, to)?), None),
-        (None, Some(capability)) => (None, Some(input::word("--to-cap", capability)?)),
-        _ => {
-            return Err(usage(
-                "delegate needs --to or --to-cap, one of them",
-                "--to is an agent, --to-cap anybody online with this capability",
-            ));
+        (Some(to), _) => (Some(addressee(session, &identity, to)?), None),
+        (None, capability) => {
+            let capability = capability.as_deref();
+            let word = capability.map(|word| input::word("--to-cap", word));
+            (None, word.transpose()?)
         }
     };
     let context = context(args.context, args.context_file)?;
