@@ -68,6 +68,26 @@ pub enum End {
     ServerFailed(String),
 }
 
+impl End {
+    /// The exit code of the process.
+    pub fn code(&self) -> u8 {
+        match self {
+            End::Asked => 0,
+            End::HubGone(_) | End::ServerFailed(_) => 70,
+        }
+    }
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            End::Asked => f.write_str("ended"),
+            End::HubGone(hub) => write!(f, "{hub} has stopped; the relay cannot go on"),
+            End::ServerFailed(why) => write!(f, "the HTTP server has stopped: {why}"),
+        }
+    }
+}
+
 impl Server {
     /// Starts the actors. Needs a running actix system.
     pub fn new(mut config: Config) -> Result<Server, StartupError> {

@@ -36,10 +36,7 @@ fn main() -> ExitCode {
         cli::greet(&config, args.token_file.as_deref(), &running);
         match running.until(signals).await {
             End::Asked => ExitCode::SUCCESS,
-            End::HubGone(hub) => {
-                cli::fail(70, &format!("{hub} has stopped; the relay cannot go on"))
-            }
-            End::ServerFailed(why) => cli::fail(70, &format!("the HTTP server has stopped: {why}")),
+            end => cli::fail(end.code(), &end.to_string()),
         }
     })
 }

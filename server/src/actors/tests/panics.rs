@@ -115,6 +115,53 @@ fn an_agent_that_left_is_not_started_again() {
     });
 }
 
+/// The process of the test below.
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn a_relay_whose_hub_panics() {
+    let hub = std::env::var("CLAWLINK_TEST_HUB").unwrap();
+    let args = Args::from_args(&["clawlink-server"], &["--port", "0", "--no-mdns"]).unwrap();
+    let end = actix::System::new().block_on(async {
+        let world = World {
+            server: Server::new(Config::new(&args, None).unwrap()).unwrap(),
+        };
+        let state = world.server.state.clone();
+        let running = world.server.listen().unwrap();
+        let relay = &state.relay;
+        match hub.as_str() {
+            "the registry" => relay.registry.address().do_send(Panic),
+            "the herald" => relay.herald.address().do_send(Panic),
+            "the dead letters" => relay.dead_letters.address().do_send(Panic),
+            "the library" => relay.library.address().do_send(Panic),
+            other => unreachable!("{other}"),
+        }
+        running.until(std::future::pending()).await
+    });
+    eprintln!("{end}");
+    std::process::exit(end.code().into());
+}
+
+#[test]
+fn a_process_whose_hub_panics_ends_within_seconds_and_says_which() {
+    let itself = "actors::tests::panics::a_relay_whose_hub_panics";
+    for hub in [
+        "the registry",
+        "the herald",
+        "the dead letters",
+        "the library",
+    ] {
+        let began = std::time::Instant::now();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", itself, "--ignored", "--nocapture"]);
+        let ended = child.env("CLAWLINK_TEST_HUB", hub).output().unwrap();
+        assert!(began.elapsed() < s(5), "{hub}");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(70), "{hub}: {said}");
+        let last = said.lines().last().unwrap_or_default();
+        assert_eq!(last, format!("{hub} has stopped; the relay cannot go on"));
+    }
+}
+
 #[test]
 fn a_hub_that_panics_ends_the_relay() {
     fn ends(hub: &'static str, panic: fn(&World)) {
