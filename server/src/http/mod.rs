@@ -168,6 +168,8 @@ fn call(method: &'static str, path: &'static str, route: Route) -> Call {
 
 /// Puts the calls on their paths. Another method than a path takes is told so.
 pub fn routes(config: &mut web::ServiceConfig) {
+    #[cfg(test)]
+    config.route("/panic", web::to(panics));
     let mut calls = calls().into_iter().enumerate().peekable();
     while let Some((_, Call { path, .. })) = calls.peek() {
         let path = *path;
@@ -195,4 +197,10 @@ async fn no_such_method(request: HttpRequest) -> HttpResponse {
         response.headers_mut().insert(ALLOW, allow);
     }
     response
+}
+
+/// A call that a test makes.
+#[cfg(test)]
+async fn panics() -> HttpResponse {
+    panic!("injected by a test")
 }

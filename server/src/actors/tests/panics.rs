@@ -162,6 +162,39 @@ fn a_process_whose_hub_panics_ends_within_seconds_and_says_which() {
     }
 }
 
+/// What a relay answers; nothing where it cuts the connection off.
+fn asked(address: std::net::SocketAddr, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(s(10))).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+#[test]
+fn a_call_that_panics_is_cut_off_and_all_others_are_served() {
+    let args = Args::from_args(&["clawlink-server"], &["--port", "0", "--no-mdns"]).unwrap();
+    actix::System::new().block_on(async {
+        let server = Server::new(Config::new(&args, None).unwrap()).unwrap();
+        let running = server.listen().unwrap();
+        let address = running.address;
+        let asks = tokio::task::spawn_blocking(move || {
+            // More of them than there are workers.
+            for _ in 0..50 {
+                assert_eq!(asked(address, "/panic"), "");
+                assert!(asked(address, "/health").starts_with("HTTP/1.1 200"));
+            }
+        });
+        running.until(async { asks.await.unwrap() }).await;
+    });
+}
+
 #[test]
 fn a_hub_that_panics_ends_the_relay() {
     fn ends(hub: &'static str, panic: fn(&World)) {
