@@ -23,6 +23,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// Several agents bear this name.
     AmbiguousAgent,
+    /// An agent was to be registered whose secret was not shown.
+    AgentClaimed,
     /// Another agent has reserved some of these paths.
     Reserved,
     /// A file is not at the version that its writer has seen.
@@ -50,7 +52,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [ErrorCode; 18] = [
+    pub const ALL: [ErrorCode; 19] = [
         ErrorCode::BadRequest,
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
@@ -58,6 +60,7 @@ impl ErrorCode {
         ErrorCode::NotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::AmbiguousAgent,
+        ErrorCode::AgentClaimed,
         ErrorCode::Reserved,
         ErrorCode::VersionConflict,
         ErrorCode::TooLarge,
@@ -111,7 +114,8 @@ pub struct ErrorBody {
     /// With `version_conflict`: who wrote or deleted that version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_editor: Option<String>,
-    /// With `version_conflict`: why no merge was tried, `base_gone` or `not_text`.
+    /// With `version_conflict`: why no merge was tried, `base_gone` or `not_text`. With `forbidden`:
+    /// `secret_required` or `secret_wrong`, where a secret is what is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// With `version_conflict`: what a merge came to, with markers where it failed.

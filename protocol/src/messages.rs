@@ -203,6 +203,8 @@ pub enum Outgoing<'a> {
         /// Its name, if it is registered.
         #[serde(skip_serializing_if = "Option::is_none")]
         from_name: Option<&'a str>,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// The recipient's id.
         to_agent: &'a AgentId,
         /// As sent.
@@ -232,6 +234,8 @@ pub enum Outgoing<'a> {
         /// Its name, if it is registered.
         #[serde(skip_serializing_if = "Option::is_none")]
         from_name: Option<&'a str>,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// Who asked.
         to_agent: &'a AgentId,
         /// As sent, else `null`.
@@ -257,6 +261,8 @@ pub enum Outgoing<'a> {
         /// Its name, if it is registered.
         #[serde(skip_serializing_if = "Option::is_none")]
         from_name: Option<&'a str>,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// As sent.
         content: &'a RawValue,
         /// As sent, else `general`.
@@ -273,6 +279,8 @@ pub enum Outgoing<'a> {
         message_id: &'a MessageId,
         /// The sender.
         from_agent: &'a AgentId,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// The assignee.
         to_agent: &'a AgentId,
         /// RFC 3339, UTC.
@@ -285,6 +293,8 @@ pub enum Outgoing<'a> {
         message_id: &'a MessageId,
         /// The sender.
         from_agent: &'a AgentId,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// The assignee.
         to_agent: &'a AgentId,
         /// As sent.
@@ -306,6 +316,8 @@ pub enum Outgoing<'a> {
         count: Option<usize>,
         /// Whose inbox they were in.
         to_agent: &'a AgentId,
+        /// `true`: the relay itself sends it.
+        sender_verified: bool,
         /// `expired`, `attempts_used_up` or `recipient_removed`.
         reason: &'a str,
         /// RFC 3339, UTC: when they died.
@@ -322,6 +334,8 @@ pub enum Outgoing<'a> {
         from_version: u64,
         /// Who wrote or deleted it.
         last_editor: &'a AgentId,
+        /// Whether the editor is registered and has shown its secret.
+        sender_verified: bool,
         /// Where it was deleted.
         #[serde(skip_serializing_if = "Option::is_none")]
         deleted: Option<bool>,
@@ -404,6 +418,7 @@ mod tests {
             message_id: "m1",
             from_agent: &id,
             from_name: None,
+            sender_verified: false,
             content: &raw,
             topic: "general",
             tags: &tags,

@@ -232,6 +232,7 @@ fn start_actors(
         lifeline: lifeline.clone(),
         ids,
         online,
+        strict: config.strict_identity,
     })
 }
 

@@ -28,9 +28,25 @@ impl Socket {
     /// # Errors
     /// What the relay said instead.
     pub fn try_open(address: SocketAddr, path: &str) -> Result<Socket, String> {
-        let request = format!("ws://{address}{path}")
+        Socket::try_open_with(address, path, &[])
+    }
+
+    /// The same with these headers.
+    ///
+    /// # Errors
+    /// What the relay said instead.
+    pub fn try_open_with(
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Socket, String> {
+        let mut request = format!("ws://{address}{path}")
             .into_client_request()
             .map_err(|e| e.to_string())?;
+        for (name, value) in headers {
+            let value = value.parse().map_err(|_| format!("{name} is no header"))?;
+            request.headers_mut().insert(*name, value);
+        }
         match tungstenite::client(request, connect(address)) {
             Ok((socket, _)) => Ok(Socket(socket)),
             Err(error) => Err(error.to_string()),

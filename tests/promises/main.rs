@@ -29,6 +29,7 @@ mod repeating;
 mod replacing;
 mod reserving;
 mod returning;
+mod secrets;
 mod sharing;
 mod sockets;
 mod starting;

@@ -90,6 +90,8 @@ struct Seat {
     window: Window,
     /// Whether its peer confirms by receipts, and not by answering pings.
     acks: bool,
+    /// Whether its peer has shown the agent's secret.
+    proved: bool,
 }
 
 impl Seat {
@@ -191,6 +193,20 @@ impl Agent {
         Some(seat.socket)
     }
 
+    /// Once the agent is claimed, nobody receives for it who has not shown its secret.
+    fn turn_out(&mut self) {
+        if !self.door.owner.is_claimed() {
+            return;
+        }
+        // Asked anew, they are told why.
+        self.waiters.retain(|waiter| waiter.ask.proved);
+        if self.own().seat.as_ref().is_some_and(|seat| !seat.proved)
+            && let Some(socket) = self.vacate()
+        {
+            socket.dismiss.do_send(Dismiss::NotYours);
+        }
+    }
+
     fn pump(&mut self) {
         let door = self.door.clone();
         let Belongings { inbox, seat, .. } = self.own();
@@ -287,6 +303,7 @@ impl Actor for Agent {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.recover();
+        self.turn_out();
         self.settle();
         self.rearm(ctx);
     }
@@ -337,18 +354,27 @@ impl Handler<TakeIn> for Agent {
     }
 }
 
-/// A socket has opened; the one before it is replaced.
+/// A socket has opened; the one before it is replaced. Nothing comes of one that has not shown the
+/// secret of an agent that was claimed meanwhile.
 #[derive(Message)]
-#[rtype(result = "Session")]
+#[rtype(result = "Option<Session>")]
 struct Attach {
     socket: SocketHandle,
     acks: bool,
+    proved: bool,
 }
 
 impl Handler<Attach> for Agent {
     type Result = actix::MessageResult<Attach>;
     fn handle(&mut self, msg: Attach, ctx: &mut Self::Context) -> Self::Result {
-        let Attach { socket, acks } = msg;
+        let Attach {
+            socket,
+            acks,
+            proved,
+        } = msg;
+        if !proved && self.door.owner.is_claimed() {
+            return actix::MessageResult(None);
+        }
         if let Some(replaced) = self.vacate() {
             replaced.dismiss.do_send(Dismiss::Replaced);
         }
@@ -360,6 +386,7 @@ impl Handler<Attach> for Agent {
             socket,
             window: Window::default(),
             acks,
+            proved,
         });
         self.door.attended(id);
         // Made before anything can go wrong: if nobody waits for it any more, it frees the seat.
@@ -369,7 +396,21 @@ impl Handler<Attach> for Agent {
         };
         self.settle();
         self.rearm(ctx);
-        actix::MessageResult(session)
+        actix::MessageResult(Some(session))
+    }
+}
+
+/// A secret has claimed the agent.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Claimed;
+
+impl Handler<Claimed> for Agent {
+    type Result = ();
+    fn handle(&mut self, _: Claimed, ctx: &mut Self::Context) {
+        self.turn_out();
+        self.settle();
+        self.rearm(ctx);
     }
 }
 

@@ -20,6 +20,7 @@ pub mod relay;
 pub mod replays;
 pub mod reservations;
 pub mod socket;
+pub mod speaking;
 pub mod subscribing;
 pub mod tasks;
 

@@ -7,6 +7,7 @@ use super::arbiters::Arbiters;
 use super::clock::timestamp;
 use super::directory::{Directory, Entry, Profile};
 use crate::core::Millis;
+use crate::core::identity::{Brings, NotYours, Spoke};
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
 use crate::core::receipt::SALT;
@@ -54,6 +55,8 @@ pub struct Registry {
 pub enum NotRegistered {
     /// The name is the id of another agent, or was one within the last day.
     NameIsAnId,
+    /// The id is another's.
+    Claimed(AgentId, NotYours),
     /// There are as many agents as there may be.
     TooMany {
         /// Agents.
@@ -138,9 +141,17 @@ impl Registry {
         ctx: &mut Context<Self>,
     ) -> Result<Arc<Entry>, NotRegistered> {
         self.forget_departures();
-        let Join { register, peer } = msg;
+        let Join {
+            register,
+            peer,
+            brings,
+        } = msg;
         let id = register.agent_id.unwrap_or_else(|| self.new_id());
         let known = self.directory.get(id.as_str());
+        if let Some(known) = &known {
+            let may = known.agent.owner().may_register(brings);
+            may.map_err(|why| NotRegistered::Claimed(id.clone(), why))?;
+        }
         let name = match register.name {
             Some(name) if self.name_is_an_id(name.as_str(), &id) => {
                 return Err(NotRegistered::NameIsAnId);
@@ -171,13 +182,21 @@ impl Registry {
         let entry = match known {
             Some(before) => {
                 let agent = before.agent.clone();
+                // Its first call may have claimed it just now.
+                let spoke = agent.owner().register(brings);
+                let spoke = spoke.map_err(|why| NotRegistered::Claimed(id, why))?;
                 agent.set_ttl(ttl);
                 agent.heard();
+                if spoke == Spoke::Claims {
+                    agent.claimed();
+                }
                 Arc::new(Entry { agent, profile })
             }
             None => {
                 let salt: String = self.ids.next().chars().rev().take(SALT).collect();
                 let agent = AgentHandle::new(id, ttl, salt, self.settings.common.clone());
+                // Nobody else has seen it yet.
+                let _ = agent.owner().register(brings);
                 let own = Belongings::new(agent.door());
                 self.start_agent(&agent, own, ctx);
                 Arc::new(Entry { agent, profile })
@@ -231,6 +250,7 @@ impl Actor for Registry {
 struct Join {
     register: Register,
     peer: String,
+    brings: Brings,
 }
 
 impl Handler<Join> for Registry {
@@ -256,12 +276,14 @@ impl Handler<Hear> for Registry {
 
 #[derive(Message)]
 #[rtype(result = "bool")]
-struct Part(AgentId);
+struct Part(AgentHandle);
 
 impl Handler<Part> for Registry {
     type Result = bool;
-    fn handle(&mut self, Part(id): Part, _: &mut Self::Context) -> bool {
-        self.remove(&id)
+    fn handle(&mut self, Part(agent): Part, _: &mut Self::Context) -> bool {
+        // Not a later one of the same id, for which nobody has spoken.
+        let here = self.directory.get(agent.id().as_str());
+        here.is_some_and(|entry| entry.agent.is(&agent)) && self.remove(agent.id())
     }
 }
 
@@ -327,7 +349,8 @@ impl Handler<AgentStopped> for Registry {
         let dead = own.discard(agent.door());
         if !dead.is_empty() {
             info!(agent = %id, unread = dead.len(), left, "an agent is gone and so is the mail that waited for it");
-            self.settings.common.dead_letters.died(&id, dead);
+            let office = &self.settings.common.dead_letters;
+            office.died(&id, agent.owner(), dead);
         }
     }
 }
@@ -352,9 +375,15 @@ impl RegistryHandle {
         &self,
         register: Register,
         peer: String,
+        brings: Brings,
     ) -> Result<Arc<Entry>, NotRegistered> {
+        let join = Join {
+            register,
+            peer,
+            brings,
+        };
         self.0
-            .send(Join { register, peer })
+            .send(join)
             .await
             .unwrap_or(Err(NotRegistered::Unavailable))
     }
@@ -365,8 +394,8 @@ impl RegistryHandle {
     }
 
     /// Removes an agent; says whether there was one.
-    pub async fn deregister(&self, id: AgentId) -> bool {
-        self.0.send(Part(id)).await.unwrap_or(false)
+    pub async fn deregister(&self, agent: AgentHandle) -> bool {
+        self.0.send(Part(agent)).await.unwrap_or(false)
     }
 
     /// A round trip through the registry's channel.

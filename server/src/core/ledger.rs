@@ -229,6 +229,7 @@ mod tests {
     fn draft(id: usize, from: u8, to: u8, size: usize) -> Draft {
         let agent = |n: u8| AgentId::parse(&format!("a{n}")).unwrap();
         Draft {
+            sender: None,
             id: MessageId::parse(&format!("t{id}")).unwrap(),
             from: agent(from),
             to: agent(to),

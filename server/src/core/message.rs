@@ -5,6 +5,7 @@ use super::Millis;
 use super::task::Task;
 use bytestring::ByteString;
 use clawlink_protocol::messages::Priority;
+use clawlink_protocol::name::AgentId;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ pub struct Origin {
     /// The task's id; a response carries that of its task.
     pub message_id: String,
     /// The sender.
-    pub from_agent: String,
+    pub from_agent: AgentId,
 }
 
 impl Envelope {

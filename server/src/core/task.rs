@@ -5,6 +5,7 @@
 //! and is sent again.
 
 use super::Millis;
+use super::identity::Owner;
 use super::inbox::{Reason, Seq};
 use bytestring::ByteString;
 use clawlink_protocol::name::{AgentId, MessageId};
@@ -153,6 +154,8 @@ pub struct Progress {
     handed_over: bool,
     /// The place of its message in its assignee's inbox.
     place: Option<Seq>,
+    /// Whose that inbox is.
+    assignee: Option<Owner>,
     ended_at: Option<Millis>,
 }
 
@@ -167,6 +170,7 @@ impl Progress {
             answer: None,
             handed_over: false,
             place: None,
+            assignee: None,
             ended_at: None,
         }
     }
@@ -206,9 +210,15 @@ impl Progress {
         self.ended_at
     }
 
-    /// Its message has a place.
-    pub fn put_at(&mut self, place: Seq) {
+    /// Its message has a place, in the inbox of this owner.
+    pub fn put_at(&mut self, place: Seq, assignee: Owner) {
         self.place = Some(place);
+        self.assignee = Some(assignee);
+    }
+
+    /// Whose inbox its message was put into last.
+    pub fn assignee(&self) -> Option<&Owner> {
+        self.assignee.as_ref()
     }
 
     /// Its message is not to be looked for any more.
@@ -250,6 +260,8 @@ pub struct Task {
     pub id: MessageId,
     /// Its sender.
     pub from: AgentId,
+    /// Whose that agent was; none where it was nobody's, and not registered.
+    pub sender: Option<Owner>,
     /// Its assignee.
     pub to: AgentId,
     /// Its message, as it was accepted.
@@ -270,6 +282,8 @@ pub struct Draft {
     pub id: MessageId,
     /// Its sender.
     pub from: AgentId,
+    /// Whose that agent is.
+    pub sender: Option<Owner>,
     /// Its assignee.
     pub to: AgentId,
     /// Its message.
@@ -291,6 +305,7 @@ impl Task {
             number,
             id: draft.id,
             from: draft.from,
+            sender: draft.sender,
             to: draft.to,
             body: draft.body,
             thread: draft.thread,

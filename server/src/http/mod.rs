@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod body;
 pub mod browser;
+pub mod caller;
 pub mod conditions;
 pub mod dead_letters;
 pub mod delivery;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 23] = [
+pub const FEATURES: [&str; 24] = [
     "ack",
     "ack_socket",
     "broadcasts",
@@ -26,6 +26,7 @@ pub const FEATURES: [&str; 23] = [
     "files_history",
     "files_merge",
     "idempotency",
+    "identity",
     "lease",
     "message_ttl",
     "names",

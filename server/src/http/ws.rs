@@ -7,6 +7,7 @@
 //! one, and the window of the agent bounds what it may hold till then).
 
 use super::agents::peer;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::speaks_for;
 use super::messages::agent_id;
@@ -16,6 +17,7 @@ use crate::actors::agent::handle::{AgentHandle, Session};
 use crate::actors::herald::Listening;
 use crate::actors::refused::Refused;
 use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
+use crate::actors::speaking::Speaker;
 use crate::core::frames::{FrameGuard, Violation};
 use crate::core::window::{Mark, WINDOW_COUNT};
 use actix::{
@@ -50,6 +52,8 @@ const FRAMES_AHEAD: u64 = 16;
 const CHANNEL: usize = 64;
 /// A second socket of the same agent has come.
 const REPLACED: u16 = 4001;
+/// A secret has claimed the agent, and this socket has not shown it.
+const NOT_YOURS: u16 = 4003;
 
 /// The parameters of an upgrade.
 #[derive(Debug, Default, Deserialize)]
@@ -61,6 +65,7 @@ struct Mode {
 pub async fn upgrade(
     state: Shared,
     request: HttpRequest,
+    caller: Caller,
     payload: Payload,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
@@ -75,7 +80,10 @@ pub async fn upgrade(
     let mut response = ws::handshake(&request).map_err(|error| {
         ApiError::bad_request(format!("this path speaks WebSocket only: {error}"))
     })?;
-    let agent = state.relay.agent(&id, peer(&request)).await?;
+    let receiver = state.relay.receiver(&id, peer(&request), caller.shown());
+    let receiver = receiver.await?;
+    let gone = || Refused::unavailable("the agent");
+    let agent = receiver.agent().cloned().ok_or_else(gone)?;
     let limit = state.limits.body;
     let verdict = Rc::new(Cell::new(None));
     let done = Rc::new(Cell::new(0));
@@ -84,6 +92,7 @@ pub async fn upgrade(
         state,
         id,
         agent,
+        receiver,
         acks,
         unanswered: 0,
         seated: Some(seated),
@@ -107,7 +116,7 @@ pub async fn upgrade(
     // Whoever is told that the socket is open is told what happens from then on.
     match sits.await {
         Ok(()) => Ok(response.streaming(frames)),
-        Err(_) => Err(Refused::unavailable("the agent").into()),
+        Err(_) => Err(gone().into()),
     }
 }
 
@@ -171,6 +180,8 @@ struct Socket {
     state: Shared,
     id: AgentId,
     agent: AgentHandle,
+    /// What the upgrade has shown.
+    receiver: Speaker,
     /// Whether the peer confirms by receipts.
     acks: bool,
     /// Pings of the interval since the peer was last heard; counted where it acknowledges.
@@ -209,12 +220,13 @@ impl Actor for Socket {
             self.welcome(ctx);
         }
         let (agent, id, acks) = (self.agent.clone(), self.id.clone(), self.acks);
+        let proved = self.receiver.is_verified();
         let herald = self.state.relay.herald.clone();
         let sit_down = async move {
             let listening = herald
                 .listen(id, handle.announce.clone(), handle.dismiss.clone())
                 .await;
-            (agent.attach(handle, acks).await, listening)
+            (agent.attach(handle, acks, proved).await, listening)
         };
         ctx.wait(
             sit_down
@@ -332,8 +344,8 @@ impl Socket {
     /// Frames are worked off one after the other, so that what one sender sends keeps its order.
     fn frame(&mut self, text: ByteString, ctx: &mut SocketContext) {
         self.agent.heard();
-        let (state, id) = (self.state.clone(), self.id.clone());
-        let work = async move { frame::serve(&state, id, text).await };
+        let (state, receiver) = (self.state.clone(), self.receiver.clone());
+        let work = async move { frame::serve(&state, &receiver, text).await };
         ctx.wait(work.into_actor(self).map(|answer, _, ctx| {
             if let Some(answer) = answer {
                 ctx.text(answer);
@@ -402,6 +414,7 @@ impl Handler<Dismiss> for Socket {
                 Dismiss::GoingAway => CloseCode::Away,
                 Dismiss::Replaced => CloseCode::Other(REPLACED),
                 Dismiss::Removed => CloseCode::Normal,
+                Dismiss::NotYours => CloseCode::Other(NOT_YOURS),
             },
             ctx,
         );

@@ -26,6 +26,8 @@ pub struct Ask {
     pub peek: bool,
     /// Whether to wait for mail where there is none.
     pub wait: bool,
+    /// Whether the agent's secret was shown.
+    pub proved: bool,
 }
 
 impl Ask {
@@ -35,6 +37,7 @@ impl Ask {
         lease: None,
         peek: false,
         wait: false,
+        proved: false,
     };
 
     /// At most so many, within [`BYTES`].
@@ -193,6 +196,8 @@ pub enum Given {
     Now(Batch),
     /// It comes with the mail.
     Later(oneshot::Receiver<Batch>),
+    /// The agent is claimed, and the ask does not show its secret.
+    NotYours,
 }
 
 /// A poll that waits.
