@@ -114,9 +114,18 @@ impl Message {
     /// The first line; none for a type that this program does not know.
     fn head(&self) -> Option<String> {
         let word = |field: &str| short_word(&self.fields.text(field));
+        // Said by the relay, of whoever has not shown the secret of an agent.
+        let unverified = self.fields.raw("sender_verified") == Some("false");
+        let aside = |words: &str| match unverified {
+            true if words.is_empty() => " (unverified)".to_owned(),
+            true => format!(" ({words}, unverified)"),
+            false if words.is_empty() => String::new(),
+            false => format!(" ({words})"),
+        };
+        let id = word("from_agent");
         let from = match self.fields.text("from_name") {
-            name if name.is_empty() || name == self.fields.text("from_agent") => word("from_agent"),
-            name => format!("{} ({})", short_word(&name), word("from_agent")),
+            name if name.is_empty() || name == self.fields.text("from_agent") => id + &aside(""),
+            name => short_word(&name) + &aside(&id),
         };
         let time = time(&self.fields.text("timestamp"));
         Some(match self.kind.as_str() {
@@ -159,9 +168,10 @@ impl Message {
                     false => "version",
                 };
                 format!(
-                    "[file] {} {what} {version} by {}, {time}",
+                    "[file] {} {what} {version} by {}{}, {time}",
                     word("file_key"),
-                    word("last_editor")
+                    word("last_editor"),
+                    aside("")
                 )
             }
             "delivery_failed" => format!("[failed] {}, {time}", self.failure()),
@@ -293,6 +303,20 @@ mod tests {
              \x20 context: {\"n\":1.50}\n\
              \x20 answer: clawlink respond --msg-id k3v9x2ab --to res --result -\n"
         );
+    }
+
+    #[test]
+    fn whoever_has_proved_nothing_is_said_to_be_unverified_outside_the_text() {
+        let head = |raw: &str| shown(raw, None).lines().next().unwrap().to_owned();
+        let task = |more: &str| TASK.replacen('{', &["{", more, ","].concat(), 1);
+        let proved = task(r#""sender_verified":true"#);
+        assert_eq!(head(&proved), head(TASK));
+        let unproved = task(r#""sender_verified":false"#);
+        assert!(head(&unproved).contains(" from res (unverified), priority"));
+        let named = task(r#""sender_verified":false,"from_name":"boss""#);
+        assert!(head(&named).contains(" from boss (res, unverified), priority"));
+        let file = r#"{"type":"file_updated","file_key":"k","version":2,"last_editor":"e","sender_verified":false}"#;
+        assert!(head(file).starts_with("[file] k version 2 by e (unverified), "));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod acknowledging;
 mod announced;
 mod bounds;
 mod browsers;
+mod claiming;
 mod command_line;
 mod documented;
 mod dying;
