@@ -54,6 +54,13 @@ fn a_registered_session_is_spoken_for_by_nobody_else() {
         .ok();
     let told = alice.run(&["task", task]).ok().out;
     assert!(told.contains("done"), "{told}");
+    let stranger = Client::of(&relay);
+    join(&stranger, "eve", &[]);
+    let told = stranger.run(&["task", task]).ok().out;
+    assert!(
+        told.ends_with(", completed, the rest is for its sender and its assignee\n"),
+        "{told}"
+    );
     for line in [
         ["broadcast", "--content", "c"].as_slice(),
         &["tasks", "--from-me"],

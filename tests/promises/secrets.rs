@@ -577,6 +577,18 @@ fn a_sockets_messages_are_as_proved_as_its_upgrade() {
     .json();
     let verified = |n: usize| polled["messages"][n]["sender_verified"].clone();
     assert_eq!((verified(0), verified(1)), (json!(true), json!(false)));
+    call(
+        &relay,
+        ("POST", "/register"),
+        None,
+        Some(&alice),
+        &json!({"agent_id": "alice"}),
+    );
+    let joined = plain.next_of("agent_joined");
+    assert_eq!(
+        (&joined["agent"]["agent_id"], &joined["sender_verified"]),
+        (&json!("alice"), &json!(true))
+    );
     // Whoever claims an agent is alone with it.
     let register = json!({"agent_id": "py", "name": "py"});
     let claim = call(
