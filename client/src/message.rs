@@ -114,19 +114,7 @@ impl Message {
     /// The first line; none for a type that this program does not know.
     fn head(&self) -> Option<String> {
         let word = |field: &str| short_word(&self.fields.text(field));
-        // Said by the relay, of whoever has not shown the secret of an agent.
-        let unverified = self.fields.raw("sender_verified") == Some("false");
-        let aside = |words: &str| match unverified {
-            true if words.is_empty() => " (unverified)".to_owned(),
-            true => format!(" ({words}, unverified)"),
-            false if words.is_empty() => String::new(),
-            false => format!(" ({words})"),
-        };
-        let id = word("from_agent");
-        let from = match self.fields.text("from_name") {
-            name if name.is_empty() || name == self.fields.text("from_agent") => id + &aside(""),
-            name => short_word(&name) + &aside(&id),
-        };
+        let from = self.from();
         let time = time(&self.fields.text("timestamp"));
         Some(match self.kind.as_str() {
             "task_delegation" => {
@@ -171,7 +159,7 @@ impl Message {
                     "[file] {} {what} {version} by {}{}, {time}",
                     word("file_key"),
                     word("last_editor"),
-                    aside("")
+                    self.aside("")
                 )
             }
             "delivery_failed" => format!("[failed] {}, {time}", self.failure()),
@@ -184,6 +172,28 @@ impl Message {
             ),
             _ => return None,
         })
+    }
+
+    /// Its sender: its name, and beside it its id.
+    fn from(&self) -> String {
+        let id = short_word(&self.fields.text("from_agent"));
+        match self.fields.text("from_name") {
+            name if name.is_empty() || name == self.fields.text("from_agent") => {
+                id + &self.aside("")
+            }
+            name => short_word(&name) + &self.aside(&id),
+        }
+    }
+
+    /// Words beside a sender, and whether the relay says of it that it has not shown its secret.
+    fn aside(&self, words: &str) -> String {
+        let unverified = self.fields.raw("sender_verified") == Some("false");
+        match (words, unverified) {
+            ("", false) => String::new(),
+            ("", true) => " (unverified)".to_owned(),
+            (words, false) => [" (", words, ")"].concat(),
+            (words, true) => [" (", words, ", unverified)"].concat(),
+        }
     }
 
     /// What did not arrive, and why.

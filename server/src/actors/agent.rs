@@ -1,6 +1,7 @@
 //! One actor for each registered agent. It owns the agent's inbox, its heartbeat timer and its
 //! socket; [`handle::AgentHandle`] is what everybody else holds.
 
+mod claiming;
 pub mod door;
 pub mod handle;
 pub mod poll;
@@ -193,20 +194,6 @@ impl Agent {
         Some(seat.socket)
     }
 
-    /// Once the agent is claimed, nobody receives for it who has not shown its secret.
-    fn turn_out(&mut self) {
-        if !self.door.owner.is_claimed() {
-            return;
-        }
-        // Asked anew, they are told why.
-        self.waiters.retain(|waiter| waiter.ask.proved);
-        if self.own().seat.as_ref().is_some_and(|seat| !seat.proved)
-            && let Some(socket) = self.vacate()
-        {
-            socket.dismiss.do_send(Dismiss::NotYours);
-        }
-    }
-
     fn pump(&mut self) {
         let door = self.door.clone();
         let Belongings { inbox, seat, .. } = self.own();
@@ -397,20 +384,6 @@ impl Handler<Attach> for Agent {
         self.settle();
         self.rearm(ctx);
         actix::MessageResult(Some(session))
-    }
-}
-
-/// A secret has claimed the agent.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Claimed;
-
-impl Handler<Claimed> for Agent {
-    type Result = ();
-    fn handle(&mut self, _: Claimed, ctx: &mut Self::Context) {
-        self.turn_out();
-        self.settle();
-        self.rearm(ctx);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Receiving, behind the face of the [`Relay`]: polls, and what becomes of what they leased.
 
-use super::agent::handle::{Gone, NoMail};
-use super::agent::poll::{Action, Ask, Batch};
+use super::agent::handle::Gone;
+use super::agent::poll::{Action, Ask, Batch, NoMail};
 use super::refused::Refused;
 use super::relay::Relay;
 use super::speaking::Speaker;

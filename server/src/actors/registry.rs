@@ -146,13 +146,14 @@ impl Registry {
             peer,
             brings,
         } = msg;
-        let id = register.agent_id.unwrap_or_else(|| self.new_id());
+        let id = register.agent_id.clone();
+        let id = id.unwrap_or_else(|| self.new_id());
         let known = self.directory.get(id.as_str());
         if let Some(known) = &known {
             let may = known.agent.owner().may_register(brings);
             may.map_err(|why| NotRegistered::Claimed(id.clone(), why))?;
         }
-        let name = match register.name {
+        let name = match register.name.clone() {
             Some(name) if self.name_is_an_id(name.as_str(), &id) => {
                 return Err(NotRegistered::NameIsAnId);
             }
@@ -163,22 +164,9 @@ impl Registry {
         if known.is_none() && self.directory.len() >= limit {
             return Err(NotRegistered::TooMany { limit });
         }
-        let profile = Profile {
-            name,
-            capabilities: register.capabilities.unwrap_or_default(),
-            machine: register.machine.unwrap_or(peer),
-            description: register.description.unwrap_or_default(),
-            registered_at: known
-                .as_ref()
-                .map_or_else(timestamp, |e| e.profile.registered_at.clone()),
-            topics: match (register.topics, &known) {
-                (None, Some(before)) => before.profile.topics.clone(),
-                (topics, _) => Topics::of(topics),
-            },
-        };
-        let ttl = register
-            .ttl
-            .map_or(self.settings.stale_after, Duration::from_secs);
+        let ttl = register.ttl;
+        let profile = profile(register, name, peer, known.as_deref());
+        let ttl = ttl.map_or(self.settings.stale_after, Duration::from_secs);
         let entry = match known {
             Some(before) => {
                 let agent = before.agent.clone();
@@ -234,6 +222,21 @@ impl Registry {
         self.settings.common.reservations.end(id);
         self.settings.common.herald.left(&entry);
         true
+    }
+}
+
+/// What an agent says of itself now, and what it keeps of what it said `before`.
+fn profile(register: Register, name: Word, peer: String, before: Option<&Entry>) -> Profile {
+    Profile {
+        name,
+        capabilities: register.capabilities.unwrap_or_default(),
+        machine: register.machine.unwrap_or(peer),
+        description: register.description.unwrap_or_default(),
+        registered_at: before.map_or_else(timestamp, |e| e.profile.registered_at.clone()),
+        topics: match (register.topics, before) {
+            (None, Some(before)) => before.profile.topics.clone(),
+            (topics, _) => Topics::of(topics),
+        },
     }
 }
 

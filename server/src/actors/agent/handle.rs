@@ -1,9 +1,10 @@
 //! The typed handle of an agent.
 
+use super::claiming::Claimed;
 use super::door::{Common, Door, OUTSIDE_MAX, Standing};
-use super::poll::{Action, Ask, Batch, Given, Settlement};
+use super::poll::{Action, Ask, Batch, Given, NoMail, Settlement};
 use super::receiving::{Poll, Settle, Withdraw};
-use super::{Agent, Attach, Claimed, Leave, SessionId, TakeIn};
+use super::{Agent, Attach, Leave, SessionId, TakeIn};
 use crate::actors::socket::SocketHandle;
 use crate::core::Millis;
 use crate::core::identity::Owner;
@@ -47,21 +48,6 @@ impl Route {
 /// The agent is no longer registered, or could not be started again in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
-
-/// Why there is no mail for a caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoMail {
-    /// See [`Gone`].
-    Gone,
-    /// The agent was claimed while the call was on its way, and it has not shown the secret.
-    NotYours,
-}
-
-impl From<Gone> for NoMail {
-    fn from(_: Gone) -> Self {
-        NoMail::Gone
-    }
-}
 
 /// A socket's seat at its agent. Dropped, however that comes about, it is given up: what the
 /// socket never confirmed waits in the inbox again.

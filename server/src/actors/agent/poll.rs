@@ -1,6 +1,7 @@
 //! What a poll asks, what it gets, and what becomes of it when nobody is there to get it.
 
 use super::door::Door;
+use super::handle::Gone;
 use crate::core::Millis;
 use crate::core::inbox::{Delivery, Inbox, Leased, Portion, Unwritten};
 use crate::core::message::Envelope;
@@ -198,6 +199,21 @@ pub enum Given {
     Later(oneshot::Receiver<Batch>),
     /// The agent is claimed, and the ask does not show its secret.
     NotYours,
+}
+
+/// Why there is no mail for a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoMail {
+    /// See [`Gone`].
+    Gone,
+    /// The agent was claimed while the call was on its way, and it has not shown the secret.
+    NotYours,
+}
+
+impl From<Gone> for NoMail {
+    fn from(_: Gone) -> Self {
+        NoMail::Gone
+    }
 }
 
 /// A poll that waits.

@@ -1,7 +1,7 @@
 //! Whose an agent is, from the moment a secret claims it.
 
 use super::*;
-use crate::actors::agent::handle::NoMail;
+use crate::actors::agent::poll::NoMail;
 use crate::core::identity::{Reader, SecretHash};
 use clawlink_protocol::error::ErrorCode;
 
