@@ -38,6 +38,9 @@ pub(crate) enum Trouble {
     NotARelay(String),
     /// Where to.
     Redirect(String),
+    /// The certificate is not the relay's, or what answers does not speak TLS.
+    #[cfg(feature = "tls")]
+    Tls(String),
 }
 
 /// What a relay that says no says.
@@ -292,6 +295,8 @@ impl Api {
         match error {
             minreq::Error::IoError(error) => self.io_trouble(&error),
             minreq::Error::AddressNotFound => Trouble::NoSuchHost,
+            #[cfg(feature = "tls")]
+            minreq::Error::RustlsCreateConnection(error) => Trouble::Tls(error.to_string()),
             minreq::Error::HeadersOverflow | minreq::Error::StatusLineOverflow => Trouble::TooLarge,
             _ => Trouble::NotARelay("its reply is no HTTP that can be read".to_owned()),
         }
@@ -306,6 +311,8 @@ impl Api {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::AddrNotAvailable => Trouble::Unreachable(error.to_string()),
+            #[cfg(feature = "tls")]
+            io::ErrorKind::InvalidData => Trouble::Tls(error.to_string()),
             _ => {
                 let words = error.to_string();
                 // The standard library has no kind for it.

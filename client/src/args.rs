@@ -123,7 +123,10 @@ pub(crate) struct Deregister {}
 pub(crate) struct Delegate {
     /// the agent
     #[argh(option)]
-    pub(crate) to: String,
+    pub(crate) to: Option<String>,
+    /// a capability
+    #[argh(option)]
+    pub(crate) to_cap: Option<String>,
     /// the task
     #[argh(option)]
     pub(crate) task: Option<String>,
@@ -495,8 +498,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_malformed_is_said_on_one_line() {
-        let misuse = parsed(&["delegate"]).err().unwrap();
-        assert_eq!(misuse.what, "missing: --to");
+        let misuse = parsed(&["register"]).err().unwrap();
+        assert_eq!(misuse.what, "missing: --name");
         let misuse = parsed(&["show"]).err().unwrap();
         assert_eq!(misuse.what, "missing: id");
         let misuse = parsed(&["scan", "--for", "soon"]).err().unwrap();

@@ -136,6 +136,18 @@ fn trouble_words(url: &str, trouble: &Trouble) -> (String, String) {
             ),
             another,
         ),
+        #[cfg(feature = "tls")]
+        Trouble::Tls(why) if why.contains("corrupt message") => (
+            format!("what answers at {url} does not speak TLS"),
+            format!("without TLS: clawlink --relay http://{host}:{port} COMMAND"),
+        ),
+        #[cfg(feature = "tls")]
+        Trouble::Tls(why) => (
+            format!("no trust in what answers at {url}: {}", escape::line(why)),
+            "for an authority of your own: SSL_CERT_FILE=CA.pem clawlink ...; \
+             and the URL must use a name that the certificate has"
+                .to_owned(),
+        ),
         Trouble::Redirect(target) => (
             format!(
                 "{url} answers with a redirect to {}, which is never followed",

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn wrong_usage_shows_how_the_command_is_used() {
-        let misuse = parse(&["delegate".to_owned()]).err().unwrap();
-        assert!(misuse.hint.starts_with("usage: clawlink delegate --to A"));
+        let misuse = parse(&["register".to_owned()]).err().unwrap();
+        assert!(misuse.hint.starts_with("usage: clawlink register --name N"));
     }
 }

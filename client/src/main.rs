@@ -35,6 +35,8 @@ use failure::{Exit, Failure};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "tls")]
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let printed = run().and_then(|text| output::print(&text).or_else(output::excuse));
     let exit = match printed {
         Ok(()) => Exit::Done,

@@ -19,7 +19,7 @@ const UNICAST: u16 = 0x8000;
 const JUMPS_MAX: usize = 32;
 /// Records in one packet, relays in one search.
 const RECORDS_MAX: usize = 128;
-const FOUND_MAX: usize = 100;
+pub(crate) const FOUND_MAX: usize = 100;
 
 /// A relay that announced itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,12 +52,20 @@ pub(crate) fn search(time: Duration) -> Vec<Found> {
             Some(socket)
         })
         .collect();
+    collect(&sockets, time)
+}
+
+/// The relays that answer at these sockets in that time.
+fn collect(sockets: &[UdpSocket], time: Duration) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let deadline = Instant::now() + time;
     let mut packet = [0; 9000];
     while !sockets.is_empty() && Instant::now() < deadline {
-        for socket in &sockets {
-            while let Ok((length, _)) = socket.recv_from(&mut packet) {
+        for socket in sockets {
+            // A peer may answer faster than it is read.
+            while Instant::now() < deadline
+                && let Ok((length, _)) = socket.recv_from(&mut packet)
+            {
                 for relay in answers(&packet[..length]) {
                     if found.len() < FOUND_MAX && !found.iter().any(|known| known.url == relay.url)
                     {
@@ -110,8 +118,9 @@ struct Record {
     end: usize,
 }
 
-/// The relays that a packet speaks of.
-fn answers(packet: &[u8]) -> Vec<Found> {
+/// The relays that a packet speaks of, each once, and at most [`FOUND_MAX`]: some hundred records
+/// can name many thousands, each address with each port.
+pub(crate) fn answers(packet: &[u8]) -> Vec<Found> {
     let records = records(packet).unwrap_or_default();
     let of = |kind: u16, owner: &str| {
         let owner = owner.to_owned();
@@ -119,40 +128,53 @@ fn answers(packet: &[u8]) -> Vec<Found> {
             .iter()
             .filter(move |r| r.kind == kind && r.owner.eq_ignore_ascii_case(&owner))
     };
-    let mut found = Vec::new();
-    for pointer in of(PTR, MDNS_SERVICE) {
-        let Some((instance, _)) = name(packet, pointer.start) else {
+    let instances: Vec<String> = of(PTR, MDNS_SERVICE)
+        .filter_map(|pointer| Some(name(packet, pointer.start)?.0))
+        .collect();
+    let mut found: Vec<Found> = Vec::new();
+    for service in records.iter().filter(|r| r.kind == SRV) {
+        let instance = &service.owner;
+        if !instances.iter().any(|i| i.eq_ignore_ascii_case(instance)) {
+            continue;
+        }
+        let Some(port) = number(packet, service.start + 4).filter(|port| *port > 0) else {
             continue;
         };
-        for service in of(SRV, &instance) {
-            let Some(port) = number(packet, service.start + 4) else {
+        let Some((host, _)) = name(packet, service.start + 6) else {
+            continue;
+        };
+        let texts: Vec<(String, String)> = of(TXT, instance)
+            .flat_map(|r| pairs(packet.get(r.start..r.end)))
+            .collect();
+        let said = |key: &str| {
+            let pair = texts.iter().find(|(k, _)| k.eq_ignore_ascii_case(key));
+            pair.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let scheme = match said("tls").as_str() {
+            "true" => "https",
+            _ => "http",
+        };
+        for address in of(A, &host).filter_map(|r| ipv4(packet, r)) {
+            let url = format!("{scheme}://{address}:{port}");
+            if found.iter().any(|known| known.url == url) {
                 continue;
-            };
-            let Some((host, _)) = name(packet, service.start + 6) else {
-                continue;
-            };
-            let texts: Vec<(String, String)> = of(TXT, &instance)
-                .flat_map(|r| pairs(packet.get(r.start..r.end)))
-                .collect();
-            let said = |key: &str| {
-                let pair = texts.iter().find(|(k, _)| k.eq_ignore_ascii_case(key));
-                pair.map(|(_, value)| value.clone()).unwrap_or_default()
-            };
-            for address in of(A, &host).filter_map(|r| ipv4(packet, r)) {
-                found.push(Found {
-                    url: format!("http://{address}:{port}"),
-                    name: instance
-                        .strip_suffix(&format!(".{MDNS_SERVICE}"))
-                        .unwrap_or(&instance)
-                        .to_owned(),
-                    version: said("version"),
-                    auth: said("auth"),
-                    hostname: match said("hostname") {
-                        said if !said.is_empty() => said,
-                        _ => host.trim_end_matches('.').to_owned(),
-                    },
-                });
             }
+            if found.len() == FOUND_MAX {
+                return found;
+            }
+            found.push(Found {
+                url,
+                name: instance
+                    .strip_suffix(&format!(".{MDNS_SERVICE}"))
+                    .unwrap_or(instance)
+                    .to_owned(),
+                version: said("version"),
+                auth: said("auth"),
+                hostname: match said("hostname") {
+                    said if !said.is_empty() => said,
+                    _ => host.trim_end_matches('.').to_owned(),
+                },
+            });
         }
     }
     found
@@ -317,6 +339,79 @@ mod tests {
         assert_eq!(name(&[1, b'a', 0xC0, 0], 0), None, "a name that goes round");
         assert_eq!(name(&[0xC0], 0), None);
         assert_eq!(name(&[], usize::MAX - 9), None);
+    }
+
+    /// An answer of these records, each a type, its owner's name and its data.
+    fn packet(records: &[(u16, &[u8], &[u8])]) -> Vec<u8> {
+        let mut p = vec![0, 0, 0x84, 0, 0, 0, 0, records.len() as u8, 0, 0, 0, 0];
+        for (kind, owner, data) in records {
+            p.extend(*owner);
+            p.extend(kind.to_be_bytes());
+            p.extend([0, 1, 0, 0, 0, 10, 0, data.len() as u8]);
+            p.extend(*data);
+        }
+        p
+    }
+
+    const SERVICE: &[u8] = b"\x09_clawlink\x04_tcp\x05local\x00";
+
+    /// A packet of relays beyond measure.
+    fn crowd() -> Vec<u8> {
+        let address: [[u8; 4]; 42] = std::array::from_fn(|n| [10, 0, 0, n as u8]);
+        let port: [[u8; 9]; 42] = std::array::from_fn(|n| [0, 0, 0, 0, 1, n as u8, 1, b'h', 0]);
+        let mut records: Vec<(u16, &[u8], &[u8])> = Vec::new();
+        for n in 0..42 {
+            records.push((PTR, SERVICE, b"\x01x\x00"));
+            records.push((SRV, b"\x01x\x00", &port[n]));
+            records.push((A, b"\x01h\x00", &address[n]));
+        }
+        packet(&records)
+    }
+
+    #[test]
+    fn one_packet_cannot_make_more_relays_than_a_search_takes() {
+        let found = answers(&crowd());
+        assert_eq!(found.len(), FOUND_MAX);
+        let mut urls: Vec<&String> = found.iter().map(|relay| &relay.url).collect();
+        urls.sort();
+        urls.dedup();
+        assert_eq!(urls.len(), FOUND_MAX, "each once");
+    }
+
+    #[test]
+    fn a_relay_without_a_port_is_none() {
+        let service = |port: u8| [0, 0, 0, 0, 0, port, 1, b'h', 0];
+        for (port, relays) in [(0, 0), (80, 1)] {
+            let found = answers(&packet(&[
+                (PTR, SERVICE, b"\x01x\x00"),
+                (SRV, b"\x01x\x00", &service(port)),
+                (A, b"\x01h\x00", &[10, 0, 0, 5]),
+            ]));
+            assert_eq!(found.len(), relays, "{port}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_never_stops_answering_does_not_prolong_a_search() {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let to = socket.local_addr().unwrap();
+        let (stop, asked) = std::sync::mpsc::channel::<()>();
+        let flood = std::thread::spawn(move || {
+            let (from, reply) = (UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), crowd());
+            // Bounded, should the search never come back.
+            let end = Instant::now() + Duration::from_secs(5);
+            while asked.try_recv().is_err() && Instant::now() < end {
+                let _ = from.send_to(&reply, to);
+            }
+        });
+        let began = Instant::now();
+        let found = collect(&[socket], Duration::from_millis(200));
+        let took = began.elapsed();
+        let _ = stop.send(());
+        flood.join().unwrap();
+        assert_eq!(found.len(), FOUND_MAX);
+        assert!(took < Duration::from_secs(4), "{took:?}");
     }
 
     #[test]

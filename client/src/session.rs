@@ -26,6 +26,9 @@ const TIMEOUT_MAX: u64 = 3600;
 /// How long a search runs that nobody asked for.
 const SEARCH: Duration = Duration::from_secs(1);
 
+/// Pages of one list: a million entries and more, as many as a relay keeps of anything.
+const PAGES_MAX: u32 = 1_100;
+
 /// A relay, an identity, and the way there.
 pub(crate) struct Session {
     /// Whether output is for programs.
@@ -187,7 +190,7 @@ impl Session {
     /// A whole list: page after page, as long as the relay says that there is more.
     pub(crate) fn list(&self, path: &str, field: &str) -> Result<List, Failure> {
         let (mut entries, mut next) = (Vec::new(), path.to_owned());
-        loop {
+        for _ in 0..PAGES_MAX {
             let reply = self.get(&next)?;
             if reply.fields.raw(field).is_none() {
                 return Err(self.not_a_relay(&format!("its list of {field} is missing")));
@@ -208,6 +211,7 @@ impl Session {
             let more = if path.contains('?') { '&' } else { '?' };
             next = format!("{path}{more}limit=1000&cursor={}", url::encode(&cursor));
         }
+        Err(self.not_a_relay("its list does not end"))
     }
 
     /// `POST path`, done only if the reply's `status` is this word, or one of these with a `|`

@@ -6,19 +6,20 @@ pub(crate) type UrlError = (&'static str, &'static str);
 const EXAMPLE: &str = "a relay's URL looks like http://localhost:9077";
 
 /// The URL in its one form: `http://host` or `http://host:port`, the host in lower case, no
-/// slash at the end. As everywhere, no port means port 80.
+/// slash at the end. As everywhere, no port means port 80, and 443 for `https`.
 pub(crate) fn normalise(text: &str) -> Result<String, UrlError> {
     let text = text.trim();
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(("the relay URL does not begin with http://", EXAMPLE));
     };
-    if scheme.eq_ignore_ascii_case("https") {
+    let secure = scheme.eq_ignore_ascii_case("https");
+    if secure && !cfg!(feature = "tls") {
         return Err((
             "this build has no TLS, so it cannot use an https:// URL",
-            "use http:// on a network you trust, or a tunnel: ssh -L 9077:localhost:9077 HOST",
+            "build one that has: client/build-static --tls, or cargo install --path client --features tls",
         ));
     }
-    if !scheme.eq_ignore_ascii_case("http") {
+    if !secure && !scheme.eq_ignore_ascii_case("http") {
         return Err(("the relay URL does not begin with http://", EXAMPLE));
     }
     let authority = rest.trim_end_matches('/');
@@ -40,17 +41,21 @@ pub(crate) fn normalise(text: &str) -> Result<String, UrlError> {
             "use a host name that stands for it; an entry in /etc/hosts is enough",
         ));
     }
+    let usual = if secure { 443 } else { 80 };
     let (host, port) = match authority.split_once(':') {
         Some((host, digits)) => (host, port(digits)?),
-        None => (authority, 80),
+        None => (authority, usual),
     };
     if !is_host(host) {
         return Err(("the relay URL has no valid host name", EXAMPLE));
     }
     let host = host.to_ascii_lowercase();
-    Ok(match port {
-        80 => ["http://", &host].concat(),
-        _ => format!("http://{host}:{port}"),
+    let scheme = if secure { "https://" } else { "http://" };
+    let start = [scheme, &host].concat();
+    Ok(if port == usual {
+        start
+    } else {
+        format!("{start}:{port}")
     })
 }
 
@@ -75,8 +80,9 @@ fn is_host(host: &str) -> bool {
 
 /// The host and port of a normalised URL.
 pub(crate) fn host_and_port(url: &str) -> (&str, &str) {
-    let authority = url.strip_prefix("http://").unwrap_or(url);
-    authority.split_once(':').unwrap_or((authority, "80"))
+    let (scheme, authority) = url.split_once("://").unwrap_or(("", url));
+    let usual = if scheme == "https" { "443" } else { "80" };
+    authority.split_once(':').unwrap_or((authority, usual))
 }
 
 /// Whether the URL can only mean this machine.
@@ -148,6 +154,7 @@ mod tests {
 
     #[test]
     fn what_this_build_cannot_do_is_said_by_name() {
+        #[cfg(not(feature = "tls"))]
         assert!(normalise("https://relay").unwrap_err().0.contains("TLS"));
         assert!(
             normalise("http://[::1]:9077")
@@ -156,6 +163,19 @@ mod tests {
                 .contains("IPv6")
         );
         assert!(normalise("http://::1").unwrap_err().0.contains("IPv6"));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn tls_has_a_port_of_its_own() {
+        for (given, normal) in [
+            ("HTTPS://Relay:443/", "https://relay"),
+            ("https://relay:80", "https://relay:80"),
+            ("https://relay:9077", "https://relay:9077"),
+        ] {
+            assert_eq!(normalise(given).unwrap(), normal, "{given}");
+        }
+        assert_eq!(host_and_port("https://relay"), ("relay", "443"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub const TTL_RANGE: std::ops::RangeInclusive<u64> = 30..=86_400;
 
 /// `POST /register`. Every field may be missing.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Register {
     /// The relay makes a short one where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +30,7 @@ pub struct Register {
     pub description: Option<String>,
     /// Seconds of silence after which the agent is stale; within [`TTL_RANGE`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = *TTL_RANGE.start(), max = *TTL_RANGE.end())))]
     pub ttl: Option<u64>,
     /// The topics of which it hears broadcasts; at most [`TOPICS_MAX`]. What it chose before where
     /// there are none, else all.
@@ -41,6 +43,7 @@ pub const TOPICS_MAX: usize = 100;
 
 /// `POST /subscribe`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subscribe {
     /// Whose broadcasts.
     pub agent_id: AgentId,
@@ -51,6 +54,7 @@ pub struct Subscribe {
 
 /// The reply to `POST /subscribe`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subscribed {
     /// `subscribed`.
     pub status: String,
@@ -60,6 +64,7 @@ pub struct Subscribed {
 
 /// An agent as the relay shows it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentRecord {
     /// Its id.
     pub agent_id: String,
@@ -91,6 +96,7 @@ pub struct AgentRecord {
 
 /// The reply to `POST /register`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Registered {
     /// `registered`.
     pub status: String,
@@ -109,6 +115,7 @@ pub struct Registered {
 
 /// The reply to `GET /discover`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Discovered {
     /// The agents that are online, in the order of their ids.
     pub agents: Vec<AgentRecord>,
@@ -124,6 +131,7 @@ pub struct Discovered {
 
 /// `POST /heartbeat` and `POST /deregister`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AboutAgent {
     /// Who is meant.
     pub agent_id: AgentId,
@@ -131,6 +139,7 @@ pub struct AboutAgent {
 
 /// A reply that is a word: `{"status": "ok"}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// The word.
     pub status: String,

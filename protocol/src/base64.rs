@@ -19,65 +19,82 @@ impl std::error::Error for NotBase64 {}
 
 /// Writes bytes as text, padded.
 pub fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let at = |n: usize| u32::from(group.get(n).copied().unwrap_or(0));
-        let word = at(0) << 16 | at(1) << 8 | at(2);
-        for place in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * place)) as usize & 63];
-            let digit = if place > group.len() { PAD } else { digit };
-            text.push(char::from(digit));
-        }
+    let mut text = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    let mut groups = bytes.chunks_exact(3);
+    for group in &mut groups {
+        text.extend_from_slice(&digits(group[0], group[1], group[2]));
     }
-    text
+    match *groups.remainder() {
+        [a] => {
+            let [first, second, ..] = digits(a, 0, 0);
+            text.extend_from_slice(&[first, second, PAD, PAD]);
+        }
+        [a, b] => {
+            let [first, second, third, _] = digits(a, b, 0);
+            text.extend_from_slice(&[first, second, third, PAD]);
+        }
+        _ => {}
+    }
+    // Digits are ASCII.
+    String::from_utf8(text).unwrap_or_default()
+}
+
+fn digits(a: u8, b: u8, c: u8) -> [u8; 4] {
+    let word = u32::from_be_bytes([0, a, b, c]);
+    [18, 12, 6, 0].map(|shift| DIGITS[(word >> shift) as usize & 63])
 }
 
 /// Reads what [`encode`] writes, and nothing else: of all spellings of some bytes one is taken, so
-/// that equal bytes are equal texts.
-pub fn decode(text: &str) -> Result<Vec<u8>, NotBase64> {
-    let text = text.as_bytes();
-    if !text.len().is_multiple_of(4) {
+/// that equal bytes are equal texts. The bytes take the place of the text, which may be long; after
+/// an error something of both stands there.
+pub fn decode(text: &mut Vec<u8>) -> Result<(), NotBase64> {
+    let pads = text.iter().rev().take_while(|digit| **digit == PAD).count();
+    if !text.len().is_multiple_of(4) || pads > 2 {
         return Err(NotBase64);
     }
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let mut rest = text;
-    while let Some((group, after)) = rest.split_at_checked(4).filter(|(g, _)| !g.is_empty()) {
-        rest = after;
-        let pads = group.iter().rev().take_while(|digit| **digit == PAD);
-        let given = 4 - pads.count();
-        if given < 2 || (given < 4 && !rest.is_empty()) {
+    let length = text.len() / 4 * 3 - pads;
+    let given = text.len() - pads;
+    text[given..].fill(DIGITS[0]);
+    let mut to = 0;
+    for from in (0..text.len()).step_by(4) {
+        let group: [u8; 4] = text[from..from + 4].try_into().unwrap_or([PAD; 4]);
+        let group = group.map(|digit| VALUES[usize::from(digit)]);
+        if group.contains(&NONE) {
             return Err(NotBase64);
         }
-        let mut word = 0;
-        for digit in &group[..given] {
-            word = word << 6 | value(*digit)?;
-        }
-        word <<= 6 * (4 - given);
-        let [_, decoded @ ..] = word.to_be_bytes();
-        let (used, unused) = decoded.split_at(given - 1);
-        if unused.iter().any(|byte| *byte != 0) {
-            return Err(NotBase64);
-        }
-        bytes.extend_from_slice(used);
+        let word = group.iter().fold(0, |word, v| word << 6 | u32::from(*v));
+        text[to..to + 3].copy_from_slice(&word.to_be_bytes()[1..]);
+        to += 3;
     }
-    Ok(bytes)
+    // What is left over of the last digit says nothing, and must be 0.
+    if text[length..to].iter().any(|byte| *byte != 0) {
+        return Err(NotBase64);
+    }
+    text.truncate(length);
+    Ok(())
 }
 
-fn value(digit: u8) -> Result<u32, NotBase64> {
-    let value = match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return Err(NotBase64),
-    };
-    Ok(u32::from(value))
-}
+/// What is no digit.
+const NONE: u8 = u8::MAX;
+
+/// What each byte is worth as a digit.
+const VALUES: [u8; 256] = {
+    let (mut values, mut n) = ([NONE; 256], 0);
+    while n < DIGITS.len() {
+        values[DIGITS[n] as usize] = n as u8;
+        n += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn decoded(text: &str) -> Result<Vec<u8>, NotBase64> {
+        let mut text = text.as_bytes().to_vec();
+        decode(&mut text).map(|()| text)
+    }
 
     #[test]
     fn the_examples_of_the_standard_hold() {
@@ -91,7 +108,7 @@ mod tests {
             ("foobar", "Zm9vYmFy"),
         ] {
             assert_eq!(encode(bytes.as_bytes()), text);
-            assert_eq!(decode(text).unwrap(), bytes.as_bytes());
+            assert_eq!(decoded(text).unwrap(), bytes.as_bytes());
         }
     }
 
@@ -99,7 +116,7 @@ mod tests {
     fn all_bytes_come_back() {
         for length in 0..600_usize {
             let bytes: Vec<u8> = (0..length).map(|n| (n * 7 + length) as u8).collect();
-            assert_eq!(decode(&encode(&bytes)).unwrap(), bytes);
+            assert_eq!(decoded(&encode(&bytes)).unwrap(), bytes);
         }
     }
 
@@ -109,7 +126,7 @@ mod tests {
             "Z", "Zg", "Zg=", "Zh==", "Zm9=", "====", "Z===", "Zg==Zg==", "Zm9v\n", "Zm-_",
             "Zm 9v", "=m9v", "Zg=v", "ä===",
         ] {
-            assert_eq!(decode(text), Err(NotBase64), "{text:?}");
+            assert_eq!(decoded(text), Err(NotBase64), "{text:?}");
         }
     }
 }

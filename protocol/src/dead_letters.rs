@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 /// A message that died.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetter<'a> {
     /// As it stood in the inbox; its ids alone for who may not read it.
     pub message: LetterText<'a>,
@@ -22,10 +23,17 @@ pub struct DeadLetter<'a> {
 
 /// A dead letter's message.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum LetterText<'a> {
     /// As it was.
-    Whole(&'a RawValue),
+    Whole(
+        #[cfg_attr(
+            feature = "schema",
+            schemars(with = "crate::messages::Outgoing<'static>")
+        )]
+        &'a RawValue,
+    ),
     /// For who may not read it.
     Ids {
         /// As its sender calls it.
@@ -39,6 +47,7 @@ pub enum LetterText<'a> {
 
 /// The reply to `GET /dead-letters`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetterList<'a> {
     /// In the order in which they died.
     pub dead_letters: Vec<DeadLetter<'a>>,
@@ -51,8 +60,10 @@ pub struct DeadLetterList<'a> {
 
 /// `POST /dead-letters/redeliver`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Redeliver {
     /// As their senders know them; at most [`REDELIVER_MAX`].
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = REDELIVER_MAX)))]
     pub message_ids: Vec<String>,
 }
 
@@ -61,6 +72,7 @@ pub const REDELIVER_MAX: usize = 100;
 
 /// The reply to `POST /dead-letters/redeliver`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Redelivered {
     /// `ok`.
     pub status: String,
@@ -72,6 +84,7 @@ pub struct Redelivered {
 
 /// A message that was not sent again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotRedelivered {
     /// Which.
     pub message_id: String,

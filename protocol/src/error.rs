@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What went wrong, for programs. Stable: a code never changes its meaning or its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The request is not what the call takes.
@@ -77,6 +78,7 @@ impl ErrorCode {
 
 /// An agent among several that bear one name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Candidate {
     /// The id to use instead.
     pub agent_id: String,
@@ -89,6 +91,7 @@ pub struct Candidate {
 
 /// The body of every reply that is not a success.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// What happened, and what to do: one or two sentences.
     #[serde(default)]

@@ -84,8 +84,10 @@ pub enum SocketEvent<'a> {
 pub struct DelegateFrame<'a> {
     /// Kept: the sender's only handle.
     pub message_id: Option<MessageId>,
-    /// An id or a name.
-    pub to_agent: Word,
+    /// As in [`Delegate`].
+    pub to_agent: Option<Word>,
+    /// As in [`Delegate`].
+    pub to_capability: Option<Word>,
     /// As in [`Delegate`].
     #[serde(borrow)]
     pub task: &'a RawValue,
@@ -108,6 +110,7 @@ impl<'a> DelegateFrame<'a> {
         let DelegateFrame {
             message_id,
             to_agent,
+            to_capability,
             task,
             context,
             priority,
@@ -119,6 +122,7 @@ impl<'a> DelegateFrame<'a> {
             Delegate {
                 from_agent,
                 to_agent,
+                to_capability,
                 task,
                 context,
                 priority,

@@ -3,16 +3,15 @@
 use crate::name::{AgentId, FileKey, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 /// `POST /files`.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct PutFile<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PutFile<Content> {
     /// Where it is kept.
     pub file_key: FileKey,
     /// A string, as a rule; any JSON value but `null`. Empty is valid.
-    #[serde(borrow)]
-    pub content: &'a RawValue,
+    pub content: Content,
     /// Who writes.
     pub agent_id: AgentId,
     /// `text` unless given.
@@ -20,6 +19,7 @@ pub struct PutFile<'a> {
     pub file_type: Option<Word>,
     /// [`BASE64`] where `content` is bytes written so; absent where it is itself meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [BASE64, null])))]
     pub encoding: Option<String>,
     /// The version that the writer has seen: the file is written only if it is still the current
     /// one. 0: only if there is no file.
@@ -34,6 +34,22 @@ pub struct PutFile<'a> {
     pub base_epoch: Option<String>,
 }
 
+impl<Content> PutFile<Content> {
+    /// The same call with its content in another form.
+    pub fn with<Other>(self, form: impl FnOnce(Content) -> Other) -> PutFile<Other> {
+        PutFile {
+            file_key: self.file_key,
+            content: form(self.content),
+            agent_id: self.agent_id,
+            file_type: self.file_type,
+            encoding: self.encoding,
+            base_version: self.base_version,
+            merge: self.merge,
+            base_epoch: self.base_epoch,
+        }
+    }
+}
+
 /// The `encoding` of bytes.
 pub const BASE64: &str = "base64";
 
@@ -42,6 +58,7 @@ pub const AGENT_HEADER: &str = "X-Agent-Id";
 
 /// The reply to `POST /files`, and to `DELETE /files/{file_key}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileSaved {
     /// `saved`, `merged` or `deleted`.
     pub status: String,
@@ -57,6 +74,7 @@ pub struct FileSaved {
 
 /// A file without its content, as `GET /files` lists it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileEntry {
     /// Where it is kept.
     pub file_key: String,
@@ -76,6 +94,7 @@ pub struct FileEntry {
 
 /// The reply to `GET /files`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileList {
     /// In the order of their keys.
     pub files: Vec<FileEntry>,
@@ -86,14 +105,13 @@ pub struct FileList {
     pub next_cursor: Option<String>,
 }
 
-/// The reply to `GET /files/{file_key}`. The relay writes the content as it holds it, a client
-/// reads any JSON value.
+/// The reply to `GET /files/{file_key}`. A client reads any JSON value as its content; the relay, which
+/// writes it in pieces, has `()` there. It stands last, as it may be long.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileRead<Content = Value> {
     /// Where it is kept.
     pub file_key: String,
-    /// As it was written; a string, as a rule.
-    pub content: Content,
     /// [`BASE64`] where the content is bytes written so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
@@ -112,10 +130,13 @@ pub struct FileRead<Content = Value> {
     /// The relay's epoch, in which the version counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
+    /// As it was written; a string, as a rule.
+    pub content: Content,
 }
 
 /// One version of a file, as `GET /files/{file_key}?history=1` lists it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileVersion {
     /// 1, 2, ...
     pub version: u64,
@@ -135,6 +156,7 @@ pub struct FileVersion {
 
 /// The reply to `GET /files/{file_key}?history=1`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileHistory {
     /// Where it is kept.
     pub file_key: String,

@@ -36,6 +36,7 @@ pub const MDNS_SERVICE: &str = "_clawlink._tcp.local.";
 
 /// The reply to `GET /`. Everything but `service` may be missing in another relay's reply.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Info {
     /// Always [`SERVICE`].
     pub service: String,

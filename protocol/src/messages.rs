@@ -50,11 +50,16 @@ impl Priority {
 
 /// `POST /delegate`, and a socket's `delegate` frame.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Delegate<'a> {
     /// The sender; need not be registered.
     pub from_agent: AgentId,
-    /// An id or a name.
-    pub to_agent: Word,
+    /// An id or a name. Either this or `to_capability`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_agent: Option<Word>,
+    /// Goes to the agent online with this capability that has the fewest open tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_capability: Option<Word>,
     /// What is to be done: any JSON value but `null`.
     #[serde(borrow)]
     pub task: &'a RawValue,
@@ -66,6 +71,7 @@ pub struct Delegate<'a> {
     pub priority: Option<String>,
     /// Seconds that it may wait to be handed over for the first time; within
     /// [`MESSAGE_TTL_RANGE`], a day unless given.
+    #[cfg_attr(feature = "schema", schemars(range(min = *MESSAGE_TTL_RANGE.start(), max = *MESSAGE_TTL_RANGE.end())))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
     /// Groups tasks.
@@ -83,6 +89,7 @@ pub const MESSAGE_TTL: u64 = 86_400;
 
 /// The reply to a delegate: what is true when it is written, and no more.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Delegated {
     /// `delegated`.
     pub status: String,
@@ -106,6 +113,7 @@ pub struct Delegated {
 
 /// How a recipient was when a message for it was taken.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Recipient {
     /// `online` or `stale`.
     pub status: String,
@@ -115,6 +123,7 @@ pub struct Recipient {
 
 /// `POST /respond`, and a socket's `respond` frame.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Respond<'a> {
     /// Who answers.
     pub from_agent: AgentId,
@@ -133,6 +142,7 @@ pub struct Respond<'a> {
 
 /// The reply to a respond.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Responded {
     /// `response_sent`.
     pub status: String,
@@ -154,6 +164,7 @@ pub struct Responded {
 
 /// `POST /broadcast`, and a socket's `broadcast` frame.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Broadcast<'a> {
     /// The sender; need not be registered.
     pub from_agent: AgentId,
@@ -165,9 +176,11 @@ pub struct Broadcast<'a> {
     pub topic: Option<Word>,
     /// At most [`TAGS_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = TAGS_MAX)))]
     pub tags: Option<Vec<Word>>,
     /// Seconds that it may wait to be handed over for the first time; within
     /// [`MESSAGE_TTL_RANGE`], a day unless given.
+    #[cfg_attr(feature = "schema", schemars(range(min = *MESSAGE_TTL_RANGE.start(), max = *MESSAGE_TTL_RANGE.end())))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
 }
@@ -177,6 +190,7 @@ pub const TAGS_MAX: usize = 100;
 
 /// The reply to a broadcast.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BroadcastSent {
     /// `broadcast_sent`.
     pub status: String,
@@ -191,6 +205,7 @@ pub struct BroadcastSent {
 
 /// What the relay writes into an inbox.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type")]
 pub enum Outgoing<'a> {
     /// A task for one agent.
@@ -349,23 +364,28 @@ pub const FAILED_MAX: usize = 100;
 
 /// `POST /ack`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ack {
     /// Whose deliveries.
     pub agent_id: AgentId,
     /// Receipts of leased deliveries; at most [`RECEIPTS_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = RECEIPTS_MAX)))]
     pub receipts: Option<Vec<String>>,
     /// Or the token of all deliveries of one reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,
     /// `ack` unless given; `nack`, `extend`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["ack", "nack", "extend", null])))]
     pub action: Option<String>,
     /// With `nack`: seconds until they come again; within [`LEASE_RANGE`], or 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = *LEASE_RANGE.end())))]
     pub delay: Option<u64>,
     /// With `extend`: seconds that the lease lasts from now; within [`LEASE_RANGE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = *LEASE_RANGE.start(), max = *LEASE_RANGE.end())))]
     pub lease: Option<u64>,
 }
 
@@ -380,6 +400,7 @@ pub const POLL_MAX: u64 = 500;
 
 /// What became of receipts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Acked {
     /// `ok`, in the reply to `POST /ack`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -77,8 +77,8 @@ fn is_file_key(s: &str) -> bool {
 }
 
 macro_rules! word_type {
-    ($(#[$doc:meta])* $name:ident, $check:ident, $error:ident) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $check:ident, $error:ident, $max:ident, $pattern:literal) => {
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
@@ -103,6 +103,24 @@ macro_rules! word_type {
         impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let doc: &[&str] = &[$($doc),*];
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": doc.concat().trim(),
+                    "minLength": 1,
+                    "maxLength": $max,
+                    "pattern": $pattern,
+                })
             }
         }
 
@@ -132,22 +150,22 @@ macro_rules! word_type {
 
 word_type!(
     /// The id of an agent: 1 to 64 of `[A-Za-z0-9._-]`.
-    AgentId, is_id, BAD_ID
+    AgentId, is_id, BAD_ID, ID_MAX, r"^[A-Za-z0-9._-]+$"
 );
 word_type!(
     /// The id of a message or task: 1 to 64 of `[A-Za-z0-9._-]`; the relay's own have at most
     /// 16 of `[a-z0-9]`.
-    MessageId, is_id, BAD_ID
+    MessageId, is_id, BAD_ID, ID_MAX, r"^[A-Za-z0-9._-]+$"
 );
 word_type!(
     /// A name, topic, tag or capability: 1 to 128 printable Unicode characters. Also the form
     /// of `to_agent`, which may be an id or a name.
-    Word, is_word, BAD_WORD
+    Word, is_word, BAD_WORD, WORD_MAX, r"^[^\x00-\x1f\x7f]+$"
 );
 word_type!(
     /// The key of a shared file: 1 to 256 bytes, no control character, no empty, `.` or `..`
     /// segment.
-    FileKey, is_file_key, BAD_KEY
+    FileKey, is_file_key, BAD_KEY, FILE_KEY_MAX, r"^[^\x00-\x1f\x7f]+$"
 );
 
 impl From<&AgentId> for Word {

@@ -12,6 +12,7 @@ pub const REASON_MAX: usize = 256;
 
 /// `POST /reservations`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reserve {
     /// Who reserves.
     pub agent_id: AgentId,
@@ -19,17 +20,20 @@ pub struct Reserve {
     pub pattern: FileKey,
     /// Seconds; within [`RESERVATION_TTL_RANGE`], [`RESERVATION_TTL`] unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = *RESERVATION_TTL_RANGE.start(), max = *RESERVATION_TTL_RANGE.end())))]
     pub ttl: Option<u64>,
     /// Whether it bears no other beside it; so unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclusive: Option<bool>,
     /// For people and models; at most [`REASON_MAX`] bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = REASON_MAX)))]
     pub reason: Option<String>,
 }
 
 /// The reply to `POST /reservations`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reserved {
     /// `reserved`.
     pub status: String,
@@ -41,6 +45,7 @@ pub struct Reserved {
 
 /// A reservation as others see it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reservation {
     /// Its handle.
     pub id: String,
@@ -62,6 +67,7 @@ pub struct Reservation {
 
 /// The reply to `GET /reservations`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReservationList {
     /// In the order in which they were made.
     pub reservations: Vec<Reservation>,

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 /// A task as the relay shows it.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskView<'a> {
     /// As its message is called.
     pub message_id: &'a str,
@@ -13,8 +14,11 @@ pub struct TaskView<'a> {
     pub from_agent: &'a str,
     /// Its assignee.
     pub to_agent: &'a str,
-    /// As sent. This, what follows but `state` and `rev`, and the result are not there for who may
-    /// not read the task.
+    /// What it was sent to, where its sender named no agent. This, what follows but `state` and `rev`,
+    /// and the result are not there for who may not read the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_capability: Option<&'a str>,
+    /// As sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<&'a RawValue>,
     /// As sent; not in lists.
@@ -53,15 +57,23 @@ pub struct TaskView<'a> {
 
 /// A step of a task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskStep {
     /// Where it led.
     pub state: String,
     /// RFC 3339, UTC.
     pub at: String,
+    /// To whom it went by that, where the relay has chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_agent: Option<String>,
+    /// Why it went to another: the one before it was `stale`, or `removed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The reply to `GET /tasks/{message_id}`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OneTask<'a> {
     /// The task.
     pub task: TaskView<'a>,
@@ -69,6 +81,7 @@ pub struct OneTask<'a> {
 
 /// The reply to `GET /tasks`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskList<'a> {
     /// Newest first.
     pub tasks: Vec<TaskView<'a>>,
@@ -81,6 +94,7 @@ pub struct TaskList<'a> {
 
 /// `POST /tasks/{message_id}/cancel`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cancel {
     /// The task's sender.
     pub from_agent: AgentId,
@@ -88,6 +102,7 @@ pub struct Cancel {
 
 /// `POST /tasks/{message_id}/input`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Input<'a> {
     /// The task's sender.
     pub from_agent: AgentId,
@@ -98,6 +113,7 @@ pub struct Input<'a> {
 
 /// The reply to both.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskMoved {
     /// `canceled`, `input_sent`.
     pub status: String,

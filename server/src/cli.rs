@@ -3,13 +3,15 @@
 use argh::FromArgs;
 use clawlink_server::Running;
 use clawlink_server::config::{Args, Config, StartupError, authority};
+use clawlink_server::tls::Certificate;
 use std::fmt::Display;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::error;
+use tracing::{error, info, warn};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -129,9 +131,24 @@ pub(crate) fn signals() -> Result<impl Future<Output = ()>, StartupError> {
     })
 }
 
+/// Reads the certificate again at each SIGHUP, for as long as the relay runs.
+pub(crate) fn reload_at_hangup(certificate: Arc<Certificate>) -> Result<(), StartupError> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(StartupError::System)?;
+    actix_web::rt::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match certificate.reload() {
+                Ok(()) => info!("the certificate was read again"),
+                Err(error) => error!(%error, "the old certificate stays in use"),
+            }
+        }
+    });
+    Ok(())
+}
+
 /// The first words: where the relay listens, and what to type next, here and elsewhere.
 pub(crate) fn greet(config: &Config, token_file: Option<&Path>, running: &Running) {
     let port = running.address.port();
+    let scheme = config.scheme();
     let token = match (&config.token, token_file) {
         (None, _) => String::new(),
         (Some(_), Some(file)) => format!("CLAWLINK_TOKEN_FILE={} ", file.display()),
@@ -139,10 +156,11 @@ pub(crate) fn greet(config: &Config, token_file: Option<&Path>, running: &Runnin
     };
     let here = match config.host {
         host if host.is_unspecified() || host == IpAddr::V4(Ipv4Addr::LOCALHOST) => {
-            format!("http://localhost:{port}")
+            format!("localhost:{port}")
         }
-        host => format!("http://{}", authority(host, port)),
+        host => authority(host, port),
     };
+    let here = certified(config, running, here);
     let elsewhere = match config.host.is_loopback() {
         true => {
             "not reachable; clawlink-server --host 0.0.0.0 --token-file FILE opens it".to_owned()
@@ -150,12 +168,13 @@ pub(crate) fn greet(config: &Config, token_file: Option<&Path>, running: &Runnin
         false => {
             let host = reachable(config.host).map(|host| authority(host, port));
             let host = host.unwrap_or_else(|| format!("{}:{port}", running.machine));
-            format!("{token}clawlink --relay http://{host} register --name NAME")
+            let host = certified(config, running, host);
+            format!("{token}clawlink --relay {scheme}://{host} register --name NAME")
         }
     };
     say(&format!(
-        "clawlink-server {} listens on http://{}{}\n\
-         join from here:   {token}clawlink --relay {here} register --name NAME\n\
+        "clawlink-server {} listens on {scheme}://{}{}\n\
+         join from here:   {token}clawlink --relay {scheme}://{here} register --name NAME\n\
          join from afar:   {elsewhere}\n",
         env!("CARGO_PKG_VERSION"),
         running.address,
@@ -165,6 +184,33 @@ pub(crate) fn greet(config: &Config, token_file: Option<&Path>, running: &Runnin
             ""
         },
     ));
+}
+
+/// The same place by a name that the relay's certificate has, where there is a certificate.
+fn certified(config: &Config, running: &Running, place: String) -> String {
+    let Some(certificate) = &config.tls else {
+        return place;
+    };
+    let host = place
+        .rsplit_once(':')
+        .map_or(place.as_str(), |(host, _)| host);
+    if certificate.is_for(host) {
+        return place;
+    }
+    let machine = &running.machine;
+    let short = machine.strip_suffix(".local").unwrap_or(machine);
+    let names = [format!("{short}.local"), short.to_owned()];
+    let names = config.allow_host.iter().chain(&names);
+    match names.into_iter().find(|name| certificate.is_for(name)) {
+        Some(name) => format!("{name}:{}", running.address.port()),
+        None => {
+            warn!(
+                host,
+                "the certificate does not have this name; clients take none but its own"
+            );
+            place
+        }
+    }
 }
 
 /// The address under which other machines find this one.

@@ -6,11 +6,13 @@ use crate::core::inbox;
 use crate::core::knowledge::LogLimits;
 use crate::core::ledger::LedgerLimits;
 use crate::core::shelf::ShelfLimits;
+use crate::tls::{Certificate, Unusable};
 use argh::FromArgs;
 use clawlink_protocol::DEFAULT_PORT;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The ClawLink relay: joins coding agents on one machine or on many. Keeps everything in memory
@@ -37,6 +39,12 @@ pub struct Args {
     /// listen beyond this machine without a token
     #[argh(switch)]
     pub insecure: bool,
+    /// file with the relay's certificate and its chain, PEM; the relay then speaks TLS alone
+    #[argh(option)]
+    pub tls_cert: Option<PathBuf>,
+    /// file with the certificate's private key, PEM; SIGHUP reads both files again
+    #[argh(option)]
+    pub tls_key: Option<PathBuf>,
     /// do not announce the relay by mDNS
     #[argh(switch)]
     pub no_mdns: bool,
@@ -137,6 +145,8 @@ pub struct Config {
     pub token: Option<String>,
     /// Whether nobody speaks for an agent without its secret.
     pub strict_identity: bool,
+    /// What makes the relay speak TLS, if it does.
+    pub tls: Option<Arc<Certificate>>,
     /// Whether to announce the relay.
     pub mdns: bool,
     /// Time to live of an agent that asks for none.
@@ -184,6 +194,8 @@ pub enum StartupError {
     BadHost(String),
     /// The token file cannot be read, or holds no usable token.
     BadToken(String),
+    /// The certificate or its key cannot be read, or they do not belong together.
+    BadCertificate(Unusable),
     /// Beyond loopback without a token.
     Open(IpAddr),
     /// The port is taken, or may not be bound.
@@ -205,6 +217,7 @@ impl fmt::Display for StartupError {
                 )
             }
             StartupError::BadToken(why) => write!(f, "{why}"),
+            StartupError::BadCertificate(why) => write!(f, "{why}"),
             StartupError::Open(host) => write!(
                 f,
                 "refusing to listen on {host} without a token: whoever reaches the port could give your agents orders\n\
@@ -234,6 +247,16 @@ impl fmt::Display for StartupError {
 }
 
 impl std::error::Error for StartupError {}
+
+impl Config {
+    /// What the relay's URLs begin with.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+}
 
 /// An address and a port as they stand in a URL.
 pub fn authority(host: IpAddr, port: u16) -> String {
@@ -281,11 +304,17 @@ impl Config {
             port: args.port,
             token,
             strict_identity: args.strict_identity,
+            tls: certificate(args)?,
             mdns: !args.no_mdns && !host.is_loopback(),
             stale_after: seconds("--stale-after", args.stale_after)?,
             reap_after: seconds("--reap-after", args.reap_after)?,
-            allow_host: args.allow_host.clone(),
-            allow_origin: args.allow_origin.clone(),
+            allow_host: each("--allow-host", &args.allow_host, is_name, "relay.example")?,
+            allow_origin: each(
+                "--allow-origin",
+                &args.allow_origin,
+                is_origin,
+                "https://board.example",
+            )?,
             limits: Limits {
                 body: args.body_limit,
                 file: args.file_limit,
@@ -321,6 +350,31 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The bounds of what the relay holds that have a flag: its name, and what it says.
+    pub fn bounds(&self) -> Vec<(&'static str, u64)> {
+        let bounds = [
+            ("body-limit", self.limits.body),
+            ("file-limit", self.limits.file),
+            ("files-limit", self.shelf.total),
+            ("inbox-limit", self.inbox.places),
+            ("inbox-bytes", self.inbox.bytes),
+            ("inboxes-bytes", self.inboxes_bytes),
+            ("dead-letters-limit", self.dead_letters.count),
+            ("dead-letters-bytes", self.dead_letters.bytes),
+            ("idempotency-bytes", self.idempotency_bytes),
+            ("tasks-limit", self.tasks.count),
+            ("tasks-bytes", self.tasks.bytes),
+            ("agents-limit", self.agents_limit),
+            ("broadcasts-limit", self.log.count),
+            ("broadcasts-bytes", self.log.bytes),
+            ("reservations-limit", self.reservations_limit),
+            ("connections-limit", self.connections_limit),
+        ];
+        bounds.map(|(flag, value)| (flag, value as u64)).into()
+    }
+}
+
 fn seconds(name: &str, value: u64) -> Result<Duration, StartupError> {
     if (SECONDS_MIN..=SECONDS_MAX).contains(&value) {
         return Ok(Duration::from_secs(value));
@@ -339,6 +393,41 @@ fn at_least(name: &str, value: usize, least: usize, unit: &str) -> Result<(), St
     )))
 }
 
+/// The values of an option that may be repeated, if all of them can do something.
+fn each(
+    option: &str,
+    values: &[String],
+    usable: fn(&str) -> bool,
+    example: &str,
+) -> Result<Vec<String>, StartupError> {
+    match values.iter().find(|value| !usable(value)) {
+        None => Ok(values.to_vec()),
+        Some(odd) => Err(StartupError::BadOption(format!(
+            "{option} takes the like of {example}, with nothing behind it, not \"{odd}\""
+        ))),
+    }
+}
+
+/// A host name as it stands in a URL, and no port.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.ends_with('.')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// A scheme, a host and perhaps a port, as a browser writes them.
+fn is_origin(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, authority)| {
+        let plain = |text: &str, more: &[u8]| {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || more.contains(&b);
+            !text.is_empty() && text.bytes().all(fits)
+        };
+        plain(scheme, b"+.-") && plain(authority, b"._-:[]")
+    })
+}
+
 fn host(text: &str) -> Result<IpAddr, StartupError> {
     let bare = text
         .strip_prefix('[')
@@ -354,6 +443,20 @@ fn host(text: &str) -> Result<IpAddr, StartupError> {
     found
         .map(|address| address.ip())
         .ok_or_else(|| StartupError::BadHost(text.to_owned()))
+}
+
+fn certificate(args: &Args) -> Result<Option<Arc<Certificate>>, StartupError> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(chain), Some(key)) => match Certificate::read(chain, key) {
+            Ok(certificate) => Ok(Some(Arc::new(certificate))),
+            Err(why) => Err(StartupError::BadCertificate(why)),
+        },
+        (None, None) => Ok(None),
+        _ => Err(StartupError::BadOption(
+            "--tls-cert and --tls-key go together: a certificate is of no use without its key"
+                .into(),
+        )),
+    }
 }
 
 fn token(args: &Args, env_token: Option<String>) -> Result<Option<String>, StartupError> {
@@ -434,6 +537,8 @@ mod tests {
                 vec!["--token-file", "/nonexistent/token"],
                 "/nonexistent/token",
             ),
+            (vec!["--tls-cert", "a"], "--tls-key"),
+            (vec!["--tls-key", "a"], "--tls-cert"),
             (vec!["--token", "a\nb"], "token"),
             (vec!["--token", ""], "token"),
             (vec!["--host", "no such host"], "no such host"),

@@ -9,9 +9,12 @@ pub mod config;
 pub mod core;
 pub mod http;
 pub mod mdns;
+pub mod tls;
 
 use crate::core::budget::Budget;
 use crate::core::ids::Ids;
+use crate::core::metrics::Metrics;
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
@@ -30,9 +33,12 @@ use actors::registry::{Registry, Settings};
 use actors::relay::Relay;
 use actors::replays::Replays;
 use actors::reservations::ReservationsHandle;
+use actors::routing::Router;
 use config::{Config, StartupError};
 use http::browser::Allowed;
 use http::guard::{Gate, guard};
+use http::process::Process;
+use http::traffic::{Connection, Traffic};
 use http::{Shared, State};
 use socket2::{SockRef, TcpKeepalive};
 use std::any::Any;
@@ -40,9 +46,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use tls::Certificate;
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
+/// How long a TLS handshake may take.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a connection may take for its first request's head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of a reply that may have left its message's hands without having left the process. The
@@ -91,6 +100,9 @@ impl Server {
             gate,
             limits,
             ping_every: config.ping_every,
+            traffic: Traffic::new(&http::calls()),
+            process: Process::started(),
+            bounds: config.bounds(),
         });
         Ok(Server {
             config,
@@ -113,9 +125,15 @@ impl Server {
         let (host, port) = (config.host, config.port);
         let failed = |error| StartupError::Bind(host, port, error);
         let dead_peer_after = config.dead_peer_after;
-        let shared = state.clone();
+        let (shared, counted) = (state.clone(), state.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.min(config.connections_limit);
+        let settings = config
+            .tls
+            .clone()
+            .map(Certificate::settings)
+            .transpose()
+            .map_err(StartupError::BadCertificate)?;
         let server = HttpServer::new(move || {
             arbiters.join(actix::Arbiter::current());
             App::new()
@@ -123,16 +141,26 @@ impl Server {
                 .wrap(from_fn(guard))
                 .configure(http::routes)
         })
-        .on_connect(move |connection, _| prepare(connection, dead_peer_after))
+        .on_connect(move |connection, data| {
+            prepare(connection, dead_peer_after);
+            data.insert(Connection::opened(&counted));
+        })
         .client_request_timeout(HEAD_DEADLINE)
+        .tls_handshake_timeout(HANDSHAKE_DEADLINE)
+        // Handshakes that stall take the places of connections, and of nothing else: the default
+        // stops to accept at 256 of them.
+        .max_connection_rate(config.connections_limit / workers)
         .h1_allow_half_closed(false)
         .h1_write_buffer_size(WRITE_BUFFER)
         .workers(workers)
         // Each worker counts its own.
         .max_connections(config.connections_limit / workers)
         .shutdown_timeout(GRACE.as_secs())
-        .disable_signals()
-        .bind((host, port))
+        .disable_signals();
+        let server = match settings {
+            Some(settings) => server.bind_rustls_0_23((host, port), settings),
+            None => server.bind((host, port)),
+        }
         .map_err(failed)?;
         let address = server
             .addrs()
@@ -144,7 +172,13 @@ impl Server {
         let announcement = config
             .mdns
             .then(|| {
-                mdns::Announcement::start(host, address.port(), &machine, config.token.is_some())
+                mdns::Announcement::start(mdns::Facts {
+                    host,
+                    port: address.port(),
+                    machine: &machine,
+                    auth: config.token.is_some(),
+                    tls: config.tls.is_some(),
+                })
             })
             .flatten();
         let server = actix_web::rt::spawn(server);
@@ -175,6 +209,7 @@ fn start_actors(
     let epoch = Ids::new([random[2], random[0]]).next();
     let clock = Clock::start();
     actix_web::rt::spawn(clock.clone().tick());
+    let metrics = Metrics::new();
     let online = Arc::new(AtomicUsize::new(0));
     let directory = Arc::new(Directory::default());
     let herald = Herald::start(
@@ -182,16 +217,23 @@ fn start_actors(
         clock.clone(),
         config.log,
         lifeline.clone(),
+        metrics.clone(),
     );
-    let board = Board::new(config.tasks, clock.clone());
+    let board = Board::new(config.tasks, clock.clone(), metrics.clone());
     let dead_letters = DeadLetterOffice::start(
         config.dead_letters,
         directory.clone(),
         board.clone(),
         clock.clone(),
         lifeline.clone(),
+        metrics.clone(),
     );
-    let library = Library::start(config.shelf, herald.clone(), lifeline.clone());
+    let library = Library::start(
+        config.shelf,
+        herald.clone(),
+        lifeline.clone(),
+        metrics.clone(),
+    );
     let replays = Replays::new(config.idempotency_bytes, clock.clone());
     let reservations = ReservationsHandle::new(
         config.reservations_limit,
@@ -199,17 +241,21 @@ fn start_actors(
         clock.clone(),
         ids.clone(),
     );
+    let router = Router::new(directory.clone(), board.clone(), metrics.clone());
+    let budget = Budget::new(config.inboxes_bytes);
     let common = Common {
         clock: clock.clone(),
         inbox: config.inbox,
-        budget: Budget::new(config.inboxes_bytes),
+        budget: budget.clone(),
         reap_after: config.reap_after,
         online: online.clone(),
         lifeline: lifeline.clone(),
         herald: herald.clone(),
         dead_letters: dead_letters.clone(),
         board: board.clone(),
+        router: router.clone(),
         reservations: reservations.clone(),
+        metrics: metrics.clone(),
     };
     let settings = Settings {
         common: Arc::new(common),
@@ -227,11 +273,14 @@ fn start_actors(
         merges: Semaphore::new(MERGES_AT_ONCE),
         dead_letters,
         board,
+        router,
         reservations,
         replays,
         lifeline: lifeline.clone(),
         ids,
         online,
+        budget,
+        metrics,
         strict: config.strict_identity,
     })
 }
@@ -239,7 +288,9 @@ fn start_actors(
 /// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor
 /// a socket's actor would notice.
 fn prepare(connection: &dyn Any, dead_peer_after: Duration) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
+    let plain = connection.downcast_ref::<TcpStream>();
+    let encrypted = || connection.downcast_ref::<TlsStream<TcpStream>>();
+    let Some(stream) = plain.or_else(|| encrypted().map(|stream| stream.get_ref().0)) else {
         return;
     };
     let socket = SockRef::from(stream);

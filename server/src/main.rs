@@ -28,6 +28,11 @@ fn main() -> ExitCode {
             Ok(signals) => signals,
             Err(error) => return cli::fail(1, &error),
         };
+        if let Some(certificate) = &config.tls
+            && let Err(error) = cli::reload_at_hangup(certificate.clone())
+        {
+            return cli::fail(1, &error);
+        }
         cli::greet(&config, args.token_file.as_deref(), &running);
         match running.until(signals).await {
             End::Asked => ExitCode::SUCCESS,

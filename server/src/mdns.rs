@@ -15,11 +15,25 @@ pub struct Announcement {
     name: String,
 }
 
+/// What is announced.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Where the relay listens.
+    pub host: IpAddr,
+    /// On which port.
+    pub port: u16,
+    /// This machine's name.
+    pub machine: &'a str,
+    /// Whether every call needs a token.
+    pub auth: bool,
+    /// Whether the relay speaks TLS, and nothing else.
+    pub tls: bool,
+}
+
 impl Announcement {
-    /// Announces a relay that listens on this address. A network that does not carry it costs a
-    /// line in the log, not the relay.
-    pub fn start(host: IpAddr, port: u16, machine: &str, auth: bool) -> Option<Announcement> {
-        match announce(host, port, machine, auth) {
+    /// Announces a relay. A network that does not carry it costs a line in the log, not the relay.
+    pub fn start(facts: Facts<'_>) -> Option<Announcement> {
+        match announce(facts) {
             Ok(announcement) => {
                 info!(name = %announcement.name, "announced by mDNS");
                 Some(announcement)
@@ -42,18 +56,22 @@ impl Announcement {
     }
 }
 
-fn announce(
-    host: IpAddr,
-    port: u16,
-    machine: &str,
-    auth: bool,
-) -> Result<Announcement, mdns_sd::Error> {
+fn announce(facts: Facts<'_>) -> Result<Announcement, mdns_sd::Error> {
+    let Facts {
+        host,
+        port,
+        machine,
+        auth,
+        tls,
+    } = facts;
+    let flag = |set: bool| if set { "true" } else { "false" };
     let daemon = ServiceDaemon::new()?;
     let short = machine.strip_suffix(".local").unwrap_or(machine);
     let properties = [
         ("version", env!("CARGO_PKG_VERSION")),
         ("hostname", short),
-        ("auth", if auth { "true" } else { "false" }),
+        ("auth", flag(auth)),
+        ("tls", flag(tls)),
     ];
     let instance = format!("ClawLink Relay ({short})");
     let target = format!("{short}.local.");

@@ -1,5 +1,6 @@
 //! The client, run as a user runs it, in a home of the test's own.
 
+use crate::tls::Authority;
 use crate::{PATIENCE, Relay, binaries, eventually};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -13,6 +14,8 @@ pub struct Client {
     home: TempDir,
     relay: Option<String>,
     options: Vec<String>,
+    program: PathBuf,
+    authority: Option<PathBuf>,
 }
 
 /// What a command did.
@@ -71,6 +74,8 @@ impl Client {
             home: TempDir::new().expect("a home"),
             relay,
             options: Vec::new(),
+            program: binaries::client(),
+            authority: None,
         }
     }
 
@@ -91,6 +96,13 @@ impl Client {
     pub fn joined(relay: &Relay, agent_id: &str) -> Client {
         relay.register(agent_id);
         Client::member(&relay.url(), agent_id, agent_id)
+    }
+
+    /// The same with a client that has TLS, and that trusts this authority, if any, alone.
+    pub fn with_tls(mut self, authority: Option<&Authority>) -> Client {
+        self.program = binaries::client_with_tls();
+        self.authority = authority.map(Authority::file);
+        self
     }
 
     /// The same with these options before every command.
@@ -129,7 +141,7 @@ impl Client {
 
     /// The command, ready to be changed and run.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binaries::client());
+        let mut command = Command::new(&self.program);
         command
             .env_clear()
             .env("HOME", self.home())
@@ -137,6 +149,9 @@ impl Client {
             .current_dir(self.home());
         if let Some(relay) = &self.relay {
             command.env("CLAWLINK_RELAY", relay);
+        }
+        if let Some(file) = &self.authority {
+            command.env("SSL_CERT_FILE", file);
         }
         command.args(&self.options).args(args);
         command

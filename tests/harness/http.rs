@@ -62,6 +62,18 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Reply {
+    exchange(&mut connect(address), address, method, path, headers, body)
+}
+
+/// The same on this connection to there.
+pub fn exchange(
+    stream: &mut (impl Read + Write),
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
     let mut head = format!("{method} {path} HTTP/1.1\r\n");
     let host = address.to_string();
     for (name, value) in [("Host", &*host), ("Connection", "close")] {
@@ -76,19 +88,18 @@ pub fn request(
         head.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
     head.push_str("\r\n");
-    let mut stream = connect(address);
     // A relay that has said no may close before it has read everything.
     let _ = stream
         .write_all(head.as_bytes())
         .and_then(|()| stream.write_all(body));
-    read_reply(&mut stream)
+    read_reply(stream)
 }
 
 /// Reads a reply up to the end of the connection.
 ///
 /// # Panics
 /// When it is not HTTP.
-pub fn read_reply(stream: &mut TcpStream) -> Reply {
+pub fn read_reply(stream: &mut impl Read) -> Reply {
     let mut bytes = Vec::new();
     if let Err(error) = stream.read_to_end(&mut bytes) {
         assert!(!bytes.is_empty(), "no reply: {error}");

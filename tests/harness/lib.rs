@@ -6,16 +6,19 @@
 pub mod binaries;
 pub mod client;
 pub mod http;
+pub mod metrics;
 pub mod original;
 pub mod pair;
 pub mod relay;
 pub mod socket;
 pub mod stub;
+pub mod tls;
 pub mod two_hosts;
 pub mod watcher;
 
 pub use client::{Client, Outcome};
 pub use http::Reply;
+pub use metrics::Scrape;
 pub use original::Original;
 pub use relay::Relay;
 pub use serde_json::{Value, json};

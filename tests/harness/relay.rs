@@ -18,6 +18,8 @@ pub struct Relay {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Its URL as it printed it.
+    url: String,
     /// What it printed when it had started.
     pub greeting: String,
     log: NamedTempFile,
@@ -83,16 +85,20 @@ impl Relay {
                 );
             }
         }
-        let address = greeting
-            .split("http://")
+        let url = greeting
+            .split("listens on ")
             .nth(1)
-            .and_then(|rest| rest.split([',', '\n']).next());
+            .and_then(|rest| rest.split([',', '\n']).next())
+            .expect("its URL in its first line")
+            .to_owned();
+        let address = url.split_once("://");
         let address = address
-            .and_then(|text| text.parse().ok())
-            .expect("its address in its first line");
+            .and_then(|(_, text)| text.parse().ok())
+            .expect("its address in its URL");
         Relay {
             child,
             address,
+            url,
             greeting,
             log,
         }
@@ -100,7 +106,7 @@ impl Relay {
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     /// Asks for a path.
@@ -180,16 +186,62 @@ impl Relay {
 
     /// Its resident memory in KiB.
     pub fn rss_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most resident memory it has had, in KiB, since it began or [`Relay::forget_peak`].
+    pub fn peak_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    /// Lets the peak begin anew from what it holds now.
+    ///
+    /// # Panics
+    /// When the system does not know how.
+    pub fn forget_peak(&self) {
+        let file = format!("/proc/{}/clear_refs", self.pid());
+        std::fs::write(file, "5").expect("its peak is forgotten");
+    }
+
+    fn memory_kib(&self, name: &str) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
         let line = status
             .lines()
-            .find(|line| line.starts_with("VmRSS:"))
+            .find(|line| line.starts_with(name))
             .expect("its memory");
         line.split_whitespace()
             .nth(1)
             .and_then(|kib| kib.parse().ok())
             .expect("a number")
+    }
+
+    /// How many descriptors it has open.
+    ///
+    /// # Panics
+    /// When that cannot be read.
+    pub fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        open.expect("its descriptors").count()
+    }
+
+    /// How many connections it has that it has not closed.
+    ///
+    /// # Panics
+    /// When that cannot be read.
+    pub fn connections(&self) -> usize {
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("the connections");
+        let own = format!(":{:04X}", self.address.port());
+        let open = table.lines().filter(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let local = words.get(1).is_some_and(|local| local.ends_with(&own));
+            // Established, or closed by its peer alone.
+            local
+                && words
+                    .get(3)
+                    .is_some_and(|state| ["01", "08"].contains(state))
+        });
+        open.count()
     }
 
     /// The processor time it has used so far.

@@ -11,7 +11,7 @@ use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::{Message, WebSocket};
 
 /// An open socket that behaves: it answers pings while it reads.
-pub struct Socket(WebSocket<TcpStream>);
+pub struct Socket<S = TcpStream>(WebSocket<S>);
 
 impl Socket {
     /// Opens an agent's socket.
@@ -40,6 +40,43 @@ impl Socket {
         path: &str,
         headers: &[(&'static str, &str)],
     ) -> Result<Socket, String> {
+        Socket::over_with(connect(address), address, path, headers)
+    }
+
+    /// Every frame that comes until nothing has come for a while.
+    pub fn drain(&mut self, silence: Duration) -> Vec<Value> {
+        self.0
+            .get_ref()
+            .set_read_timeout(Some(silence))
+            .expect("a time-out");
+        let mut frames = Vec::new();
+        while let Ok(frame) = self.next_or_close() {
+            frames.push(frame);
+        }
+        self.0
+            .get_ref()
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time-out");
+        frames
+    }
+}
+
+impl<S: Read + Write> Socket<S> {
+    /// Opens a path on this connection to there.
+    ///
+    /// # Errors
+    /// What the relay said instead.
+    pub fn over(stream: S, address: SocketAddr, path: &str) -> Result<Socket<S>, String> {
+        Socket::over_with(stream, address, path, &[])
+    }
+
+    /// The same with these headers.
+    fn over_with(
+        stream: S,
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Socket<S>, String> {
         let mut request = format!("ws://{address}{path}")
             .into_client_request()
             .map_err(|e| e.to_string())?;
@@ -47,7 +84,7 @@ impl Socket {
             let value = value.parse().map_err(|_| format!("{name} is no header"))?;
             request.headers_mut().insert(*name, value);
         }
-        match tungstenite::client(request, connect(address)) {
+        match tungstenite::client(request, stream) {
             Ok((socket, _)) => Ok(Socket(socket)),
             Err(error) => Err(error.to_string()),
         }
@@ -111,23 +148,6 @@ impl Socket {
                 return close.map(|frame| frame.code.into());
             }
         }
-    }
-
-    /// Every frame that comes until nothing has come for a while.
-    pub fn drain(&mut self, silence: Duration) -> Vec<Value> {
-        self.0
-            .get_ref()
-            .set_read_timeout(Some(silence))
-            .expect("a time-out");
-        let mut frames = Vec::new();
-        while let Ok(frame) = self.next_or_close() {
-            frames.push(frame);
-        }
-        self.0
-            .get_ref()
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a time-out");
-        frames
     }
 
     /// Says goodbye in good order, and waits for the answer.

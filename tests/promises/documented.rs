@@ -1,6 +1,6 @@
 //! The documentation tells what the binaries do: its calls are made, its options are counted.
 
-use harness::{Relay, Value, binaries};
+use harness::{Relay, Scrape, Value, binaries, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
@@ -156,6 +156,57 @@ fn every_option_of_the_relay_is_told_with_its_default() {
     }
 }
 
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_limit_has_a_metric_that_a_scrape_holds() {
+    let scrape = Scrape::of(&Relay::start());
+    let page = document("docs/operations.md");
+    let limits = page.split("\n## Limits\n").nth(1).expect("the limits");
+    let rows = limits.lines().skip_while(|line| !line.starts_with("|---"));
+    let rows: Vec<&str> = rows
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(rows.len() >= 45, "{}", rows.len());
+    let mut without = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let metrics = cells.get(4).unwrap_or_else(|| panic!("no metric: {row}"));
+        without += usize::from(metrics.starts_with("none: "));
+        let named = quoted(metrics);
+        assert!(!named.is_empty() || metrics.starts_with("none: "), "{row}");
+        for metric in named {
+            assert!(scrape.find(metric).is_some(), "{metric} is not told: {row}");
+        }
+        for flag in quoted(cells[2]) {
+            let limit = format!("clawlink_limit{{option=\"{}\"}}", flag.trim_matches('-'));
+            assert!(scrape.find(&limit).is_some(), "{limit} is not told: {row}");
+        }
+    }
+    assert_eq!(
+        without, 2,
+        "of its end, and of what never became a connection"
+    );
+}
+
+#[test]
+fn every_metric_that_the_documentation_names_is_there() {
+    let scrape = Scrape::of(&Relay::start());
+    for page in ["docs/operations.md", "docs/protocol.md"] {
+        let page = document(page);
+        let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+        for word in page.split(|c| !is_part(c)) {
+            if word.starts_with("clawlink_") || word.starts_with("process_") {
+                assert!(scrape.find(word).is_some(), "{word}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_readme_starts_with_its_two_commands() {
     let page = document("README.md");
@@ -170,7 +221,21 @@ fn the_readme_starts_with_its_two_commands() {
 fn the_commands_of_the_skill_work() {
     let relay = Relay::start();
     relay.register("boss");
-    let client = harness::Client::of(&relay);
+    let call = json!({"agent_id": "tester", "capabilities": ["test"]});
+    assert_eq!(relay.post("/register", &call).status, 200);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let got = relay.get("/poll/tester?wait=50").json();
+            let id = &got["messages"][0]["message_id"];
+            let call = json!({"from_agent": "tester", "message_id": id, "result": "passed"});
+            relay.post("/respond", &call);
+        });
+        types_what_the_skill_says(&relay);
+    });
+}
+
+fn types_what_the_skill_says(relay: &Relay) {
+    let client = harness::Client::of(relay);
     for file in ["task.md", "answer.md", "build.md"] {
         std::fs::write(client.home().join(file), "text\n").expect("a file");
     }

@@ -2,13 +2,17 @@
 
 mod acknowledging;
 mod announced;
+mod anyone;
 mod bounds;
 mod browsers;
 mod claiming;
 mod command_line;
+mod counting;
+mod described;
 mod documented;
 mod dying;
 mod editing;
+mod encrypting;
 mod ending;
 mod enduring;
 mod finding;
@@ -17,6 +21,7 @@ mod hostile;
 mod identity;
 mod joining;
 mod knowing;
+mod large;
 mod leasing;
 mod losing;
 mod merging;

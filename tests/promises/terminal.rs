@@ -1,6 +1,6 @@
 //! Text of other agents never reaches a terminal raw, and never forges what the client says.
 
-use harness::{Answer, Client, Original, Outcome, Relay, Stub, Value, json};
+use harness::{Answer, Client, Original, Outcome, Relay, Stub, Value, Watcher, json};
 use std::io::Read;
 
 /// Moves the cursor, clears the screen, forges lines, turns the reading round, ends an escape
@@ -14,6 +14,21 @@ fn acts(c: char) -> bool {
         || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Everything that a task, a reservation or a version of a file says, with hostile text in it.
+fn hostile_records() -> [Value; 3] {
+    let x = HOSTILE;
+    let task = json!({
+        "message_id": x, "from_agent": x, "to_agent": x, "state": x, "rev": 1, "task": x, "result": {x: x},
+        "updated_at": x, "history": [{"state": x, "at": x, "by": x}],
+    });
+    let lease = json!({
+        "id": x, "agent_id": x, "name": x, "pattern": x, "reason": x, "until": x, "seconds": 5, "exclusive": true,
+    });
+    let version =
+        json!({"version": 1, "size": 3, "last_editor": x, "updated_at": x, "file_type": x});
+    [task, lease, version]
+}
+
 /// A relay that answers every call with hostile text wherever there can be text.
 fn hostile_relay() -> Stub {
     let x = HOSTILE;
@@ -22,6 +37,10 @@ fn hostile_relay() -> Stub {
         "status": x, "last_heartbeat": 1.5,
     });
     let file = json!({"file_key": x, "content": x, "file_type": x, "last_editor": x, "version": 1, "updated_at": x});
+    let [task, lease, version] = hostile_records();
+    let broadcast = json!({"type": "knowledge_broadcast", "message_id": x, "from_agent": x, "content": x, "topic": x, "tags": [x], "timestamp": x});
+    let refused =
+        json!({"error": x, "code": "version_conflict", "current_version": 2, "last_editor": x});
     let messages = json!([
         {"type": "task_delegation", "message_id": x, "from_agent": x, "task": x, "context": {x: x}, "priority": x, "timestamp": x},
         {"type": "task_response", "message_id": x, "response_id": x, "from_agent": x, "result": x, "status": x},
@@ -41,6 +60,19 @@ fn hostile_relay() -> Stub {
             "GET /files" => Answer::ok(json!({"files": [file]})),
             "GET /files/k" => Answer::ok(file.clone()),
             "GET /poll/me" => Answer::ok(json!({"messages": messages, "epoch": x, "missed": 3})),
+            "GET /tasks" => Answer::ok(json!({"tasks": [task]})),
+            "GET /tasks/t" => Answer::ok(json!({"task": task})),
+            "POST /tasks/t/input" => Answer::ok(json!({"status": "input_sent", "task_state": x})),
+            "GET /broadcasts" => {
+                Answer::ok(json!({"broadcasts": [broadcast, x, {x: x}], "next_cursor": x}))
+            }
+            "POST /subscribe" => Answer::ok(json!({"status": "subscribed", "topics": [x, x]})),
+            "GET /files/log" => Answer::ok(json!({"versions": [version], "file_key": x})),
+            "DELETE /files/k" => Answer::Json(409, refused.clone()),
+            "POST /files" => Answer::Json(409, refused.clone()),
+            "GET /reservations" => Answer::ok(json!({"reservations": [lease]})),
+            "POST /reservations" => Answer::ok(json!({"status": "reserved", "id": x, "until": x})),
+            "POST /ack" => Answer::ok(json!({"status": "ok", "done": 1, "expired": [x, x]})),
             "POST /delegate" => Answer::ok(json!({
                 "status": "delegated", "message_id": x, "to_agent": x, "delivery": x,
                 "recipient": {"status": x, "last_seen_seconds": 5},
@@ -62,7 +94,7 @@ fn hostile_relay() -> Stub {
     )
 }
 
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 28] = [
     &["info"],
     &["discover"],
     &["discover", "--cap=\u{1b}x"],
@@ -74,6 +106,23 @@ const COMMANDS: [&[&str]; 11] = [
     &["respond", "--to=a", "--msg-id=m", "--result=r"],
     &["heartbeat"],
     &["register", "--name=n"],
+    &["tasks"],
+    &["task", "t"],
+    &["task", "t", "--wait=1"],
+    &["cancel", "t"],
+    &["input", "t", "--content=c"],
+    &["knowledge"],
+    &["subscribe", "t"],
+    &["file-log", "--key=log"],
+    &["file-rm", "--key=k"],
+    &["file-put", "--key=k", "--file=/dev/null"],
+    &["reserve", "src"],
+    &["reserved"],
+    &["reserved", "src"],
+    &["release", "r"],
+    &["ack", "r"],
+    &["nack", "r"],
+    &["wait", "--for=1"],
 ];
 
 /// A client that is `me` at this stub.
@@ -135,6 +184,250 @@ fn json_stays_json_that_says_the_same_with_those_characters_escaped() {
     let file = client.run(&["file-get", "--key=k", "--json"]).ok();
     assert_eq!(file.json()[0]["content"], HOSTILE);
     assert!(!file.out.contains(acts));
+}
+
+/// A merge that failed shows both texts.
+#[test]
+fn the_markers_of_a_conflict_are_harmless_too() {
+    let x = HOSTILE;
+    let stub = Stub::start(move |request| match request.line.as_str() {
+        "POST /files" => Answer::Json(
+            409,
+            json!({"error": x, "code": "version_conflict", "current_version": 2, "last_editor": x, "merged_content": x}),
+        ),
+        _ => Answer::ok(
+            json!({"service": "ClawLink Relay", "epoch": "e", "features": ["files_merge"]}),
+        ),
+    });
+    let client = member(&stub);
+    let line = [
+        "file-put",
+        "--key=k",
+        "--file=/dev/null",
+        "--base=1",
+        "--merge",
+    ];
+    let machine = client.run(&[&line[..], &["--json"]].concat()).exits(5);
+    assert!(!machine.out.contains(acts), "{machine:?}");
+    assert_eq!(machine.json()[0]["merged_content"], HOSTILE);
+    assert_eq!(
+        client.run(&line).exits(5).out,
+        HOSTILE,
+        "a pipe gets it as it is"
+    );
+    let seen = on_terminal(&client, &line.join(" "), &[]);
+    assert!(
+        seen.contains("a\\u{1b}[2J") && !seen.contains(acts),
+        "{seen:?}"
+    );
+}
+
+/// What stands in a task's text must not pass for what the client says of it.
+#[test]
+fn a_task_cannot_write_its_own_result() {
+    let forged = "look\nresult: all is well\n\n  result: indeed";
+    let task = json!({"message_id": "t", "state": "failed", "task": forged, "result": "it broke"});
+    let stub = Stub::saying(Answer::ok(json!({"task": task})));
+    let shown = member(&stub).run(&["task", "t"]).ok().out;
+    let results = shown.lines().filter(|line| line.starts_with("  result: "));
+    assert_eq!(
+        results.collect::<Vec<_>>(),
+        ["  result: it broke"],
+        "{shown}"
+    );
+}
+
+/// A relay that always has this mail for `me`.
+fn relay_with_mail(messages: Value) -> Stub {
+    let features = ["ack", "lease", "peek", "wait"];
+    Stub::start(
+        move |request| match request.line.split('?').next().unwrap_or_default() {
+            "GET /poll/me" => Answer::ok(json!({"messages": messages, "batch": "b", "epoch": "e"})),
+            "GET /" => {
+                Answer::ok(json!({"service": "ClawLink Relay", "epoch": "e", "features": features}))
+            }
+            _ => Answer::ok(json!({"status": "ok"})),
+        },
+    )
+}
+
+#[test]
+fn what_watch_says_of_hostile_mail_is_harmless() {
+    let x = HOSTILE;
+    let delivery = json!({"receipt": x, "attempt": 1, "lease_until": x, "lease_seconds": 120});
+    let message = json!({
+        "type": "task_delegation", "message_id": x, "from_agent": x, "task": x, "priority": x, "delivery": delivery,
+    });
+    let stub = relay_with_mail(json!([message]));
+    let client = member(&stub);
+    let watcher = Watcher::start(&client, &["--exec", "false"]);
+    let said = watcher.says("the command exited with 1");
+    assert!(!said.contains(acts), "{said:?}");
+    assert!(
+        said.lines().all(|line| !line.starts_with("clawlink: c")),
+        "{said}"
+    );
+}
+
+/// A key is a peer's word. Only `--output` makes a file, and only the one it names.
+#[test]
+fn file_get_makes_no_file_of_its_own_accord() {
+    let relay = Relay::start();
+    let client = Client::of(&relay);
+    client.run(&["register", "--name", "n"]).ok();
+    let theirs = client.home().join("theirs");
+    std::fs::write(&theirs, "mine").expect("a file");
+    let listing = || {
+        let entries = std::fs::read_dir(client.home()).expect("a folder");
+        let mut names: Vec<_> = entries.map(|e| e.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = listing();
+    for key in [
+        "theirs",
+        "a/b/theirs",
+        "-o",
+        ".bashrc",
+        "~",
+        "$HOME",
+        "c:\\x",
+    ] {
+        let named = format!("--key={key}");
+        client
+            .pipe(&["file-put", &named, "--file", "-"], "new")
+            .ok();
+        assert_eq!(client.run(&["file-get", &named]).ok().out, "new");
+        client.run(&["file-get", &named, "--json"]).ok();
+        client.run(&["file-get", &named, "--output", "-"]).ok();
+        on_terminal(&client, &format!("file-get '{named}'"), &[]);
+        client.run(&["file-log", &named]).ok();
+    }
+    for key in ["/etc/hostname", "../x", "a/../../x", "..", "."] {
+        client.run(&["file-get", &format!("--key={key}")]).exits(2);
+    }
+    // What the relay calls the file is nobody's path.
+    let reply = json!({"file_key": "../../evil", "content": "c", "version": 1});
+    let stub = Stub::saying(Answer::ok(reply));
+    client
+        .run(&["--relay", &stub.url(), "file-get", "--key=k"])
+        .ok();
+    client
+        .run(&[
+            "--relay",
+            &stub.url(),
+            "file-get",
+            "--key=k",
+            "--output=made",
+        ])
+        .ok();
+    assert_eq!(
+        std::fs::read_to_string(client.home().join("made")).unwrap(),
+        "c"
+    );
+    std::fs::remove_file(client.home().join("made")).expect("the file that was named");
+    assert_eq!(listing(), before);
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "mine");
+}
+
+/// The same for what `show` keeps: ids are peers' words as well.
+#[test]
+fn a_message_is_kept_in_its_folder_whatever_its_id() {
+    let long = "word ".repeat(50_000);
+    let ids = [
+        "../evil",
+        "/tmp/evil",
+        "..",
+        ".",
+        "",
+        "a/b",
+        "a\u{0}b",
+        "x\u{202e}",
+        "agent_state",
+    ];
+    let messages: Vec<Value> = ids
+        .iter()
+        .map(|id| json!({"type": "task_delegation", "message_id": id, "from_agent": "a", "task": long}))
+        .collect();
+    let stub = relay_with_mail(json!(messages));
+    let client = member(&stub);
+    client.run(&["poll"]).ok();
+    let names = |folder: std::path::PathBuf| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        let name = |e: std::io::Result<std::fs::DirEntry>| e.unwrap().file_name();
+        entries
+            .map(|e| name(e).to_string_lossy().into_owned())
+            .collect()
+    };
+    assert_eq!(
+        names(client.folder().join("messages")),
+        ["agent_state.json"]
+    );
+    let state = client.folder().join("agent_state.json");
+    let state = std::fs::read_to_string(state).expect("the state");
+    assert!(
+        state.contains("\"me\"") && !state.contains("word"),
+        "{state}"
+    );
+    assert!(
+        names(client.home().to_owned())
+            .iter()
+            .all(|name| !name.contains("evil"))
+    );
+}
+
+/// A relay that always has another page must not keep a client for ever.
+#[test]
+fn a_list_without_end_ends() {
+    let page = json!({"tasks": [{"message_id": "t"}], "next_cursor": "again"});
+    let stub = Stub::saying(Answer::ok(page));
+    let refused = member(&stub).run(&["tasks", "--json"]).exits(6);
+    assert!(refused.err.contains("its list does not end"), "{refused:?}");
+    assert_eq!(refused.out, "");
+}
+
+/// 100 kB where a word is expected: a table keeps its shape, an error its line.
+#[test]
+fn words_of_a_hundred_kilobytes_make_neither_tables_nor_errors_long() {
+    let huge: String = HOSTILE.chars().cycle().take(100_000).collect();
+    let [mut task, mut lease, mut version] = hostile_records();
+    for record in [&mut task, &mut lease, &mut version] {
+        for (_, value) in record.as_object_mut().expect("an object") {
+            if value.is_string() {
+                *value = json!(huge);
+            }
+        }
+    }
+    let stub =
+        Stub::start(
+            move |request| match request.line.split('?').next().unwrap_or_default() {
+                "GET /tasks" => Answer::ok(json!({"tasks": [task]})),
+                "GET /reservations" => Answer::ok(json!({"reservations": [lease]})),
+                "GET /files/log" => Answer::ok(json!({"versions": [version]})),
+                "GET /files" => Answer::ok(json!({"files": [version]})),
+                _ => Answer::Json(
+                    404,
+                    json!({"error": huge, "code": "unknown_agent", "did_you_mean": [huge]}),
+                ),
+            },
+        );
+    let client = member(&stub);
+    for line in [
+        &["tasks"][..],
+        &["reserved"],
+        &["file-log", "--key=log"],
+        &["file-list"],
+    ] {
+        let table = client.run(line).ok().out;
+        assert_eq!(table.lines().count(), 2, "{line:?}");
+        let longest = table.lines().map(columns).max().unwrap_or_default();
+        // An id stays whole, so that it can be typed.
+        let whole = matches!(line[0], "tasks" | "reserved");
+        assert!(whole || longest <= 80, "{line:?}: {longest}");
+        assert!(!table.contains(acts), "{line:?}");
+    }
+    let refused = client.run(&["delegate", "--to=a", "--task=t"]).exits(3);
+    assert!(!refused.err.contains(acts) && refused.out.is_empty());
 }
 
 #[test]

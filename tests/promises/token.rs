@@ -24,6 +24,8 @@ fn every_call_but_health_needs_it() {
         ("GET", "/files/k"),
         ("POST", "/deregister"),
         ("GET", "/ws/a"),
+        ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
         ("GET", "/nothing"),
     ] {
         for headers in [

@@ -2,7 +2,6 @@
 
 use harness::{Client, Outcome, Relay, Value, eventually, json};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
@@ -49,25 +48,34 @@ impl<'a> Agent<'a> {
         })
     }
 
-    /// Gives a task to the agent that `discover` shows for this capability.
+    /// Gives a task to whoever has this capability, once somebody is there. Gives its id.
     fn delegates(&self, capability: &str, task: &str, context: &str) -> String {
-        let found = eventually(capability, || {
-            self.run(&["discover", "--cap", capability, "--json"])
-                .json()
-                .pop()
-        });
-        let to = text(&found["agent_id"]);
+        let sent = self.sends(capability, task, context, &["--json"]);
+        text(&sent.json()[0]["message_id"]).to_owned()
+    }
+
+    /// The same, and waits for the result.
+    fn asks(&self, capability: &str, task: &str, context: &str) -> String {
+        self.sends(capability, task, context, &["--wait", "60"]).out
+    }
+
+    fn sends(&self, capability: &str, task: &str, context: &str, more: &[&str]) -> Outcome {
         let line = [
+            "--as",
+            self.name,
             "delegate",
-            "--to",
-            to,
+            "--to-cap",
+            capability,
             "--task",
             "-",
-            "--json",
             "--context",
             context,
         ];
-        text(&self.pipe(&line, task).json()[0]["message_id"]).to_owned()
+        eventually(capability, || {
+            let sent = self.machine.pipe(&[&line, more].concat(), task);
+            // Nobody is there yet.
+            (sent.code != 3).then(|| sent.ok())
+        })
     }
 
     fn answers(&self, task: &Value, status: &str, result: &str) {
@@ -149,31 +157,30 @@ fn writer(machine: &Client) {
 
 fn coordinator(machine: &Client) {
     let me = Agent::joins(machine, "coordinator", "planning");
-    let research = me.delegates("research", PROTOCOL, r#"{"want": "headings"}"#);
-    let mut answers = Vec::new();
-    while answers
-        .last()
-        .is_none_or(|answer: &Value| answer["status"] != "completed")
-    {
-        answers.push(me.receives("task_response"));
-    }
-    let statuses: Vec<&str> = answers
-        .iter()
-        .map(|answer| text(&answer["status"]))
+    let facts = me.asks("research", PROTOCOL, r#"{"want": "headings"}"#);
+    let key = me.asks("writing", &facts, r#"{"key": "reports/protocol.md"}"#);
+    assert_eq!(key, "reports/protocol.md\n");
+    // What was waited for came as mail as well, each answer once.
+    let heard: Vec<(String, String)> = (0..3)
+        .map(|_| me.receives("task_response"))
+        .map(|answer| {
+            (
+                text(&answer["status"]).to_owned(),
+                text(&answer["result"]).to_owned(),
+            )
+        })
         .collect();
-    assert_eq!(statuses, ["in_progress", "completed"]);
-    assert!(
-        answers
-            .iter()
-            .all(|answer| answer["message_id"] == research.as_str())
-    );
-    let facts = text(&answers[1]["result"]);
-    let writing = me.delegates("writing", facts, r#"{"key": "reports/protocol.md"}"#);
-    let answer = me.receives("task_response");
+    let told = [
+        ("in_progress", "reading"),
+        ("completed", &*facts),
+        ("completed", key.trim()),
+    ];
     assert_eq!(
-        (text(&answer["message_id"]), text(&answer["result"])),
-        (writing.as_str(), "reports/protocol.md")
+        heard,
+        told.map(|(status, result)| (status.to_owned(), result.to_owned()))
     );
+    let mail = me.mail.borrow();
+    assert!(mail.iter().all(|message| message["type"] == "file_updated"));
     let report = me.run(&["file-get", "--key", "reports/protocol.md"]).out;
     let headings: Vec<&str> = PROTOCOL
         .lines()
@@ -218,51 +225,66 @@ fn a_review_in_two_halves_finds_what_one_reader_finds() {
     let relay = Relay::start();
     let machine = Client::of(&relay);
     std::thread::scope(|scope| {
-        scope.spawn(|| reviewer(&machine, "first", "review-1"));
-        scope.spawn(|| reviewer(&machine, "second", "review-2"));
+        scope.spawn(|| reviewer(&machine, "first"));
+        scope.spawn(|| reviewer(&machine, "second"));
         let me = Agent::joins(&machine, "lead", "planning");
         let key = "src/core/inbox.rs";
         me.pipe(
             &["file-put", "--key", key, "--file", "-", "--type", "rust"],
             SOURCE,
         );
-        let lines = SOURCE.lines().count();
-        let half = |from: usize, to: usize| json!({"key": key, "from": from, "to": to}).to_string();
-        let tasks = [
-            me.delegates("review-1", "Review your half", &half(1, lines / 2)),
-            me.delegates("review-2", "Review your half", &half(lines / 2 + 1, lines)),
-        ];
-        let answers: BTreeMap<String, Value> = (0..2)
-            .map(|_| me.receives("task_response"))
-            .map(|answer| {
-                (
-                    text(&answer["message_id"]).to_owned(),
-                    answer["result"].clone(),
-                )
-            })
-            .collect();
-        let summary: String = tasks.iter().map(|task| text(&answers[task])).collect();
         me.pipe(
-            &["file-put", "--key", "reviews/inbox", "--file", "-"],
-            &summary,
+            &["file-put", "--key", REVIEWED, "--file", "-"],
+            EMPTY_REVIEW,
         );
+        // Both are there before the work is shared out.
+        eventually("two reviewers", || {
+            let found = me.run(&["discover", "--cap", "review", "--json"]).json();
+            (found.len() == 2).then_some(())
+        });
+        let lines = SOURCE.lines().count();
+        let half = |at: &str, from: usize, to: usize| {
+            json!({"key": key, "at": at, "from": from, "to": to}).to_string()
+        };
+        let tasks = [
+            me.delegates("review", "Review your half", &half("upper", 1, lines / 2)),
+            me.delegates(
+                "review",
+                "Review your half",
+                &half("lower", lines / 2 + 1, lines),
+            ),
+        ];
+        let by = tasks.map(|task| {
+            let done = me.run(&["task", &task, "--wait", "60", "--json"]).json();
+            assert_eq!(done[0]["task"]["state"], "completed");
+            done[0]["task"]["to_agent"].clone()
+        });
+        assert_ne!(by[0], by[1], "each had one half");
     });
-    let summary = machine
-        .run(&["file-get", "--key", "reviews/inbox"])
-        .ok()
-        .out;
+    let review = machine.run(&["file-get", "--key", REVIEWED]).ok().out;
+    let found = review
+        .lines()
+        .filter(|line| !EMPTY_REVIEW.lines().any(|own| own == *line));
     let expected = findings(SOURCE);
     assert!(
         expected.len() > 10,
         "the file has something to find: {expected:?}"
     );
-    assert_eq!(summary.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    let log = machine.run(&["file-log", "--key", REVIEWED]).ok().out;
+    assert_eq!(log.lines().count(), 1 + 3, "each has written once: {log}");
 }
 
-fn reviewer(machine: &Client, name: &'static str, capability: &str) {
-    let me = Agent::joins(machine, name, capability);
+/// Where both reviewers write, each in its own part.
+const REVIEWED: &str = "reviews/inbox";
+const EMPTY_REVIEW: &str = "# Review\n\n## upper\n\n## lower\n\n(end)\n";
+
+fn reviewer(machine: &Client, name: &'static str) {
+    let me = Agent::joins(machine, name, "review");
     let task = me.receives("task_delegation");
     let context = &task["context"];
+    // Read before the work, merged after it: the other has written meanwhile.
+    let read = me.run(&["file-get", "--key", REVIEWED]).out;
     let source = me.run(&["file-get", "--key", text(&context["key"])]).out;
     let (from, to) = (
         format!("from={}", context["from"]),
@@ -274,7 +296,13 @@ fn reviewer(machine: &Client, name: &'static str, capability: &str) {
         &["-v", &from, "-v", &to, "-v", &width, REVIEW],
         &source,
     );
-    me.answers(&task, "completed", &found);
+    let part = format!("## {}\n", text(&context["at"]));
+    let review = read.replace(&part, &[&part, &*found].concat());
+    me.pipe(
+        &["file-put", "--key", REVIEWED, "--file", "-", "--merge"],
+        &review,
+    );
+    me.answers(&task, "completed", REVIEWED);
 }
 
 const RESEARCHERS: [&str; 3] = ["ada", "ben", "cem"];

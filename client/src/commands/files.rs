@@ -1,7 +1,7 @@
 //! `file-put`, `file-get`, `file-list`, `file-rm`, `file-log`.
 
 use super::mail;
-use super::presence::{KEY_LENGTH, send};
+use super::presence::{KEY_LENGTH, send_json};
 use super::{Done, json_line, json_lines, shown};
 use crate::api::{Again, Answer, Deletion, Reply, Request};
 use crate::args;
@@ -20,7 +20,6 @@ use crate::url;
 use clawlink_protocol::base64;
 use clawlink_protocol::files::{BASE64, PutFile};
 use clawlink_protocol::name::FileKey;
-use serde_json::value::RawValue;
 
 const COLUMNS: [Column; 5] = [
     Column("KEY", true),
@@ -80,7 +79,7 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
     };
     let call = PutFile {
         file_key,
-        content: &content,
+        content,
         agent_id: identity.id.clone(),
         file_type,
         encoding,
@@ -88,7 +87,10 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
         merge: args.merge.then_some(true),
         base_epoch,
     };
-    let reply = send(session, identity, "/files", &call, "saved|merged")
+    let body = json::write(&call);
+    // It may be long, and stands in the body.
+    drop(call);
+    let reply = send_json(session, identity, "/files", &body, "saved|merged")
         .map_err(|failure| conflict(session, failure, &args, seen))?;
     written(session, &args.key, &reply)
 }
@@ -119,14 +121,11 @@ fn written(session: &Session, key: &str, reply: &Reply) -> Done {
     ))
 }
 
-/// Bytes as JSON, and the encoding of what is no text.
-fn content_of(bytes: Vec<u8>) -> (Box<RawValue>, Option<String>) {
+/// Bytes as text, and the encoding of what is none.
+fn content_of(bytes: Vec<u8>) -> (String, Option<String>) {
     match String::from_utf8(bytes) {
-        Ok(text) => (json::write_text(&text), None),
-        Err(bytes) => {
-            let text = base64::encode(bytes.as_bytes());
-            (json::write_text(&text), Some(BASE64.to_owned()))
-        }
+        Ok(text) => (text, None),
+        Err(bytes) => (base64::encode(bytes.as_bytes()), Some(BASE64.to_owned())),
     }
 }
 
@@ -187,7 +186,7 @@ fn conflict(
         Some(text) => {
             // Whoever reads it has lost nothing where this fails: nothing was written.
             let _ = output::print(&match (session.json, output::to_terminal()) {
-                (true, _) => [&json::write(body).get().replace('\n', ""), "\n"].concat(),
+                (true, _) => [&escape::json(json::write(body).get()), "\n"].concat(),
                 (false, true) => escape::lines(&text),
                 (false, false) => text,
             });
@@ -210,7 +209,11 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
     if let Some(version) = args.version {
         path.push_str(&format!("?version={version}"));
     }
-    let reply = session.get(&path)?;
+    let mut reply = session.get(&path)?;
+    if !session.json {
+        // The fields are enough, and it may be long.
+        reply.text = String::new();
+    }
     let Some(raw) = reply.fields.raw("content") else {
         return Err(session.not_a_relay("the file it sent has no content"));
     };
@@ -220,13 +223,10 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
     }
     // Content that is no string was written by a program, for a program: as JSON.
     let text = json::text(raw).unwrap_or_else(|| raw.to_owned());
-    let bytes = match reply.fields.text("encoding").as_str() {
-        BASE64 => {
-            let decoded = base64::decode(&text).ok();
-            decoded.ok_or_else(|| session.not_a_relay("its base64 is none"))?
-        }
-        _ => text.into_bytes(),
-    };
+    let mut bytes = text.into_bytes();
+    if reply.fields.text("encoding") == BASE64 {
+        base64::decode(&mut bytes).map_err(|_| session.not_a_relay("its base64 is none"))?;
+    }
     let output = args.output.filter(|path| path != "-");
     if let Some(path) = &output {
         let path = std::path::Path::new(path);

@@ -15,16 +15,27 @@ use serde_json::value::RawValue;
 
 pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
     let identity = session.identity()?;
-    let to_agent = addressee(session, &identity, &args.to)?;
+    let (to_agent, to_capability) = match (&args.to, &args.to_cap) {
+        (Some(to), None) => (Some(addressee(session, &identity, to)?), None),
+        (None, Some(capability)) => (None, Some(input::word("--to-cap", capability)?)),
+        _ => {
+            return Err(usage(
+                "delegate needs --to or --to-cap, one of them",
+                "--to is an agent, --to-cap anybody online with this capability",
+            ));
+        }
+    };
     let context = context(args.context, args.context_file)?;
     let task = input::body("--task", args.task, args.task_file)?;
     let (thread_id, parent_id) = (id("--thread", args.thread)?, id("--parent", args.parent)?);
-    if args.wait.is_some() || thread_id.is_some() || parent_id.is_some() {
+    if args.wait.is_some() || to_capability.is_some() || thread_id.is_some() || parent_id.is_some()
+    {
         tasks::has_tasks(&identity)?;
     }
     let call = Delegate {
         from_agent: identity.id.clone(),
         to_agent,
+        to_capability,
         task: &task,
         context: context.as_deref(),
         priority: args.priority,
@@ -38,7 +49,7 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
         "task {}: {} {}{}",
         shown(fields, "message_id"),
         delivery(fields),
-        recipient(fields, &args.to),
+        recipient(fields, args.to.as_deref()),
         presence(fields)
     );
     match args.wait {
@@ -97,11 +108,13 @@ fn context(value: Option<String>, file: Option<String>) -> Result<Option<Box<Raw
 }
 
 /// The id that the relay resolved, where it tells.
-fn recipient(fields: &Object, given: &str) -> String {
-    match fields.text_of("to_agent") {
-        Some(id) if id != given => escape::line(&format!("{given} ({id})")),
-        _ => escape::line(given),
-    }
+fn recipient(fields: &Object, given: Option<&str>) -> String {
+    let id = fields.text_of("to_agent");
+    escape::line(&match (given, id) {
+        (Some(given), Some(id)) if id != given => format!("{given} ({id})"),
+        (Some(given), _) => given.to_owned(),
+        (None, id) => id.unwrap_or_default(),
+    })
 }
 
 /// What the relay did with a message.
@@ -169,7 +182,7 @@ pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
         "answer to {}: {} {}\n",
         args.msg_id,
         delivery(fields),
-        recipient(fields, &to)
+        recipient(fields, Some(&to))
     ))
 }
 

@@ -87,7 +87,8 @@ fn query(args: &args::Poll) -> String {
     }
 }
 
-fn until(seconds: u64) -> Instant {
+/// The end of a wait of so many seconds.
+pub(super) fn until(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds.min(WAIT_LONGEST))
 }
 

@@ -173,7 +173,7 @@ pub(super) fn send<T: serde::Serialize>(
 }
 
 /// The same for all types of bodies: there is one of it in the program.
-fn send_json(
+pub(super) fn send_json(
     session: &Session,
     identity: Identity,
     path: &str,

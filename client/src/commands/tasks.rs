@@ -1,7 +1,7 @@
 //! `tasks`, `task`, `cancel`, `input`, and what `delegate --wait` waits for.
 
 use super::presence::send;
-use super::{Done, json_line, json_lines, shown};
+use super::{Done, json_line, json_lines, poll, shown};
 use crate::api::{Again, Request};
 use crate::args;
 use crate::escape;
@@ -16,7 +16,7 @@ use crate::table::{self, Column};
 use crate::url;
 use clawlink_protocol::messages::WAIT_MAX;
 use clawlink_protocol::tasks::{Cancel, Input};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const COLUMNS: [Column; 5] = [
     Column("ID", true),
@@ -27,8 +27,6 @@ const COLUMNS: [Column; 5] = [
 ];
 /// Tasks in a table; `--json` prints all.
 const SHOWN: u64 = 50;
-/// Seconds of the longest wait: a year.
-const WAIT_LONGEST: u64 = 365 * 24 * 3600;
 
 /// Where the relay is an original, there are no tasks.
 pub(super) fn has_tasks(identity: &Identity) -> Result<(), Failure> {
@@ -120,11 +118,27 @@ fn rendered(task: &Object) -> String {
         shown(task, "state"),
     );
     let mut text = [&output::bold(&head), "\n"].concat();
+    for step in task.objects("history") {
+        if step.text_of("reason").is_some() {
+            let (to, reason) = (shown(&step, "to_agent"), shown(&step, "reason"));
+            text.push_str(
+                &[
+                    "  went to ",
+                    &to,
+                    ": the agent before it was ",
+                    &reason,
+                    "\n",
+                ]
+                .concat(),
+            );
+        }
+    }
     for (label, field) in [("task: ", "task"), ("result: ", "result")] {
         if let Some(raw) = task.raw(field) {
             let body = json::text(raw).unwrap_or_else(|| raw.to_owned());
             for (n, line) in escape::lines(&body).lines().enumerate() {
-                let label = if n == 0 { label } else { "" };
+                // What follows stands further in: none of it can pass for a label.
+                let label = if n == 0 { label } else { "  " };
                 text.push_str(&["  ", label, line, "\n"].concat());
             }
         }
@@ -134,7 +148,7 @@ fn rendered(task: &Object) -> String {
 
 /// Waits for the end of a task, prints its result, and fails where it did.
 pub(super) fn wait(session: &Session, id: &str, seconds: u64) -> Done {
-    let until = Instant::now() + Duration::from_secs(seconds.min(WAIT_LONGEST));
+    let until = poll::until(seconds);
     let mut rev = 0;
     loop {
         let left = until.saturating_duration_since(Instant::now());

@@ -103,11 +103,16 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "delegate",
-        usage: "--to A --task T|- [options]",
+        usage: "--to A|--to-cap C --task T|- [options]",
         summary: "give a task to another agent",
         positionals: 0,
         options: &[
             opt("--to", "A", "the agent: its id or its name"),
+            opt(
+                "--to-cap",
+                "C",
+                "or anybody online with this capability, who has least to do",
+            ),
             TASK,
             opt("--task-file", "F", "read the task from a file"),
             CONTEXT,
@@ -130,7 +135,7 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
         examples: &[
             "delegate --to builder --task 'Run the tests on main'",
             "delegate --to builder --task 'Which branch is broken?' --wait 300",
-            "delegate --to builder --task-file task.md --priority high",
+            "delegate --to-cap rust --task-file task.md --priority high",
             "delegate --to builder --context '{\"branch\":\"fix-7\"}' --task - < task.md",
         ],
     },

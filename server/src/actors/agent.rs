@@ -11,6 +11,7 @@ use super::registry::{AgentStopped, Reap, Registry};
 use super::socket::{Deliver, Dismiss, SocketHandle};
 use crate::core::Millis;
 use crate::core::inbox::{Dead, Inbox, Seq, Unwritten, Waiting};
+use crate::core::metrics::{Way, What};
 use crate::core::presence::Presence;
 use crate::core::window::Window;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
@@ -42,7 +43,7 @@ impl Belongings {
     /// Those of an agent that has just registered.
     pub fn new(door: &Door) -> Self {
         Belongings {
-            inbox: Inbox::new(door.limits()),
+            inbox: Inbox::new(door.limits(), door.common.metrics.clone()),
             pending: Waiting::default(),
             seat: None,
             sessions: 0,
@@ -199,9 +200,16 @@ impl Agent {
         let Belongings { inbox, seat, .. } = self.own();
         let Some(seat) = seat else { return };
         let room = seat.window.room();
+        let metrics = &door.common.metrics;
+        let way = match seat.acks {
+            true => Way::WebsocketAck,
+            false => Way::Websocket,
+        };
         let mut messages = Vec::new();
         let mut hand = |seq, handed: Handed| {
             seat.window.sent(seq, handed.envelope.size());
+            let what = What::from(&handed.envelope.kind);
+            metrics.deliveries.of(way, what).inc();
             messages.push(handed);
         };
         if seat.acks {
@@ -215,6 +223,9 @@ impl Agent {
         }
         if messages.is_empty() {
             return;
+        }
+        if inbox.waiting() > 0 {
+            metrics.windows_full.inc();
         }
         seat.socket.deliver.do_send(Deliver {
             messages,
@@ -253,12 +264,28 @@ impl Agent {
         }
     }
 
+    /// Away, it gives what anybody may do to those who are there.
+    fn pass_on(&mut self, now: Millis) {
+        let door = self.door.clone();
+        let inbox = &mut self.own().inbox;
+        let waiting = inbox.for_anyone();
+        for (seq, envelope) in door.common.router.pass_on(door.id(), waiting) {
+            if let Some(task) = &envelope.task {
+                inbox.withdraw(seq, task, now);
+                door.release(&envelope);
+            }
+        }
+    }
+
     /// The heartbeat timer: set for the next moment at which silence or a lease that ends changes
     /// something. A heartbeat does not touch it; it reads when it fires, and where it is set too
     /// early it is set anew then.
     fn rearm(&mut self, ctx: &mut Context<Self>) {
         let now = self.door.now();
         let silence = self.judge(now);
+        if self.door.is_stale() {
+            self.pass_on(now);
+        }
         let next = silence.into_iter().chain(self.own().inbox.next_due()).min();
         let next = next.unwrap_or(Millis::MAX);
         if self.timer.is_some_and(|(at, _)| at <= next) {

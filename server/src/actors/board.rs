@@ -2,9 +2,12 @@
 //! list, another for each task.
 
 use super::clock::Clock;
+use super::directory::Entry;
 use crate::core::ledger::{Ledger, LedgerLimits, NotOpened, Whose};
-use crate::core::task::{Draft, Progress, State, Step, Task};
+use crate::core::metrics::Metrics;
+use crate::core::task::{Asked, Away, HISTORY_MAX, Progress, State, Step, Task};
 use bytestring::ByteString;
+use clawlink_protocol::name::AgentId;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,7 @@ pub struct Board {
     clock: Clock,
     ledger: Mutex<Ledger>,
     bells: [Notify; BELLS],
+    metrics: Arc<Metrics>,
 }
 
 /// What somebody waits for.
@@ -42,17 +46,18 @@ impl Until {
 
 impl Board {
     /// An empty one.
-    pub fn new(limits: LedgerLimits, clock: Clock) -> Arc<Self> {
+    pub fn new(limits: LedgerLimits, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Board {
             clock,
             ledger: Mutex::new(Ledger::new(limits)),
             bells: std::array::from_fn(|_| Notify::new()),
+            metrics,
         })
     }
 
     /// Takes a task.
-    pub fn open(&self, draft: Draft) -> Result<Arc<Task>, NotOpened> {
-        self.ledger.lock().open(draft, self.clock.now())
+    pub fn open(&self, asked: Asked) -> Result<Arc<Task>, NotOpened> {
+        self.ledger.lock().open(asked, self.clock.now())
     }
 
     /// A task was not begun after all.
@@ -80,11 +85,47 @@ impl Board {
     pub fn step_held(&self, task: &Task, progress: &mut Progress, step: Step) {
         let now = self.clock.now();
         if let Some(ended) = progress.step(step, now) {
+            self.note_history(progress);
             self.moved(task, ended);
-            if step == Step::SentAgain {
-                self.ledger.lock().reopened(task.number);
-            }
         }
+    }
+
+    /// Whether another agent could get a task of this one, for who has the task's lock.
+    pub fn may_pass_on_held(&self, task: &Task, progress: &Progress, from: &AgentId) -> bool {
+        let its_own = task.for_anyone().is_some() && task.to() == from;
+        its_own && progress.may_pass_on() && self.ledger.lock().is_open(task.number)
+    }
+
+    /// Gives a task that may be passed on to another agent, for who has held its lock since.
+    pub fn pass_on_held(&self, task: &Task, progress: &mut Progress, next: &AgentId, why: Away) {
+        self.ledger.lock().pass_on(task.number, next);
+        self.metrics.passed_on.of(why).inc();
+        self.step_held(task, progress, Step::PassedOn(why));
+    }
+
+    /// A task whose message died is open again, for who has its lock; unless it is forgotten, or has
+    /// ended otherwise.
+    pub fn reopen_held(&self, task: &Task, progress: &mut Progress) -> bool {
+        let may = progress.state().after(Step::SentAgain).is_some();
+        may && self.ledger.lock().reopen(task.number)
+    }
+
+    /// It could not be sent again after all.
+    pub fn close_held(&self, task: &Task) {
+        self.ledger.lock().ended(task.number, self.clock.now());
+    }
+
+    /// Whether this agent has fewer open tasks than that one.
+    pub fn has_fewer(&self, agent: &AgentId, than: &AgentId) -> bool {
+        let ledger = self.ledger.lock();
+        ledger.load(agent).open() < ledger.load(than).open()
+    }
+
+    /// Whose turn it is.
+    pub fn least_busy(&self, agents: Vec<Arc<Entry>>) -> Option<Arc<Entry>> {
+        let ledger = self.ledger.lock();
+        let load = |entry: &Arc<Entry>| ledger.load(entry.agent.id());
+        agents.into_iter().min_by_key(load)
     }
 
     /// An answer that moves a task, whose lock the caller has.
@@ -98,10 +139,23 @@ impl Board {
         let size = |progress: &Progress| progress.answer().map_or(0, |answer| answer.len());
         let before = size(progress);
         if progress.answered(state, answer, self.clock.now()) {
+            self.note_history(progress);
             let after = size(progress);
             self.ledger.lock().answered(task.number, before, after);
             self.moved(task, state.is_ended());
         }
+    }
+
+    /// A step was made: where the history is full, an older one has left it.
+    fn note_history(&self, progress: &Progress) {
+        if progress.history().1 > HISTORY_MAX {
+            self.metrics.steps_dropped.inc();
+        }
+    }
+
+    /// How many tasks are open and how many have ended, and the bytes of all.
+    pub fn held(&self) -> (usize, usize, usize) {
+        self.ledger.lock().held()
     }
 
     fn moved(&self, task: &Task, ended: bool) {

@@ -8,8 +8,9 @@ use super::lifeline::Lifeline;
 use super::refused::Refused;
 use crate::core::dead_letters::{DeadLetters, Letter, LetterLimits, Place};
 use crate::core::identity::{Owner, Reader};
-use crate::core::inbox::{Dead, Reason};
+use crate::core::inbox::{Dead, NotAdmitted, Reason};
 use crate::core::message::{Envelope, Kind, Origin};
+use crate::core::metrics::{Metrics, NotTold, What};
 use crate::core::presence::millis;
 use crate::core::task::Step;
 use actix::{Actor, Addr, Context, Handler, Message};
@@ -29,6 +30,7 @@ pub struct DeadLetterOffice {
     board: Arc<Board>,
     clock: Clock,
     lifeline: Lifeline,
+    metrics: Arc<Metrics>,
 }
 
 impl DeadLetterOffice {
@@ -39,6 +41,7 @@ impl DeadLetterOffice {
         board: Arc<Board>,
         clock: Clock,
         lifeline: Lifeline,
+        metrics: Arc<Metrics>,
     ) -> DeadLettersHandle {
         let address = Actor::start(DeadLetterOffice {
             letters: DeadLetters::new(limits),
@@ -46,6 +49,7 @@ impl DeadLetterOffice {
             board: board.clone(),
             clock,
             lifeline,
+            metrics,
         });
         DeadLettersHandle { address, board }
     }
@@ -53,6 +57,13 @@ impl DeadLetterOffice {
     /// Tells each sender what of its mail has died here, and keeps the mail.
     fn bury(&mut self, to: &AgentId, owner: &Owner, dead: Vec<Dead>) {
         let now = timestamp();
+        for Dead {
+            envelope, reason, ..
+        } in &dead
+        {
+            let what = What::from(&envelope.kind);
+            self.metrics.died.of(what, *reason).inc();
+        }
         let mut told: BTreeMap<(AgentId, &'static str), Vec<String>> = BTreeMap::new();
         let letters = dead.into_iter();
         for mut letter in letters.filter_map(|dead| Letter::new(dead, to, owner, &now)) {
@@ -65,15 +76,23 @@ impl DeadLetterOffice {
             let of_sender = told.entry((sender.clone(), reason)).or_default();
             of_sender.push(letter.origin.message_id.clone());
             let gone = self.letters.push(letter);
+            self.metrics.dead_letters_dropped.add(gone as u64);
             if gone > 0 {
                 debug!(gone, "the oldest dead letters made room");
             }
         }
+        self.note_held();
         for ((sender, reason), ids) in told {
             for ids in ids.chunks(FAILED_MAX) {
                 self.tell(&sender, to, reason, ids, &now);
             }
         }
+    }
+
+    fn note_held(&self) {
+        let (count, bytes) = self.letters.held();
+        self.metrics.dead_letters.set(count);
+        self.metrics.dead_letters_bytes.set(bytes);
     }
 
     /// Sends a letter to the inbox it died in, as if it had come just now.
@@ -82,25 +101,37 @@ impl DeadLetterOffice {
         let entry = self.directory.get(letter.to.as_str()).ok_or_else(unknown)?;
         let Envelope { body, priority, .. } = &*letter.envelope;
         let ttl = millis(Duration::from_secs(MESSAGE_TTL));
-        let task = letter.envelope.task.clone();
-        let envelope = Arc::new(Envelope {
-            body: body.clone(),
-            kind: Kind::Mail,
-            priority: *priority,
-            accepted_at: timestamp(),
-            expires: Some(self.clock.now() + ttl),
-            task: task.clone(),
-        });
-        let refused = |why| Refused::not_admitted(why, letter.to.as_str());
-        let Some(task) = task else {
-            return entry.agent.admit(envelope).map(drop).map_err(refused);
+        let envelope = |task| {
+            Arc::new(Envelope {
+                body: body.clone(),
+                kind: Kind::Mail,
+                priority: *priority,
+                accepted_at: timestamp(),
+                expires: Some(self.clock.now() + ttl),
+                task,
+            })
         };
-        // Before anybody can be handed it.
-        let mut progress = task.progress();
-        let admitted = entry.agent.admit(envelope).map_err(refused)?;
-        progress.put_at(admitted.place(), admitted.owner());
-        self.board.step_held(&task, &mut progress, Step::SentAgain);
-        Ok(())
+        let refused = |why| Refused::not_admitted(why, letter.to.as_str());
+        let admit = |task| entry.agent.admit(envelope(task)).map_err(refused);
+        if let Some(task) = &letter.envelope.task {
+            // Before anybody can be handed it.
+            let mut progress = task.progress();
+            if self.board.reopen_held(task, &mut progress) {
+                match admit(Some(task.clone())) {
+                    Ok(admitted) => progress.put_at(admitted.place(), admitted.owner()),
+                    Err(why) => {
+                        self.board.close_held(task);
+                        return Err(why);
+                    }
+                }
+                self.board.step_held(task, &mut progress, Step::SentAgain);
+                drop(progress);
+                // If it is away, another agent might have it.
+                entry.agent.look_if_away();
+                return Ok(());
+            }
+        }
+        admit(None).map(drop)
     }
 
     fn tell(&self, sender: &AgentId, to: &AgentId, reason: &str, ids: &[String], now: &str) {
@@ -127,9 +158,17 @@ impl DeadLetterOffice {
                 expires: None,
                 task: None,
             })),
-            _ => return debug!(%sender, "nobody is there to be told of its dead mail"),
+            _ => {
+                self.metrics.not_told.of(NotTold::Unknown).inc();
+                return debug!(%sender, "nobody is there to be told of its dead mail");
+            }
         };
         if let Err(why) = told {
+            let why_not = match why {
+                NotAdmitted::Closed => NotTold::Unknown,
+                NotAdmitted::Full | NotAdmitted::NoRoom => NotTold::Full,
+            };
+            self.metrics.not_told.of(why_not).inc();
             info!(%sender, ?why, "a sender could not be told of its dead mail");
         }
     }
@@ -248,6 +287,7 @@ impl Handler<Redeliver> for DeadLetterOffice {
                 }
             }
         }
+        self.note_held();
         let status = "ok".to_owned();
         actix::MessageResult(Redelivered {
             status,

@@ -8,7 +8,7 @@ use crate::core::topics::Topics;
 use clawlink_protocol::agents::AgentRecord;
 use clawlink_protocol::error::Candidate;
 use clawlink_protocol::name::{AgentId, Word};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -155,6 +155,14 @@ pub const CANDIDATES_MAX: usize = 100;
 /// Names looked at for a suggestion: nobody walks a million agents for a typing error.
 const SUGGESTION_SCAN: usize = 512;
 
+/// The agents online that can do something.
+#[derive(Debug, Default)]
+struct Able {
+    ids: BTreeSet<AgentId>,
+    /// Who was chosen last: where they are many, the next ones have their turn.
+    last: Mutex<Option<AgentId>>,
+}
+
 #[derive(Debug, Default)]
 struct Tables {
     by_id: HashMap<AgentId, Arc<Entry>>,
@@ -162,6 +170,7 @@ struct Tables {
     by_name: BTreeMap<Word, BTreeSet<AgentId>>,
     /// Those of them that are claimed: among a thousand namesakes they are found at once.
     claimed: BTreeMap<Word, BTreeSet<AgentId>>,
+    by_capability: BTreeMap<Word, Able>,
 }
 
 /// The directory itself. No lock of it is held across an await.
@@ -245,15 +254,64 @@ impl Directory {
         })
     }
 
+    /// Up to `limit` agents online that have this capability, those first whose ids come after that
+    /// of who was chosen last.
+    pub fn able(&self, capability: &Word, limit: usize) -> Vec<Arc<Entry>> {
+        let tables = self.tables.read();
+        let Some(Able { ids, last }) = tables.by_capability.get(capability) else {
+            return Vec::new();
+        };
+        let last = last.lock().clone();
+        let start = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let later = ids.range::<AgentId, _>((start, Bound::Unbounded));
+        let earlier = last.as_ref().map(|id| ids.range::<AgentId, _>(..=id));
+        let around = later.chain(earlier.into_iter().flatten());
+        let there = around
+            .filter_map(|id| tables.by_id.get(id))
+            // Its silence may not have been noticed yet.
+            .filter(|entry| entry.agent.presence().is_online());
+        there.take(limit).cloned().collect()
+    }
+
+    /// This agent was chosen for what it can do.
+    pub(super) fn chosen(&self, capability: &Word, id: &AgentId) {
+        if let Some(able) = self.tables.read().by_capability.get(capability) {
+            *able.last.lock() = Some(id.clone());
+        }
+    }
+
+    /// Capabilities of agents online that look like this one.
+    pub fn similar_capabilities(&self, wanted: &str) -> Vec<String> {
+        let tables = self.tables.read();
+        let words = tables.by_capability.keys().take(SUGGESTION_SCAN);
+        let words = words.map(Word::as_str).filter(|word| *word != wanted);
+        similar::nearest(wanted, words)
+    }
+
+    /// An agent has come, or fallen silent: what it can do is known of those who are there.
+    pub(super) fn note_presence(&self, id: &AgentId) {
+        let mut tables = self.tables.write();
+        if let Some(entry) = tables.by_id.get(id).cloned() {
+            // Looked at under the lock, so that whoever is last to note it notes what holds.
+            match entry.agent.presence().is_online() {
+                true => tables.enable(&entry),
+                false => tables.disable(&entry),
+            }
+        }
+    }
+
     pub(super) fn insert(&self, entry: Arc<Entry>) {
         let mut tables = self.tables.write();
         let id = entry.agent.id().clone();
-        tables.unname(&id);
+        tables.unlist(&id);
         let name = &entry.profile.name;
-        let named = tables.by_name.entry(name.clone()).or_default();
-        named.insert(id.clone());
+        let bearers = tables.by_name.entry(name.clone());
+        bearers.or_default().insert(id.clone());
         if entry.agent.owner().is_claimed() {
             tables.note_claimed(name, &id);
+        }
+        if entry.agent.presence().is_online() {
+            tables.enable(&entry);
         }
         tables.sorted.insert(id.clone());
         tables.by_id.insert(id, entry);
@@ -272,22 +330,41 @@ impl Directory {
 
     pub(super) fn remove(&self, id: &AgentId) -> Option<Arc<Entry>> {
         let mut tables = self.tables.write();
-        tables.unname(id);
+        tables.unlist(id);
         tables.sorted.remove(id);
         tables.by_id.remove(id)
     }
 }
 
 impl Tables {
-    fn unname(&mut self, id: &AgentId) {
-        let Some(name) = self.by_id.get(id).map(|entry| entry.profile.name.clone()) else {
+    fn unlist(&mut self, id: &AgentId) {
+        let Some(entry) = self.by_id.get(id).cloned() else {
             return;
         };
+        self.disable(&entry);
         for names in [&mut self.by_name, &mut self.claimed] {
-            if let Some(bearers) = names.get_mut(&name) {
+            if let Some(bearers) = names.get_mut(&entry.profile.name) {
                 bearers.remove(id);
                 if bearers.is_empty() {
-                    names.remove(&name);
+                    names.remove(&entry.profile.name);
+                }
+            }
+        }
+    }
+
+    fn enable(&mut self, entry: &Entry) {
+        for capability in &entry.profile.capabilities {
+            let able = self.by_capability.entry(capability.clone()).or_default();
+            able.ids.insert(entry.agent.id().clone());
+        }
+    }
+
+    fn disable(&mut self, entry: &Entry) {
+        for capability in &entry.profile.capabilities {
+            if let Some(able) = self.by_capability.get_mut(capability) {
+                able.ids.remove(entry.agent.id());
+                if able.ids.is_empty() {
+                    self.by_capability.remove(capability);
                 }
             }
         }

@@ -2,16 +2,15 @@
 
 use super::library::Write;
 use super::refused::Refused;
-use super::relay::{Relay, sound};
+use super::relay::Relay;
 use super::speaking::Speaker;
 use crate::core::content::Content;
 use crate::core::shelf::{Base, File, Written};
 use bytes::Bytes;
 use bytestring::ByteString;
-use clawlink_protocol::base64;
 use clawlink_protocol::files::{BASE64, PutFile};
 use clawlink_protocol::name::FileKey;
-use serde_json::value::RawValue;
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// The type of a file whose writer gives none.
@@ -53,10 +52,11 @@ impl Relay {
         }
     }
 
-    /// The file that a call brings. `asked` is what its headers say of the version it was made from.
+    /// The file that a call brings, its content as JSON. `asked` is what its headers say of the version
+    /// it was made from.
     pub fn file_of(
         &self,
-        call: PutFile<'_>,
+        call: PutFile<Bytes>,
         asked: Option<Base>,
         speaker: &Speaker,
     ) -> Result<Write, Refused> {
@@ -89,22 +89,17 @@ pub(super) fn content_text(content: &Content) -> Option<ByteString> {
     }
 }
 
-fn content_of(raw: &RawValue, encoding: Option<&str>) -> Result<Content, Refused> {
-    let text = |raw: &RawValue| -> Result<String, Refused> {
-        serde_json::from_str(raw.get())
-            .map_err(|error| Refused::bad_request(format!("content: {error}")))
-    };
-    let is_text = raw.get().starts_with('"');
+fn content_of(json: Bytes, encoding: Option<&str>) -> Result<Content, Refused> {
+    let bad = |why: &dyn Display| Refused::bad_request(format!("content{why}"));
+    let is_string = json.starts_with(b"\"");
     match encoding {
-        _ if raw.get() == "null" => Err(Refused::bad_request("content is required")),
-        None if is_text => Ok(Content::Text(text(raw)?.into())),
-        None => Ok(Content::Json(Arc::from(sound("content", raw)?.to_owned()))),
-        Some(BASE64) if is_text => {
-            let bytes = base64::decode(&text(raw)?)
-                .map_err(|error| Refused::bad_request(format!("content {error}")))?;
-            Ok(Content::Bytes(Bytes::from(bytes)))
+        _ if *json == *b"null" => Err(bad(&" is required")),
+        None if is_string => Content::of_string(json).map_err(|why| bad(&format_args!(": {why}"))),
+        None => Content::of_value(json).map_err(|why| bad(&format_args!(": {why}"))),
+        Some(BASE64) if is_string => {
+            Content::of_base64(json).map_err(|why| bad(&format_args!(" {why}")))
         }
-        Some(BASE64) => Err(Refused::bad_request("content must be a string of base64")),
+        Some(BASE64) => Err(bad(&" must be a string of base64")),
         Some(_) => Err(Refused::bad_request("encoding must be base64, or absent")),
     }
 }

@@ -7,6 +7,8 @@ use super::lifeline::Lifeline;
 use super::socket::{Announce, Dismiss};
 use crate::core::knowledge::{Log, LogLimits, Place};
 use crate::core::message::{Envelope, Kind};
+use crate::core::metrics::{Metrics, Slow};
+use actix::dev::SendError;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use bytestring::ByteString;
 use clawlink_protocol::events::SocketEvent;
@@ -32,6 +34,7 @@ pub struct Herald {
     sockets: HashMap<u64, Listener>,
     next_listener: u64,
     lifeline: Lifeline,
+    metrics: Arc<Metrics>,
 }
 
 struct Listener {
@@ -47,6 +50,7 @@ impl Herald {
         clock: Clock,
         log: LogLimits,
         lifeline: Lifeline,
+        metrics: Arc<Metrics>,
     ) -> HeraldHandle {
         let told = Arc::new(AtomicU64::new(0));
         let listening = Arc::new(AtomicUsize::new(0));
@@ -59,12 +63,14 @@ impl Herald {
             sockets: HashMap::new(),
             next_listener: 0,
             lifeline,
+            metrics: metrics.clone(),
         };
         HeraldHandle {
             address: Actor::start(herald),
             told,
             listening,
             directory,
+            metrics,
         }
     }
 
@@ -118,6 +124,9 @@ impl Handler<Tell> for Herald {
         if tell.envelope.kind == Kind::Broadcast {
             self.log.push(tell.envelope.clone());
             self.told.fetch_add(1, Ordering::Relaxed);
+            let (count, bytes) = self.log.held();
+            self.metrics.log.set(count);
+            self.metrics.log_bytes.set(bytes);
         }
         self.tell_all(&tell)
     }
@@ -185,11 +194,8 @@ impl Handler<Tidings> for Herald {
         };
         let others = self.sockets.values();
         for listener in others.filter(|listener| listener.agent != *entry.agent.id()) {
-            if listener
-                .announce
-                .try_send(Announce(notice.clone()))
-                .is_err()
-            {
+            if let Err(SendError::Full(_)) = listener.announce.try_send(Announce(notice.clone())) {
+                self.metrics.presence_dropped.of(Slow::Socket).inc();
                 debug!(agent = %listener.agent, "a notice was dropped: its socket does not keep up");
             }
         }
@@ -278,6 +284,7 @@ pub struct HeraldHandle {
     told: Arc<AtomicU64>,
     listening: Arc<AtomicUsize>,
     directory: Arc<Directory>,
+    metrics: Arc<Metrics>,
 }
 
 impl HeraldHandle {
@@ -313,6 +320,11 @@ impl HeraldHandle {
         self.address.send(Look { before }).await.ok()
     }
 
+    /// Sockets that are open.
+    pub fn sockets(&self) -> usize {
+        self.listening.load(Ordering::Relaxed)
+    }
+
     /// Broadcasts since the start.
     pub fn broadcasts(&self) -> u64 {
         self.told.load(Ordering::Relaxed)
@@ -341,7 +353,10 @@ impl HeraldHandle {
     fn spread(&self, change: Change, entry: &Arc<Entry>) {
         if self.listening.load(Ordering::Relaxed) > 0 {
             let entry = entry.clone();
-            let _ = self.address.try_send(Tidings { change, entry });
+            let told = self.address.try_send(Tidings { change, entry });
+            if let Err(SendError::Full(_)) = told {
+                self.metrics.presence_dropped.of(Slow::Herald).inc();
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use super::herald::HeraldHandle;
 use super::lifeline::Lifeline;
 use crate::core::content::Content;
 use crate::core::message::{Envelope, Kind};
+use crate::core::metrics::{Gone, Metrics};
 use crate::core::shelf::{Base, Change, File, Shelf, ShelfError, ShelfLimits, Written};
 use actix::{Actor, Addr, AtomicResponse, Context, Handler, Message, WrapFuture};
 use clawlink_protocol::messages::{Outgoing, Priority};
@@ -18,22 +19,40 @@ pub struct Library {
     count: Arc<AtomicUsize>,
     herald: HeraldHandle,
     lifeline: Lifeline,
+    metrics: Arc<Metrics>,
 }
 
 impl Library {
     /// Starts the library.
-    pub fn start(limits: ShelfLimits, herald: HeraldHandle, lifeline: Lifeline) -> LibraryHandle {
+    pub fn start(
+        limits: ShelfLimits,
+        herald: HeraldHandle,
+        lifeline: Lifeline,
+        metrics: Arc<Metrics>,
+    ) -> LibraryHandle {
         let count = Arc::new(AtomicUsize::new(0));
         let library = Library {
             shelf: Shelf::new(limits),
             count: count.clone(),
             herald,
             lifeline,
+            metrics,
         };
         LibraryHandle {
             address: Actor::start(library),
             count,
         }
+    }
+
+    fn note_held(&self, gone: (u64, u64)) {
+        let (versions, bytes) = self.shelf.held();
+        self.count.store(self.shelf.len(), Ordering::Relaxed);
+        self.metrics.versions.set(versions);
+        self.metrics.files_bytes.set(bytes);
+        let now = self.shelf.gone();
+        let left = &self.metrics.versions_gone;
+        left.of(Gone::Count).add(now.0 - gone.0);
+        left.of(Gone::Bytes).add(now.1 - gone.1);
     }
 
     fn write(&mut self, write: Write) -> Result<(Written, Arc<Envelope>, AgentId), NotWritten> {
@@ -53,11 +72,12 @@ impl Library {
             editor: editor.clone(),
             at: now.clone(),
         };
+        let gone = self.shelf.gone();
         let written = self
             .shelf
             .write(&key, base, change)
             .map_err(NotWritten::Refused)?;
-        self.count.store(self.shelf.len(), Ordering::Relaxed);
+        self.note_held(gone);
         let notice = Outgoing::FileUpdated {
             file_key: key.as_str(),
             version: written.version,

@@ -6,6 +6,7 @@ use super::refused::Refused;
 use super::relay::Relay;
 use crate::core::content::Content;
 use crate::core::merge::{self, MERGE_BYTES, MERGE_LINES, Merged, Side};
+use crate::core::metrics::Merging;
 use crate::core::shelf::{Base, File, Written};
 use bytestring::ByteString;
 use clawlink_protocol::error::ErrorCode;
@@ -51,6 +52,12 @@ impl Relay {
     /// Writes a text; if the file is not at its base any more, merges the two. Reads the file when its
     /// turn has come, so that only another merge or a plain write can come in between.
     pub async fn merge_file(&self, merge: Merge) -> Result<MergeDone, Refused> {
+        let done = self.tried(merge).await;
+        self.metrics.merges.of(outcome(&done)).inc();
+        done
+    }
+
+    async fn tried(&self, merge: Merge) -> Result<MergeDone, Refused> {
         let Some(Content::Text(sent)) = merge.write.content.clone() else {
             return Err(Refused::bad_request("only text is merged"));
         };
@@ -111,7 +118,7 @@ impl Relay {
             write.file_type.clone_from(&current.file_type);
         }
         let size = text.len();
-        write.content = Some(Content::Text(text.into()));
+        write.content = Some(Content::of_text(text));
         self.try_write(write, Some(size)).await
     }
 
@@ -121,6 +128,18 @@ impl Relay {
             Err(refused) if refused.is(ErrorCode::VersionConflict) => Ok(Try::Again(refused)),
             Err(refused) => Err(refused),
         }
+    }
+}
+
+/// What is counted.
+fn outcome(done: &Result<MergeDone, Refused>) -> Merging {
+    match done {
+        Ok(_) => Merging::Merged,
+        Err(refused) if refused.0.merged_content.is_some() => Merging::Conflict,
+        Err(refused) if refused.is(ErrorCode::VersionConflict) && refused.0.reason.is_none() => {
+            Merging::GaveUp
+        }
+        Err(_) => Merging::Refused,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod registry;
 pub mod relay;
 pub mod replays;
 pub mod reservations;
+pub mod routing;
 pub mod socket;
 pub mod speaking;
 pub mod subscribing;

@@ -5,6 +5,7 @@ use super::agent::poll::{Action, Ask, Batch, NoMail};
 use super::refused::Refused;
 use super::relay::Relay;
 use super::speaking::Speaker;
+use crate::core::metrics::{Settled, Settling};
 use crate::core::receipt;
 use clawlink_protocol::messages::Acked;
 use std::time::Duration;
@@ -92,6 +93,14 @@ impl Relay {
         };
         let over = settlement.expired.iter();
         expired.extend(over.map(|&delivery| receipt::receipt(salt, delivery)));
+        let asked = match action {
+            Action::Ack => Settling::Ack,
+            Action::Nack(_) => Settling::Nack,
+            Action::Extend(_) => Settling::Extend,
+        };
+        let count = |what, times: usize| self.metrics.settled.of(asked, what).add(times as u64);
+        count(Settled::Done, settlement.done);
+        count(Settled::Expired, expired.len());
         let expired_count = (expired.len() > EXPIRED_MAX).then_some(expired.len());
         expired.truncate(EXPIRED_MAX);
         Ok(Some(Acked {

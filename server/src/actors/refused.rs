@@ -67,6 +67,20 @@ impl Refused {
         refused
     }
 
+    /// Nobody is there who can do this.
+    pub(super) fn nobody_can(capability: &str, did_you_mean: Vec<String>) -> Self {
+        let hint = match did_you_mean.first() {
+            Some(similar) => format!("did you mean \"{similar}\"? "),
+            None => String::new(),
+        };
+        let error = format!(
+            "no other agent online has the capability \"{capability}\"; {hint}GET /discover?all=1 shows also who is away"
+        );
+        let mut refused = Refused::new(ErrorCode::UnknownAgent, error);
+        refused.0.did_you_mean = Some(did_you_mean);
+        refused
+    }
+
     /// A word that names no agent, or too many.
     pub(super) fn unresolved(address: &str, why: Unresolved) -> Self {
         match why {

@@ -167,6 +167,8 @@ impl Registry {
         let ttl = register.ttl;
         let profile = profile(register, name, peer, known.as_deref());
         let ttl = ttl.map_or(self.settings.stale_after, Duration::from_secs);
+        let is_able =
+            (known.as_ref()).is_some_and(|e| e.profile.capabilities == profile.capabilities);
         let entry = match known {
             Some(before) => {
                 let agent = before.agent.clone();
@@ -191,6 +193,9 @@ impl Registry {
             }
         };
         self.directory.insert(entry.clone());
+        if !is_able {
+            self.settings.common.router.offer(entry.agent.id());
+        }
         self.settings.common.herald.joined(&entry);
         Ok(entry)
     }
@@ -340,6 +345,11 @@ impl Handler<AgentStopped> for Registry {
         let registered = self.directory.get(id.as_str());
         let still_here = registered.is_some_and(|entry| entry.agent.is(&agent));
         own.panics += 1;
+        self.settings
+            .common
+            .metrics
+            .agent_panics
+            .add(u64::from(still_here));
         if still_here && own.panics <= PANICS_MAX {
             error!(agent = %id, "an agent's actor panicked; started again with its inbox");
             self.start_agent(&agent, own, ctx);
@@ -350,6 +360,7 @@ impl Handler<AgentStopped> for Registry {
             self.remove(&id);
         }
         let dead = own.discard(agent.door());
+        let dead = self.settings.common.router.pass_on_all(&id, dead);
         if !dead.is_empty() {
             info!(agent = %id, unread = dead.len(), left, "an agent is gone and so is the mail that waited for it");
             let office = &self.settings.common.dead_letters;

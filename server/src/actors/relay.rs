@@ -14,13 +14,16 @@ use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
 use super::replays::Replays;
 use super::reservations::ReservationsHandle;
+use super::routing::Router;
 use super::speaking::Speaker;
 use super::subscribing;
 use crate::core::Millis;
+use crate::core::budget::Budget;
 use crate::core::identity::{Brings, SECRET, SecretHash};
 use crate::core::ids::Ids;
 use crate::core::json;
 use crate::core::message::{Envelope, Kind};
+use crate::core::metrics::Metrics;
 use crate::core::presence::millis;
 use bytestring::ByteString;
 use clawlink_protocol::agents::{Register, TTL_RANGE};
@@ -62,6 +65,8 @@ pub struct Relay {
     pub dead_letters: DeadLettersHandle,
     /// Tasks.
     pub board: Arc<Board>,
+    /// Who does what anybody may do.
+    pub router: Arc<Router>,
     /// Who edits what.
     pub reservations: ReservationsHandle,
     /// Idempotency keys.
@@ -72,6 +77,10 @@ pub struct Relay {
     pub ids: Arc<Ids>,
     /// How many agents are online.
     pub online: Arc<AtomicUsize>,
+    /// The bound of all inboxes together.
+    pub budget: Arc<Budget>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Whether nobody speaks for an agent without its secret.
     pub strict: bool,
 }

@@ -65,6 +65,11 @@ impl Replays {
         })
     }
 
+    /// How many keys there are, their bytes, and how many were forgotten before their time.
+    pub fn held(&self) -> (usize, usize, u64) {
+        self.kept.lock().held()
+    }
+
     /// Tells bodies apart: what two different ones have in common is chance, and nobody's choice.
     pub fn digest(&self, body: &[u8]) -> Digest {
         self.hasher.hash_one(body)

@@ -148,6 +148,11 @@ impl ReservationsHandle {
         }
     }
 
+    /// How many there are. Waits for whoever is comparing patterns.
+    pub fn count(&self) -> usize {
+        self.table().count(self.0.clock.now())
+    }
+
     fn table(&self) -> MutexGuard<'_, Reservations> {
         let mut table = self.0.table.lock();
         self.settle(&mut table);

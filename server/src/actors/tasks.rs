@@ -9,16 +9,17 @@ use super::clock::timestamp;
 use super::directory::Entry;
 use super::refused::Refused;
 use super::relay::{Relay, constant, envelope, given, sound, written};
+use super::routing::TRIES;
 use super::speaking::Speaker;
 use crate::core::inbox::Seq;
 use crate::core::ledger::NotOpened;
 use crate::core::message::{Envelope, Kind};
-use crate::core::task::{Draft, Progress, State, Step, Task};
+use crate::core::task::{Asked, Progress, State, Step, Task};
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::messages::{
     Delegate, Delegated, Outgoing, Priority, Recipient, Respond, Responded,
 };
-use clawlink_protocol::name::MessageId;
+use clawlink_protocol::name::{AgentId, MessageId};
 use clawlink_protocol::tasks::{Input, TaskMoved};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -37,18 +38,15 @@ impl Relay {
         message_id: Option<MessageId>,
         speaker: &Speaker,
     ) -> Result<Delegated, Refused> {
-        let to = self.resolve(&call.to_agent)?;
-        let recipient = Recipient {
-            status: to.agent.presence().as_str().to_owned(),
-            last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
-        };
         let message_id = match message_id {
             Some(id) => id,
             None => self.new_message_id()?,
         };
-        let envelope = self.delegation(call, &to, &message_id, speaker)?;
-        let task = envelope.task.clone();
-        let admitted = self.begin(&to, envelope)?;
+        let Placed { to, task, admitted } = self.place(call, &message_id, speaker)?;
+        let recipient = Recipient {
+            status: to.agent.presence().as_str().to_owned(),
+            last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
+        };
         let delivery = admitted.route().await;
         Ok(Delegated {
             status: "delegated".to_owned(),
@@ -59,6 +57,61 @@ impl Relay {
             task_state: task.map(|task| task.state().as_str().to_owned()),
             epoch: Some(self.epoch.clone()),
         })
+    }
+
+    /// Puts a delegation into the inbox it is for. Where anybody may have it, one who has no room gives
+    /// way to the next.
+    fn place(
+        &self,
+        call: &Delegate<'_>,
+        message_id: &MessageId,
+        speaker: &Speaker,
+    ) -> Result<Placed, Refused> {
+        let mut but = vec![call.from_agent.clone()];
+        let mut full = None;
+        loop {
+            let to = match (self.recipient(call, &but), full.take()) {
+                (Err(_), Some(full)) => return Err(full),
+                (to, _) => to?,
+            };
+            let envelope = self.delegation(call, &to, message_id, speaker)?;
+            let task = envelope.task.clone();
+            match self.begin(&to, envelope) {
+                Ok(admitted) => {
+                    if call.to_capability.is_some() {
+                        to.agent.look_if_away();
+                    }
+                    return Ok(Placed { to, task, admitted });
+                }
+                Err(why) if call.to_capability.is_some() && but.len() < TRIES => {
+                    but.push(to.agent.id().clone());
+                    full = Some(why);
+                }
+                Err(why) => return Err(why),
+            }
+        }
+    }
+
+    /// Whom a delegation is for: the agent it names, or one that can do it.
+    fn recipient(&self, call: &Delegate<'_>, but: &[AgentId]) -> Result<Arc<Entry>, Refused> {
+        match (&call.to_agent, &call.to_capability) {
+            (Some(address), None) => self.resolve(address),
+            (None, Some(capability)) => {
+                let picked = self.router.pick(capability, but);
+                picked.ok_or_else(|| {
+                    let similar = self.directory.similar_capabilities(capability.as_str());
+                    Refused::nobody_can(capability.as_str(), similar)
+                })
+            }
+            (None, None) => {
+                let error = "to_agent is required, or to_capability";
+                Err(Refused::bad_request(error))
+            }
+            (Some(_), Some(_)) => {
+                let error = "to_agent and to_capability exclude each other: give one of them";
+                Err(Refused::bad_request(error))
+            }
+        }
     }
 
     fn new_message_id(&self) -> Result<MessageId, Refused> {
@@ -97,11 +150,12 @@ impl Relay {
             parent_id: call.parent_id.as_ref(),
             timestamp: &now,
         })?;
-        let opened = self.board.open(Draft {
+        let opened = self.board.open(Asked {
             id: message_id.clone(),
             from: call.from_agent.clone(),
             sender: speaker.owner(),
             to: to.agent.id().clone(),
+            capability: call.to_capability.clone(),
             body: body.clone(),
             thread: call.thread_id.clone(),
             parent: call.parent_id.clone(),
@@ -125,7 +179,10 @@ impl Relay {
     /// How deep a part of this task is. A task that is not known any more is the first of its chain.
     fn depth(&self, parent: Option<&MessageId>) -> Result<usize, Refused> {
         let Some(parent) = parent else { return Ok(1) };
-        let depth = self.board.get(parent.as_str()).map_or(2, |p| p.depth + 1);
+        let depth = self
+            .board
+            .get(parent.as_str())
+            .map_or(2, |p| p.asked.depth + 1);
         if depth <= DEPTH_MAX {
             return Ok(depth);
         }
@@ -163,7 +220,7 @@ impl Relay {
         let task = self.board.get(call.message_id.as_str());
         let to = match (&call.to_agent, &task) {
             (Some(address), _) => self.resolve(address)?,
-            (None, Some(task)) => self.resolve(&(&task.from).into())?,
+            (None, Some(task)) => self.resolve(&(&task.asked.from).into())?,
             (None, None) => {
                 let error = "to_agent is required: this relay does not know the task";
                 return Err(Refused::bad_request(error));
@@ -172,6 +229,10 @@ impl Relay {
         let answered = self.answer(call, result, &to, task.as_ref(), speaker)?;
         if let Some(task) = task.filter(|_| answered.applied == Some(true)) {
             self.withdraw(&task, answered.place).await;
+            if task.state().is_ended() {
+                // It has room for what others have left.
+                self.router.offer(task.to());
+            }
         }
         let delivery = answered.admitted.route().await;
         Ok(Responded {
@@ -199,7 +260,7 @@ impl Relay {
         let said = State::parse(status);
         let moved = held.as_ref().and_then(|(task, progress)| {
             // A later agent of the assignee's id is not the assignee.
-            let own = task.to == call.from_agent && speaker.may_touch(progress.assignee());
+            let own = *task.to() == call.from_agent && speaker.may_touch(progress.assignee());
             let said = said.filter(|_| own)?;
             progress.state().after(Step::Answered(said))
         });
@@ -243,7 +304,7 @@ impl Relay {
 
     /// The delegation of this task is not to be handed over any more.
     async fn withdraw(&self, task: &Arc<Task>, place: Option<Seq>) {
-        if let (Some(place), Some(entry)) = (place, self.directory.get(task.to.as_str())) {
+        if let (Some(place), Some(entry)) = (place, self.directory.get(task.to().as_str())) {
             // Where the agent is gone, so is its inbox.
             let _ = entry.agent.withdraw(place, task).await;
         }
@@ -269,7 +330,7 @@ impl Relay {
     /// The task of this id, which is open and this sender's own.
     fn own_task(&self, id: &str, speaker: &Speaker) -> Result<Arc<Task>, Refused> {
         let task = self.task(id)?;
-        if task.from == *speaker.id() && speaker.may_touch(task.sender.as_ref()) {
+        if task.asked.from == *speaker.id() && speaker.may_touch(task.asked.sender.as_ref()) {
             return Ok(task);
         }
         let error = format!("task {id} is not one that \"{}\" has sent", speaker.id());
@@ -292,16 +353,16 @@ impl Relay {
     ) -> Result<(Option<Seq>, Option<Admitted>), Refused> {
         let mut progress = task.progress();
         still_open(task, &progress)?;
-        let assignee = self.directory.get(task.to.as_str());
-        let told = match assignee.filter(|_| progress.was_handed_over()) {
+        let assignee = self.directory.get(task.to().as_str());
+        let told = match assignee.filter(|_| progress.is_in_hand()) {
             None => None,
             Some(assignee) => {
                 let now = timestamp();
                 let message = Outgoing::TaskCanceled {
-                    message_id: &task.id,
-                    from_agent: &task.from,
+                    message_id: &task.asked.id,
+                    from_agent: &task.asked.from,
                     sender_verified: speaker.is_verified(),
-                    to_agent: &task.to,
+                    to_agent: task.to(),
                     timestamp: &now,
                 };
                 let normal = Priority::Normal;
@@ -334,24 +395,32 @@ impl Relay {
         content: &RawValue,
         speaker: &Speaker,
     ) -> Result<Admitted, Refused> {
-        let assignee = self.resolve(&(&task.to).into())?;
         let mut progress = task.progress();
         still_open(task, &progress)?;
+        let assignee = self.resolve(&task.to().into())?;
         let now = timestamp();
         let message = Outgoing::TaskInput {
-            message_id: &task.id,
-            from_agent: &task.from,
+            message_id: &task.asked.id,
+            from_agent: &task.asked.from,
             sender_verified: speaker.is_verified(),
-            to_agent: &task.to,
+            to_agent: task.to(),
             content,
             timestamp: &now,
         };
         let normal = Priority::Normal;
         let envelope = envelope(&message, Kind::Mail, normal, now.clone(), None)?;
         let admitted = self.admit(&assignee, envelope)?;
+        progress.tell_more();
         self.board.step_held(task, &mut progress, Step::GotInput);
         Ok(admitted)
     }
+}
+
+/// A delegation in its inbox.
+struct Placed {
+    to: Arc<Entry>,
+    task: Option<Arc<Task>>,
+    admitted: Admitted,
 }
 
 /// What came of an answer.
@@ -370,7 +439,7 @@ fn still_open(task: &Task, progress: &Progress) -> Result<(), Refused> {
     if !state.is_ended() {
         return Ok(());
     }
-    let error = format!("task {} has ended: it is {}", task.id, state.as_str());
+    let error = format!("task {} has ended: it is {}", task.asked.id, state.as_str());
     Err(Refused::new(ErrorCode::TaskEnded, error))
 }
 

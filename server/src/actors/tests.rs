@@ -8,6 +8,7 @@ mod names;
 mod panics;
 mod presence;
 mod receiving;
+mod routing;
 mod sockets;
 
 use super::agent::poll::Ask;
@@ -117,7 +118,8 @@ impl World {
         let task = to_raw_value(task).unwrap();
         let call = Delegate {
             from_agent: id(from),
-            to_agent: word(to),
+            to_agent: Some(word(to)),
+            to_capability: None,
             task: &task,
             context: None,
             priority: None,

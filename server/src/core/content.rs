@@ -1,13 +1,16 @@
 //! What a file holds.
 
+use super::json;
+use super::quoted::{self, NotText, PIECE, piece, quoted_len};
 use bytes::Bytes;
 use bytestring::ByteString;
-use clawlink_protocol::base64;
+use clawlink_protocol::base64::{self, NotBase64};
 use clawlink_protocol::files::BASE64;
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
-/// What a file holds. A clone shares it.
+#[cfg(test)]
+mod tests;
+
+/// What a file holds, in buffers of its own that are as long as what they hold. A clone shares it.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// Text: the usual case.
@@ -15,16 +18,63 @@ pub enum Content {
     /// Bytes that came as base64.
     Bytes(Bytes),
     /// Any other JSON value, as it was written.
-    Json(std::sync::Arc<RawValue>),
+    Json(ByteString),
+}
+
+/// Contents below this are copied out of what brought them. A longer one stays in its buffer, and
+/// the rest of that is given back: an allocator may do so in whole pages, which little would not
+/// make up for.
+const COPIED_BELOW: usize = 64 * 1024;
+
+/// These bytes, and no room besides.
+fn exact(mut bytes: Vec<u8>) -> Bytes {
+    if bytes.len() < COPIED_BELOW {
+        return Bytes::copy_from_slice(&bytes);
+    }
+    bytes.shrink_to_fit();
+    Bytes::from(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> Result<ByteString, NotText> {
+    ByteString::try_from(exact(bytes)).map_err(|_| NotText)
 }
 
 impl Content {
+    /// A text.
+    pub fn of_text(text: String) -> Content {
+        let text = exact(text.into_bytes());
+        // It was text, so it is.
+        Content::Text(ByteString::try_from(text).unwrap_or_default())
+    }
+
+    /// The text that a string of JSON says. It takes the string's place where nobody else has it.
+    pub fn of_string(json: Bytes) -> Result<Content, NotText> {
+        let mut bytes = Vec::from(json);
+        quoted::unquote(&mut bytes)?;
+        text(bytes).map(Content::Text)
+    }
+
+    /// The bytes that a string of JSON brings as base64; likewise.
+    pub fn of_base64(json: Bytes) -> Result<Content, NotBase64> {
+        let mut bytes = Vec::from(json);
+        quoted::unquote(&mut bytes).map_err(|_| NotBase64)?;
+        base64::decode(&mut bytes)?;
+        Ok(Content::Bytes(exact(bytes)))
+    }
+
+    /// A JSON value that is no string, as every reader can read it; likewise.
+    pub fn of_value(json: Bytes) -> Result<Content, serde_json::Error> {
+        let value = text(json.into()).map_err(serde::de::Error::custom)?;
+        json::check(&value)?;
+        Ok(Content::Json(value))
+    }
+
     /// Bytes it is counted with, decoded.
     pub fn size(&self) -> usize {
         match self {
             Content::Text(text) => text.len(),
             Content::Bytes(bytes) => bytes.len(),
-            Content::Json(json) => json.get().len(),
+            Content::Json(json) => json.len(),
         }
     }
 
@@ -32,14 +82,66 @@ impl Content {
     pub fn encoding(&self) -> Option<&'static str> {
         matches!(self, Content::Bytes(_)).then_some(BASE64)
     }
+
+    /// What stands before and after it in JSON.
+    pub fn quote(&self) -> &'static str {
+        match self {
+            Content::Text(_) | Content::Bytes(_) => "\"",
+            Content::Json(_) => "",
+        }
+    }
+
+    /// Bytes of its [`pieces`](Content::pieces) together. Reads all of a text.
+    pub fn json_len(&self) -> usize {
+        match self {
+            Content::Text(text) => quoted_len(text),
+            Content::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
+            Content::Json(json) => json.len(),
+        }
+    }
+
+    /// It as JSON, between its quotes, in pieces of at most six times [`PIECE`] bytes. What is stored as
+    /// it is written is not copied.
+    pub fn pieces(self) -> Pieces {
+        Pieces {
+            content: self,
+            at: 0,
+        }
+    }
 }
 
-impl Serialize for Content {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Content::Text(text) => serializer.serialize_str(text),
-            Content::Bytes(bytes) => serializer.serialize_str(&base64::encode(bytes)),
-            Content::Json(json) => json.serialize(serializer),
-        }
+/// See [`Content::pieces`].
+#[derive(Debug)]
+pub struct Pieces {
+    content: Content,
+    at: usize,
+}
+
+impl Iterator for Pieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let (length, json) = match &self.content {
+            Content::Text(text) => {
+                let part = piece(text, self.at);
+                let json = quoted::quote(part);
+                (
+                    part.len(),
+                    json.unwrap_or_else(|| text.slice_ref(part).into_bytes()),
+                )
+            }
+            Content::Bytes(bytes) => {
+                let rest = bytes.get(self.at..).unwrap_or_default();
+                // Groups of three, so that only the last piece is padded.
+                let part = &rest[..rest.len().min(PIECE / 3 * 3)];
+                (part.len(), base64::encode(part).into())
+            }
+            Content::Json(json) => {
+                let part = piece(json, self.at);
+                (part.len(), json.slice_ref(part).into_bytes())
+            }
+        };
+        self.at += length;
+        (length > 0).then_some(json)
     }
 }

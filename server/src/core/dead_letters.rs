@@ -53,7 +53,7 @@ impl Letter {
                 .envelope
                 .task
                 .as_ref()
-                .and_then(|task| task.sender.clone()),
+                .and_then(|task| task.asked.sender.clone()),
             recipient: recipient.clone(),
             envelope: dead.envelope,
             to: to.clone(),
@@ -103,6 +103,11 @@ impl DeadLetters {
             self.bytes -= oldest.envelope.cost();
         }
         before - self.letters.len()
+    }
+
+    /// How many there are, and their bytes.
+    pub fn held(&self) -> (usize, usize) {
+        (self.letters.len(), self.bytes)
     }
 
     /// Puts back what was taken.

@@ -20,6 +20,7 @@ use lease::{Holder, Item};
 
 use super::Millis;
 use super::message::{Envelope, Kind};
+use super::metrics::{Metrics, Missed};
 use super::task::{Step, Task};
 use acked::Acked;
 use clawlink_protocol::messages::Priority;
@@ -66,11 +67,13 @@ pub struct Inbox {
     missed: u64,
     /// Tasks whose messages were handed over or came back.
     moved: Vec<(Arc<Task>, Step)>,
+    metrics: Arc<Metrics>,
 }
 
 impl Inbox {
-    /// An empty one; `limits` are those of its mail, notices have half of each.
-    pub fn new(limits: Limits) -> Self {
+    /// An empty one; `limits` are those of its mail, notices have half of each. `metrics` is told of
+    /// what comes again, runs out or gives way.
+    pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
         Inbox {
             limits,
             mail: BTreeMap::new(),
@@ -84,6 +87,7 @@ impl Inbox {
             notice_bytes: 0,
             missed: 0,
             moved: Vec::new(),
+            metrics,
         }
     }
 
@@ -139,6 +143,7 @@ impl Inbox {
             if let Some(gone) = self.remove_waiting((Priority::Normal, seq)) {
                 self.forget(gone.envelope());
                 self.missed += 1;
+                self.metrics.missed.of(Missed::Inbox).inc();
             }
         }
     }
@@ -212,10 +217,18 @@ impl Inbox {
             let Some(item) = self.remove_waiting(key) else {
                 continue;
             };
+            self.note_again(&item);
             taken.push((key.1, item.envelope().clone()));
             self.hand(key.1, item, Holder::Out);
         }
         taken
+    }
+
+    /// A message is handed over that somebody may have seen before.
+    fn note_again(&self, item: &Item) {
+        if item.attempts > 0 || item.shown {
+            self.metrics.redeliveries.inc();
+        }
     }
 
     /// A message is in somebody's hand from here on, or set aside for later.
@@ -301,6 +314,18 @@ impl Inbox {
             reason: Reason::RecipientRemoved,
             attempts: item.attempts,
         })
+    }
+
+    /// The delegations that wait and that another agent might have.
+    pub fn for_anyone(&self) -> Vec<(Seq, Arc<Envelope>)> {
+        let waiting = self.mail.iter();
+        let waiting = waiting.map(|(&(_, seq), item)| (seq, item.envelope()));
+        let open = waiting.filter(|(_, envelope)| {
+            let task = envelope.task.as_ref();
+            task.is_some_and(|task| task.for_anyone().is_some())
+        });
+        open.map(|(seq, envelope)| (seq, envelope.clone()))
+            .collect()
     }
 
     /// When the next lease, delay or wait ends.

@@ -54,6 +54,11 @@ impl Log {
         }
     }
 
+    /// How many there are, and their bytes.
+    pub fn held(&self) -> (usize, usize) {
+        (self.kept.len(), self.bytes)
+    }
+
     /// Those before a place, or all, newest first.
     pub fn before(&self, place: Option<Place>) -> impl Iterator<Item = (Place, &Arc<Envelope>)> {
         let places = (0..self.next).rev();

@@ -1,7 +1,7 @@
 //! All tasks: found by id, listed by sender and assignee, kept for a while after they have ended.
 
 use super::Millis;
-use super::task::{Draft, Task};
+use super::task::{Asked, Task};
 use clawlink_protocol::name::AgentId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -42,7 +42,7 @@ pub struct Whose {
 impl Whose {
     fn are(&self, task: &Task) -> bool {
         let is = |wanted: &Option<AgentId>, own: &AgentId| wanted.as_ref().is_none_or(|w| w == own);
-        is(&self.from, &task.from) && is(&self.to, &task.to)
+        is(&self.from, &task.asked.from) && is(&self.to, task.to())
     }
 }
 
@@ -54,17 +54,57 @@ struct Kept {
     until: Option<Millis>,
 }
 
+/// How busy an agent is: the less, the sooner it is its turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Load {
+    /// Tasks that it was given and that have not ended.
+    open: usize,
+    /// When it was given one last, counted in tasks given.
+    served: u64,
+}
+
+impl Load {
+    /// Tasks that it was given and that have not ended.
+    pub fn open(self) -> usize {
+        self.open
+    }
+}
+
+/// What an agent has to do with tasks.
+#[derive(Debug, Default)]
+struct Share {
+    /// Numbers of what it sent and what it was given, oldest first.
+    numbers: VecDeque<u64>,
+    load: Load,
+}
+
+impl Share {
+    fn note(&mut self, number: u64) {
+        if let Err(place) = self.numbers.binary_search(&number) {
+            self.numbers.insert(place, number);
+        }
+    }
+
+    fn strike(&mut self, number: u64) {
+        if let Ok(place) = self.numbers.binary_search(&number) {
+            self.numbers.remove(place);
+        }
+    }
+}
+
 /// The ledger. It never looks into a task's progress: who holds that may call it.
 #[derive(Debug)]
 pub struct Ledger {
     limits: LedgerLimits,
     by_id: HashMap<String, Arc<Task>>,
     by_number: BTreeMap<u64, Kept>,
-    /// Numbers, oldest first; of each agent what it sent and what it was given.
-    of_agent: HashMap<AgentId, VecDeque<u64>>,
+    of_agent: HashMap<AgentId, Share>,
     /// Those that ended, in that order, and when each is forgotten.
     ended: VecDeque<(Millis, u64)>,
+    /// How many of those that are kept have ended.
+    ended_count: usize,
     next: u64,
+    given: u64,
     bytes: usize,
 }
 
@@ -77,18 +117,20 @@ impl Ledger {
             by_number: BTreeMap::new(),
             of_agent: HashMap::new(),
             ended: VecDeque::new(),
+            ended_count: 0,
             next: 1,
+            given: 0,
             bytes: 0,
         }
     }
 
     /// Takes a task. Where there is no room, those that ended longest ago leave.
-    pub fn open(&mut self, draft: Draft, now: Millis) -> Result<Arc<Task>, NotOpened> {
+    pub fn open(&mut self, asked: Asked, now: Millis) -> Result<Arc<Task>, NotOpened> {
         self.forget_old(now);
-        if self.by_id.contains_key(draft.id.as_str()) {
+        if self.by_id.contains_key(asked.id.as_str()) {
             return Err(NotOpened::Taken);
         }
-        let cost = draft.body.len() + TASK_COST;
+        let cost = asked.body.len() + TASK_COST;
         while self.by_number.len() >= self.limits.count || self.bytes + cost > self.limits.bytes {
             if !self.forget_first_ended() {
                 return Err(NotOpened::Full);
@@ -97,21 +139,69 @@ impl Ledger {
         let number = self.next;
         self.next += 1;
         self.bytes += cost;
-        let task = Arc::new(Task::new(number, draft));
-        self.by_id.insert(task.id.to_string(), task.clone());
+        let task = Arc::new(Task::new(number, asked));
+        self.by_id.insert(task.asked.id.to_string(), task.clone());
         let kept = Kept {
             task: task.clone(),
             cost,
             until: None,
         };
         self.by_number.insert(number, kept);
-        for agent in [&task.from, &task.to] {
-            let of = self.of_agent.entry(agent.clone()).or_default();
-            if of.back() != Some(&number) {
-                of.push_back(number);
+        let from = task.asked.from.clone();
+        self.of_agent.entry(from).or_default().note(number);
+        self.give(number, task.asked.to.clone());
+        Ok(task)
+    }
+
+    /// It is this agent's turn.
+    fn give(&mut self, number: u64, to: AgentId) {
+        self.given += 1;
+        let served = self.given;
+        let share = self.of_agent.entry(to).or_default();
+        share.note(number);
+        share.load.open += 1;
+        share.load.served = served;
+    }
+
+    /// How busy an agent is.
+    pub fn load(&self, agent: &AgentId) -> Load {
+        let share = self.of_agent.get(agent);
+        share.map(|share| share.load).unwrap_or_default()
+    }
+
+    /// Another agent gets an open task, unless that has happened to it before.
+    pub fn pass_on(&mut self, number: u64, next: &AgentId) -> bool {
+        let Some(Kept { task, until, .. }) = self.by_number.get(&number) else {
+            return false;
+        };
+        let (task, before) = (task.clone(), task.to().clone());
+        if until.is_some() || !task.pass_to(next.clone()) {
+            return false;
+        }
+        if let Some(share) = self.of_agent.get_mut(&before) {
+            share.load.open -= 1;
+            if before != task.asked.from {
+                share.strike(number);
             }
         }
-        Ok(task)
+        self.forget_idle(&before);
+        self.give(number, next.clone());
+        true
+    }
+
+    fn forget_idle(&mut self, agent: &AgentId) {
+        let share = self.of_agent.get(agent);
+        if share.is_some_and(|share| share.numbers.is_empty()) {
+            self.of_agent.remove(agent);
+        }
+    }
+
+    /// The assignee of a task has one more, or one less, that has not ended.
+    fn count(&mut self, number: u64, count: impl Fn(usize) -> usize) {
+        let task = self.by_number.get(&number).map(|kept| &kept.task);
+        if let Some(share) = task.and_then(|task| self.of_agent.get_mut(task.to())) {
+            share.load.open = count(share.load.open);
+        }
     }
 
     /// The task of this id.
@@ -125,7 +215,10 @@ impl Ledger {
         let mine = |task: &&Arc<Task>| whose.are(task);
         match whose.to.as_ref().or(whose.from.as_ref()) {
             Some(agent) => {
-                let numbers = self.of_agent.get(agent).into_iter().flatten().rev();
+                let share = self.of_agent.get(agent);
+                let numbers = share
+                    .into_iter()
+                    .flat_map(|share| share.numbers.iter().rev());
                 let numbers = numbers.filter(|n| number.is_none_or(|before| **n < before));
                 let tasks = numbers.filter_map(task).filter(mine);
                 tasks.take(limit).cloned().collect()
@@ -151,42 +244,51 @@ impl Ledger {
     /// A task has ended.
     pub fn ended(&mut self, number: u64, now: Millis) {
         let until = now.saturating_add(KEPT_FOR);
-        if let Some(kept) = self.by_number.get_mut(&number) {
+        let open = self.by_number.get_mut(&number);
+        if let Some(kept) = open.filter(|kept| kept.until.is_none()) {
+            self.ended_count += 1;
             kept.until = Some(until);
             self.ended.push_back((until, number));
+            self.count(number, |open| open - 1);
         }
         self.forget_old(now);
     }
 
-    /// A task that had ended goes on.
-    pub fn reopened(&mut self, number: u64) {
-        if let Some(kept) = self.by_number.get_mut(&number) {
-            kept.until = None;
-        }
+    /// A task that had ended goes on, if it is not forgotten yet.
+    pub fn reopen(&mut self, number: u64) -> bool {
+        let kept = self.by_number.get_mut(&number);
+        let Some(kept) = kept.filter(|kept| kept.until.is_some()) else {
+            return false;
+        };
+        kept.until = None;
+        self.ended_count -= 1;
+        self.count(number, |open| open + 1);
+        true
+    }
+
+    /// Whether this task is open here. It stays so while its lock is held.
+    pub fn is_open(&self, number: u64) -> bool {
+        let kept = self.by_number.get(&number);
+        kept.is_some_and(|kept| kept.until.is_none())
     }
 
     /// A task was not begun after all.
     pub fn forget(&mut self, number: u64) {
-        let Some(Kept { task, cost, .. }) = self.by_number.remove(&number) else {
+        let is_open = |kept: &Kept| kept.until.is_none();
+        if self.by_number.get(&number).is_some_and(is_open) {
+            self.count(number, |open| open - 1);
+        }
+        let Some(Kept { task, cost, until }) = self.by_number.remove(&number) else {
             return;
         };
         self.bytes -= cost;
-        self.by_id.remove(task.id.as_str());
-        for agent in [&task.from, &task.to] {
-            let Some(of) = self.of_agent.get_mut(agent) else {
-                continue;
-            };
-            // Nearly always the first or the last.
-            if of.front() == Some(&number) {
-                of.pop_front();
-            } else if of.back() == Some(&number) {
-                of.pop_back();
-            } else if let Ok(place) = of.binary_search(&number) {
-                of.remove(place);
+        self.ended_count -= usize::from(until.is_some());
+        self.by_id.remove(task.asked.id.as_str());
+        for agent in [&task.asked.from, task.to()] {
+            if let Some(share) = self.of_agent.get_mut(agent) {
+                share.strike(number);
             }
-            if of.is_empty() {
-                self.of_agent.remove(agent);
-            }
+            self.forget_idle(agent);
         }
     }
 
@@ -208,6 +310,12 @@ impl Ledger {
         false
     }
 
+    /// How many are open and how many have ended, and the bytes of all.
+    pub fn held(&self) -> (usize, usize, usize) {
+        let open = self.by_number.len() - self.ended_count;
+        (open, self.ended_count, self.bytes)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_number.len()
@@ -226,14 +334,15 @@ mod tests {
     use clawlink_protocol::name::MessageId;
     use proptest::prelude::*;
 
-    fn draft(id: usize, from: u8, to: u8, size: usize) -> Draft {
+    fn draft(id: usize, from: u8, to: u8, size: usize) -> Asked {
         let agent = |n: u8| AgentId::parse(&format!("a{n}")).unwrap();
-        Draft {
+        Asked {
             sender: None,
             id: MessageId::parse(&format!("t{id}")).unwrap(),
             from: agent(from),
             to: agent(to),
             body: "x".repeat(size).into(),
+            capability: None,
             thread: None,
             parent: None,
             depth: 1,
@@ -254,7 +363,7 @@ mod tests {
     }
 
     fn ids(tasks: &[Arc<Task>]) -> Vec<&str> {
-        tasks.iter().map(|task| task.id.as_str()).collect()
+        tasks.iter().map(|task| task.asked.id.as_str()).collect()
     }
 
     #[test]
@@ -280,7 +389,9 @@ mod tests {
         task.progress().step(died, 5);
         ledger.ended(task.number, 5);
         task.progress().step(Step::SentAgain, 6);
-        ledger.reopened(task.number);
+        assert_eq!(ledger.held().0, 0);
+        ledger.reopen(task.number);
+        assert_eq!((ledger.held().0, ledger.held().1), (1, 0));
         ledger.forget_old(Millis::MAX);
         assert_eq!(ledger.get("t1").unwrap().state(), State::Queued);
     }
@@ -331,26 +442,68 @@ mod tests {
         assert_eq!(ledger.bytes, TASK_COST + 10);
     }
 
+    #[test]
+    fn it_is_the_turn_of_who_has_least_to_do_and_was_served_longest_ago() {
+        let mut ledger = roomy();
+        let agents: Vec<_> = ["a1", "a2", "a3"]
+            .map(|id| AgentId::parse(id).unwrap())
+            .into();
+        let turn = |ledger: &Ledger| {
+            agents
+                .iter()
+                .min_by_key(|id| ledger.load(id))
+                .unwrap()
+                .clone()
+        };
+        let mut given = Vec::new();
+        for n in 0..6u8 {
+            let to = turn(&ledger);
+            let to: u8 = to.as_str()[1..].parse().unwrap();
+            given.push(to);
+            ledger.open(draft(usize::from(n), 9, to, 0), 0).unwrap();
+        }
+        assert_eq!(given, [1, 2, 3, 1, 2, 3]);
+        let second = ledger.get("t1").unwrap();
+        end(&mut ledger, &second, 1);
+        assert_eq!(turn(&ledger).as_str(), "a2", "it has fewer");
+        ledger.reopen(second.number);
+        assert_eq!(turn(&ledger).as_str(), "a1");
+    }
+
     proptest! {
         #[test]
         fn lists_are_those_of_a_plain_list(
-            calls in prop::collection::vec((0u8..4, 0u8..4, 0usize..50, any::<bool>()), 1..40),
+            calls in prop::collection::vec(
+                (0u8..4, 0u8..4, 0usize..50, any::<bool>(), prop::option::of(0u8..4)), 1..40),
             from in prop::option::of(0u8..4), to in prop::option::of(0u8..4), limit in 1usize..10,
         ) {
             let mut ledger = Ledger::new(LedgerLimits { count: 20, bytes: 20 * (TASK_COST + 40) });
             let mut all: Vec<Arc<Task>> = Vec::new();
-            for (n, (from, to, size, ends)) in calls.into_iter().enumerate() {
+            for (n, (from, to, size, ends, next)) in calls.into_iter().enumerate() {
                 let now = n as Millis;
                 if let Ok(task) = ledger.open(draft(n, from, to, size), now) {
                     all.push(task.clone());
                     ledger.answered(task.number, 0, size);
+                    if let Some(next) = next.filter(|&next| next != from) {
+                        let next = AgentId::parse(&format!("a{next}")).unwrap();
+                        prop_assert!(ledger.pass_on(task.number, &next));
+                        prop_assert!(!ledger.pass_on(task.number, &next), "once");
+                        prop_assert_eq!(task.to(), &next);
+                    }
                     if ends {
                         end(&mut ledger, &task, now);
                     }
                 }
-                all.retain(|task| ledger.get(task.id.as_str()).is_some());
+                all.retain(|task| ledger.get(task.asked.id.as_str()).is_some());
                 let cost: usize = ledger.by_number.values().map(|kept| kept.cost).sum();
                 prop_assert_eq!((ledger.bytes, ledger.len()), (cost, all.len()));
+                for agent in 0..4 {
+                    let agent = AgentId::parse(&format!("a{agent}")).unwrap();
+                    let open = |task: &&Arc<Task>| *task.to() == agent && !task.state().is_ended();
+                    prop_assert_eq!(ledger.load(&agent).open, all.iter().filter(open).count());
+                }
+                let open = all.iter().filter(|task| !task.state().is_ended()).count();
+                prop_assert_eq!(ledger.held(), (open, all.len() - open, cost));
             }
             let agent = |n: Option<u8>| n.map(|n| AgentId::parse(&format!("a{n}")).unwrap());
             let whose = Whose { from: agent(from), to: agent(to) };

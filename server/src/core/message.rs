@@ -7,6 +7,8 @@ use bytestring::ByteString;
 use clawlink_protocol::messages::Priority;
 use clawlink_protocol::name::AgentId;
 use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Bytes that a piece of mail costs besides its body, and those of a notice, whose body is shared.
@@ -50,6 +52,28 @@ pub struct Origin {
     pub message_id: String,
     /// The sender.
     pub from_agent: AgentId,
+}
+
+/// What stands in a delegation besides what its task knows.
+#[derive(Debug, Deserialize)]
+pub struct Sent<'a> {
+    /// The sender's name, if it bore one.
+    #[serde(borrow)]
+    pub from_name: Option<Cow<'a, str>>,
+    /// Whether the sender was registered and had shown its secret.
+    pub sender_verified: bool,
+    /// What is to be done.
+    #[serde(borrow)]
+    pub task: &'a RawValue,
+    /// What helps to do it.
+    #[serde(borrow)]
+    pub context: &'a RawValue,
+    /// As sent, else `normal`.
+    #[serde(borrow)]
+    pub priority: Cow<'a, str>,
+    /// RFC 3339, UTC: when the relay took it.
+    #[serde(borrow)]
+    pub timestamp: Cow<'a, str>,
 }
 
 impl Envelope {

@@ -65,6 +65,8 @@ impl Entry {
 pub struct Replay {
     limit: usize,
     bytes: usize,
+    /// Keys that were forgotten before their time.
+    early: u64,
     next: u64,
     entries: HashMap<Key, Entry>,
     by_age: BTreeMap<u64, Key>,
@@ -77,6 +79,7 @@ impl Replay {
         Replay {
             limit,
             bytes: 0,
+            early: 0,
             next: 0,
             entries: HashMap::new(),
             by_age: BTreeMap::new(),
@@ -111,6 +114,7 @@ impl Replay {
             && let Some(&oldest) = of_sender.front()
         {
             self.forget(oldest);
+            self.early += 1;
         }
         self.make_room();
         Begun::First
@@ -138,7 +142,13 @@ impl Replay {
             && let Some((&oldest, _)) = self.by_age.first_key_value()
         {
             self.forget(oldest);
+            self.early += 1;
         }
+    }
+
+    /// How many keys there are, their bytes, and how many were forgotten before their time.
+    pub fn held(&self) -> (usize, usize, u64) {
+        (self.entries.len(), self.bytes, self.early)
     }
 
     fn expire(&mut self, now: Millis) {
@@ -243,7 +253,9 @@ mod tests {
         replay.finish(&one, "x".repeat(100).into());
         assert_eq!((replay.bytes, KEPT_FOR), (cost, 600_000));
         assert!(matches!(replay.begin(&one, 1, 0), Begun::Done(_)));
+        assert_eq!(replay.held(), (1, cost, 0));
         replay.begin(&key("s", "delegate", "l"), 1, 0);
+        assert_eq!(replay.held().2, 1);
         assert_eq!(replay.begin(&one, 1, 0), Begun::First);
     }
 
@@ -280,6 +292,7 @@ mod tests {
                 prop_assert!(replay.bytes <= limit);
                 let cost: usize = replay.entries.iter().map(|(k, e)| e.cost(k)).sum();
                 prop_assert_eq!(replay.bytes, cost);
+                prop_assert_eq!((replay.held().0, replay.held().1), (replay.entries.len(), cost));
                 prop_assert_eq!(replay.by_age.len(), replay.entries.len());
                 let of_senders: usize = replay.senders.values().map(VecDeque::len).sum();
                 prop_assert_eq!(of_senders, replay.entries.len());

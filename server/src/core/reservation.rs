@@ -138,6 +138,12 @@ impl Reservations {
         leases.map(|(&place, lease)| (place, lease))
     }
 
+    /// How many there are.
+    pub fn count(&mut self, now: Millis) -> usize {
+        self.expire(now);
+        self.leases.len()
+    }
+
     fn expire(&mut self, now: Millis) {
         self.leases.retain(|_, lease| lease.until > now);
     }

@@ -164,6 +164,9 @@ pub struct Shelf {
     /// Bytes of all versions, and of those that do not leave.
     bytes: usize,
     lasting: usize,
+    /// Versions that are kept, and those that made room: for others of their file, for bytes.
+    versions: usize,
+    gone: (u64, u64),
     writes: u64,
     /// The highest version of a deleted file that was forgotten. A key of which nothing is known
     /// counts on from here, so that no version of it ever comes twice.
@@ -184,6 +187,8 @@ impl Shelf {
             leaving: BTreeMap::new(),
             bytes: 0,
             lasting: 0,
+            versions: 0,
+            gone: (0, 0),
             writes: 0,
             forgotten: 0,
         }
@@ -247,11 +252,14 @@ impl Shelf {
             file: Arc::new(file),
         });
         self.bytes += cost_now;
+        self.versions += 1;
         if versions.len() > EARLIER + 1
             && let Some(oldest) = versions.pop_front()
         {
             self.leaving.remove(&oldest.number);
             self.bytes -= cost(key, &oldest.file);
+            self.versions -= 1;
+            self.gone.0 += 1;
         }
         if deletion {
             self.leaving.insert(number, key.clone());
@@ -279,6 +287,8 @@ impl Shelf {
                 continue;
             };
             self.bytes -= cost(&key, &oldest.file);
+            self.versions -= 1;
+            self.gone.1 += 1;
             if versions.is_empty() {
                 self.forgotten = self.forgotten.max(oldest.file.version);
                 shelf.remove(&key);
@@ -314,6 +324,16 @@ impl Shelf {
             .take(limit)
             .filter_map(|(key, versions)| Some((key.clone(), versions.back()?.file.clone())))
             .collect()
+    }
+
+    /// Versions that are kept, and their bytes.
+    pub fn held(&self) -> (usize, usize) {
+        (self.versions, self.bytes)
+    }
+
+    /// Versions that have made room so far: as their file had too many, as all had too many bytes.
+    pub fn gone(&self) -> (u64, u64) {
+        self.gone
     }
 
     /// How many there are.

@@ -8,8 +8,9 @@ use super::Millis;
 use super::identity::Owner;
 use super::inbox::{Reason, Seq};
 use bytestring::ByteString;
-use clawlink_protocol::name::{AgentId, MessageId};
+use clawlink_protocol::name::{AgentId, MessageId, Word};
 use parking_lot::{Mutex, MutexGuard};
+use std::sync::OnceLock;
 
 /// Steps kept of a task's history; beyond it the oldest but the first leave.
 pub const HISTORY_MAX: usize = 100;
@@ -108,6 +109,7 @@ impl State {
             (State::Queued, Step::Died(Reason::Expired)) => Some(State::Expired),
             (State::Queued | State::Delivered, Step::Died(_)) => Some(State::Undeliverable),
             (State::Expired | State::Undeliverable, Step::SentAgain) => Some(State::Queued),
+            (State::Queued | State::Delivered, Step::PassedOn(_)) => Some(State::Queued),
             _ => None,
         }
     }
@@ -130,6 +132,27 @@ pub enum Step {
     Died(Reason),
     /// Its message, dead before, was sent again.
     SentAgain,
+    /// Another agent got it, as the one before it was away.
+    PassedOn(Away),
+}
+
+/// How an agent is away that has not begun what it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Away {
+    /// It was not heard in time.
+    Stale,
+    /// It is not registered any more.
+    Removed,
+}
+
+impl Away {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Away::Stale => "stale",
+            Away::Removed => "removed",
+        }
+    }
 }
 
 /// A step that was made.
@@ -139,6 +162,8 @@ pub struct Made {
     pub state: State,
     /// When.
     pub at: Millis,
+    /// Whether that gave it to another agent, and why.
+    pub passed_on: Option<Away>,
 }
 
 /// How far a task has come.
@@ -152,6 +177,10 @@ pub struct Progress {
     answer: Option<ByteString>,
     /// Whether its message was ever handed over.
     handed_over: bool,
+    /// Whether it was to its present assignee.
+    handed_here: bool,
+    /// Whether its sender has told its assignee more.
+    told_more: bool,
     /// The place of its message in its assignee's inbox.
     place: Option<Seq>,
     /// Whose that inbox is.
@@ -165,10 +194,16 @@ impl Progress {
         Progress {
             state,
             rev: 1,
-            history: vec![Made { state, at }],
+            history: vec![Made {
+                state,
+                at,
+                passed_on: None,
+            }],
             made: 1,
             answer: None,
             handed_over: false,
+            handed_here: false,
+            told_more: false,
             place: None,
             assignee: None,
             ended_at: None,
@@ -198,6 +233,22 @@ impl Progress {
     /// Whether its message was ever handed over.
     pub fn was_handed_over(&self) -> bool {
         self.handed_over
+    }
+
+    /// Whether its message was handed over to its present assignee.
+    pub fn is_in_hand(&self) -> bool {
+        self.handed_here
+    }
+
+    /// Its sender has told its assignee more than the message says.
+    pub fn tell_more(&mut self) {
+        self.told_more = true;
+    }
+
+    /// Whether another agent would know all that this one does: it has not been begun, and what was
+    /// told is in its message.
+    pub fn may_pass_on(&self) -> bool {
+        matches!(self.state, State::Queued | State::Delivered) && !self.told_more
     }
 
     /// The place of its message.
@@ -230,13 +281,26 @@ impl Progress {
     pub fn step(&mut self, step: Step, now: Millis) -> Option<bool> {
         let state = self.state.after(step)?;
         self.handed_over |= step == Step::HandedOver;
+        match step {
+            Step::HandedOver => self.handed_here = true,
+            Step::PassedOn(_) => self.handed_here = false,
+            _ => {}
+        }
         self.state = state;
         self.rev += 1;
         self.made += 1;
         if self.history.len() == HISTORY_MAX {
             self.history.remove(1);
         }
-        self.history.push(Made { state, at: now });
+        let passed_on = match step {
+            Step::PassedOn(why) => Some(why),
+            _ => None,
+        };
+        self.history.push(Made {
+            state,
+            at: now,
+            passed_on,
+        });
         self.ended_at = state.is_ended().then_some(now);
         Some(state.is_ended())
     }
@@ -256,37 +320,26 @@ impl Progress {
 pub struct Task {
     /// The place in the order of all tasks.
     pub number: u64,
+    /// What its sender has asked for.
+    pub asked: Asked,
+    next: OnceLock<AgentId>,
+    progress: Mutex<Progress>,
+}
+
+/// What a sender asks for.
+#[derive(Debug)]
+pub struct Asked {
     /// As its message is called.
     pub id: MessageId,
     /// Its sender.
     pub from: AgentId,
     /// Whose that agent was; none where it was nobody's, and not registered.
     pub sender: Option<Owner>,
-    /// Its assignee.
+    /// Its first assignee.
     pub to: AgentId,
+    /// What the assignee must be able to do, where anybody would do who is.
+    pub capability: Option<Word>,
     /// Its message, as it was accepted.
-    pub body: ByteString,
-    /// The group that its sender put it in.
-    pub thread: Option<MessageId>,
-    /// The task that it is a part of.
-    pub parent: Option<MessageId>,
-    /// 1, or one more than its parent's.
-    pub depth: usize,
-    progress: Mutex<Progress>,
-}
-
-/// What a task is, before it has a number.
-#[derive(Debug)]
-pub struct Draft {
-    /// As its message is called.
-    pub id: MessageId,
-    /// Its sender.
-    pub from: AgentId,
-    /// Whose that agent is.
-    pub sender: Option<Owner>,
-    /// Its assignee.
-    pub to: AgentId,
-    /// Its message.
     pub body: ByteString,
     /// The group that its sender put it in.
     pub thread: Option<MessageId>,
@@ -300,19 +353,31 @@ pub struct Draft {
 
 impl Task {
     /// A task that waits.
-    pub fn new(number: u64, draft: Draft) -> Self {
+    pub fn new(number: u64, asked: Asked) -> Self {
+        let progress = Mutex::new(Progress::new(asked.at));
         Task {
             number,
-            id: draft.id,
-            from: draft.from,
-            sender: draft.sender,
-            to: draft.to,
-            body: draft.body,
-            thread: draft.thread,
-            parent: draft.parent,
-            depth: draft.depth,
-            progress: Mutex::new(Progress::new(draft.at)),
+            asked,
+            next: OnceLock::new(),
+            progress,
         }
+    }
+
+    /// Its assignee.
+    pub fn to(&self) -> &AgentId {
+        self.next.get().unwrap_or(&self.asked.to)
+    }
+
+    /// The capability by which it would find another assignee. It finds one once.
+    pub fn for_anyone(&self) -> Option<&Word> {
+        let first = self.next.get().is_none();
+        self.asked.capability.as_ref().filter(|_| first)
+    }
+
+    /// Another agent gets it, unless that has happened before. The [`Ledger`](super::ledger::Ledger)
+    /// must know: it does this.
+    pub(super) fn pass_to(&self, next: AgentId) -> bool {
+        self.next.set(next).is_ok()
     }
 
     /// How far it has come. Not to be held across an await.
@@ -343,6 +408,7 @@ mod tests {
             Just(Step::Died(Reason::AttemptsUsedUp)),
             Just(Step::Died(Reason::RecipientRemoved)),
             Just(Step::SentAgain),
+            Just(Step::PassedOn(Away::Stale)),
         ]
     }
 
@@ -362,6 +428,7 @@ mod tests {
             }
             Step::Died(_) => [Queued, Delivered].contains(&from) && to == Undeliverable,
             Step::SentAgain => [Expired, Undeliverable].contains(&from) && to == Queued,
+            Step::PassedOn(_) => [Queued, Delivered].contains(&from) && to == Queued,
         }
     }
 

@@ -14,6 +14,7 @@ use clawlink_protocol::agents::{
     AboutAgent, Discovered, Register, Registered, Status, Subscribe, Subscribed,
 };
 use clawlink_protocol::name::AgentId;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::ops::ControlFlow;
 
@@ -97,12 +98,18 @@ pub async fn heartbeat(
 }
 
 /// The filters of `GET /discover`.
-#[derive(Debug, Default, Deserialize)]
-struct Filters {
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct Filters {
+    /// 1: stale ones too.
+    #[schemars(extend("enum" = ["0", "1"]))]
     all: Option<String>,
+    /// One of its capabilities.
     capability: Option<String>,
+    /// Its name.
     name: Option<String>,
+    /// Where it runs.
     machine: Option<String>,
+    /// Stands somewhere in what it says of itself.
     q: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use super::{Shared, State};
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use clawlink_protocol::error::ErrorCode;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
@@ -37,6 +37,11 @@ impl Body {
     /// As it came.
     pub fn bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// A part of it that was read from it, to be kept longer than the rest. Shares its buffer.
+    pub fn part(&self, text: &str) -> Bytes {
+        self.0.slice_ref(text.as_bytes())
     }
 
     /// Reads it as a call. An empty body is an empty object.
@@ -84,7 +89,10 @@ impl FromRequest for Body {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let payload = payload.take();
         let checked = acceptable(request);
-        Box::pin(async move { read(payload, checked?).await.map(Body) })
+        Box::pin(async move {
+            let whole = read(payload, checked?).await?;
+            Ok(Body(Bytes::from(whole)))
+        })
     }
 }
 
@@ -114,17 +122,19 @@ fn acceptable(request: &HttpRequest) -> Result<Bound, ApiError> {
             ),
         ));
     }
-    let limit = match request.app_data::<Shared>() {
+    let mut limit = match request.app_data::<Shared>() {
         Some(state) => bound(request.path(), state),
         None => Bound {
             bytes: 0,
             flag: "--body-limit",
+            announced: None,
         },
     };
     let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit.bytes as u64) {
         return Err(limit.exceeded());
     }
+    limit.announced = length.map(|length| length as usize);
     Ok(limit)
 }
 
@@ -133,11 +143,13 @@ fn acceptable(request: &HttpRequest) -> Result<Bound, ApiError> {
 struct Bound {
     bytes: usize,
     flag: &'static str,
+    /// Bytes that its head says it has; within the bound.
+    announced: Option<usize>,
 }
 
 impl Bound {
     fn exceeded(self) -> ApiError {
-        let Bound { bytes, flag } = self;
+        let Bound { bytes, flag, .. } = self;
         let error = format!("this body may have at most {bytes} bytes ({flag})");
         ApiError::new(ErrorCode::TooLarge, error)
     }
@@ -150,28 +162,58 @@ fn bound(path: &str, state: &State) -> Bound {
         "/files" => Bound {
             bytes: file.saturating_add(FILE_FIELDS),
             flag: "--file-limit",
+            announced: None,
         },
         _ => Bound {
             bytes: limits.body,
             flag: "--body-limit",
+            announced: None,
         },
     }
 }
 
-async fn read(mut payload: Payload, limit: Bound) -> Result<Bytes, ApiError> {
+/// How many times over there may be room for what has come.
+const ROOM: usize = 4;
+
+/// The room for a body of which so many bytes have come: no more than is to come, and not all of it
+/// for a peer that only announces.
+fn room(length: usize, announced: usize) -> usize {
+    announced.min(length.saturating_mul(ROOM)).max(length)
+}
+
+async fn read(mut payload: Payload, limit: Bound) -> Result<Vec<u8>, ApiError> {
     let late = |_| ApiError::bad_request("the body did not come in time");
     let end = Instant::now() + BODY_TOTAL;
-    let mut whole = BytesMut::new();
+    let mut whole = Vec::new();
     loop {
         let next = timeout(BODY_GAP, payload.next());
         let Some(chunk) = timeout_at(end, next).await.map_err(late)?.map_err(late)? else {
-            return Ok(whole.freeze());
+            return Ok(whole);
         };
         let chunk =
             chunk.map_err(|error| ApiError::bad_request(format!("the body broke off: {error}")))?;
         if whole.len() + chunk.len() > limit.bytes {
             return Err(limit.exceeded());
         }
+        let length = whole.len() + chunk.len();
+        if let Some(announced) = limit.announced.filter(|_| length > whole.capacity()) {
+            whole.reserve_exact(room(length, announced) - whole.len());
+        }
         whole.extend_from_slice(&chunk);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_room_for_what_comes_and_not_for_what_is_only_announced() {
+        assert_eq!(room(1, 50_000_000), ROOM);
+        assert_eq!(room(0, 50_000_000), 0);
+        assert_eq!(room(20_000_000, 50_000_000), 50_000_000);
+        assert_eq!(room(100, 100), 100);
+        // Whatever was announced: what has come is taken.
+        assert_eq!(room(100, 10), 100);
     }
 }

@@ -1,7 +1,7 @@
 //! Keeps foreign web pages out. A page on any site can make its reader's browser ask a relay on
 //! loopback; what such a request looks like is judged here. Pure.
 
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What a request says about where it comes from.
 #[derive(Debug, Default, Clone, Copy)]
@@ -14,6 +14,8 @@ pub struct Facts<'a> {
     pub fetch_site: Option<&'a str>,
     /// Whether the relay's token came with it. A page cannot know it.
     pub token: bool,
+    /// Whether the connection is encrypted: the relay's own pages then are `https`.
+    pub tls: bool,
 }
 
 /// Whom the relay answers.
@@ -60,13 +62,8 @@ impl Allowed {
             return Err(Foreign::Host(split(host).0.to_owned()));
         }
         if let Some(origin) = facts.origin {
-            let same = facts.host.is_some_and(|host| same_authority(origin, host));
-            if !same
-                && !self
-                    .origins
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(origin))
-            {
+            let own = |host| same_authority(origin, host, facts.tls);
+            if !facts.host.is_some_and(own) && !self.knows_origin(facts.origin) {
                 return Err(Foreign::Origin(origin.to_owned()));
             }
         }
@@ -87,11 +84,7 @@ impl Allowed {
 
     fn is_own_name(&self, authority: &str) -> bool {
         let (host, _) = split(authority);
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .unwrap_or(host);
-        bare.parse::<IpAddr>().is_ok()
+        is_address(host)
             || self
                 .hosts
                 .iter()
@@ -99,22 +92,27 @@ impl Allowed {
     }
 }
 
-/// Host and port; the host without the dot that ends a full name.
+/// Whether this is an address as it stands in a URL.
+fn is_address(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(bare) => bare.parse::<Ipv6Addr>().is_ok(),
+        None => host.parse::<Ipv4Addr>().is_ok(),
+    }
+}
+
+/// Host and port; the host without the dot that ends a full name. What follows a colon and is no
+/// number belongs to the host, which then is nobody's: `localhost:80@evil.example`.
 fn split(authority: &str) -> (&str, Option<&str>) {
-    let after_bracket = authority.rfind(']').map_or(0, |at| at + 1);
-    let (host, port) = match authority[after_bracket..].rfind(':') {
-        Some(colon) => {
-            let at = after_bracket + colon;
-            (&authority[..at], Some(&authority[at + 1..]))
-        }
-        None => (authority, None),
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, Some(port)),
+        _ => (authority, None),
     };
     (host.strip_suffix('.').unwrap_or(host), port)
 }
 
-fn same_authority(origin: &str, host: &str) -> bool {
+fn same_authority(origin: &str, host: &str, tls: bool) -> bool {
     let (authority, default_port) = match origin.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (rest, "80"),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") && !tls => (rest, "80"),
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (rest, "443"),
         _ => return false,
     };
@@ -140,6 +138,7 @@ mod tests {
             origin,
             fetch_site,
             token: false,
+            tls: false,
         })
     }
 

@@ -14,11 +14,14 @@ use clawlink_protocol::dead_letters::{
     DeadLetter, DeadLetterList, LetterText, REDELIVER_MAX, Redeliver,
 };
 use clawlink_protocol::error::ErrorCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::HashSet;
 
-#[derive(Debug, Default, Deserialize)]
-struct Whose {
+/// The filter of `GET /dead-letters`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct Whose {
+    /// The id or name of the recipient.
     agent: Option<String>,
 }
 

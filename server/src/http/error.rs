@@ -108,6 +108,8 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
+        // For whoever counts them.
+        response.extensions_mut().insert(self.code());
         match self.code() {
             ErrorCode::Unauthorized => {
                 response.insert_header((WWW_AUTHENTICATE, "Bearer"));

@@ -5,7 +5,7 @@ use super::body::Body;
 use super::caller::Caller;
 use super::conditions;
 use super::error::ApiError;
-use super::once::{json, key_of, once, written};
+use super::once::{self, json, key_of, written};
 use super::page::{COMPLETE, Page, cursor, parameters};
 use crate::actors::library::Write;
 use crate::actors::merging::Merge;
@@ -13,14 +13,22 @@ use crate::actors::refused::Refused;
 use crate::core::content::Content;
 use crate::core::replay::{Digest, Key};
 use crate::core::shelf::{Base, File};
+use actix_web::body::{MessageBody, SizedStream};
+use actix_web::http::Method;
 use actix_web::http::header::ETAG;
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, Responder};
+use bytes::Bytes;
 use clawlink_protocol::files::{
     FileEntry, FileHistory, FileList, FileRead, FileSaved, FileVersion, PutFile,
 };
 use clawlink_protocol::name::FileKey;
+use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::convert::Infallible;
+use std::iter::once;
 
 /// What an idempotency key counts for, beside its sender.
 const WRITE: &str = "files";
@@ -35,19 +43,20 @@ pub async fn put(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let asked = conditions::of_write(&request)?;
-    let call: PutFile<'_> = body.parse()?;
+    let call: PutFile<&RawValue> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.agent_id)?;
     let key = key_of(&request, &speaker, WRITE)?;
-    let digest = state.relay.replays.digest(body.bytes()) ^ digest_of(&state, asked);
+    let key = key.map(|key| keyed(&state, key, body.bytes(), asked));
     let (merge, typed) = (call.merge == Some(true), call.file_type.is_some());
-    let write = state.relay.file_of(call, asked, &speaker)?;
-    // It may be many times as long as what it brought.
+    let call = call.with(|content| body.part(content.get()));
+    // What is stored takes the place of the body, which nobody else may have then.
     drop(body);
+    let write = state.relay.file_of(call, asked, &speaker)?;
     let what = match merge {
         true => What::Merge(Merge { write, typed }),
         false => What::Write(write),
     };
-    change(state, what, asked, key, digest).await
+    change(state, what, asked, key).await
 }
 
 /// `DELETE /files/{file_key}`
@@ -61,8 +70,7 @@ pub async fn delete(
     let editor = caller.agent("deletes")?;
     let speaker = caller.speak_for(&state, &editor)?;
     let key = key_of(&request, &speaker, DELETE)?;
-    let path = file_key.as_str().as_bytes();
-    let digest = state.relay.replays.digest(path) ^ digest_of(&state, asked);
+    let key = key.map(|key| keyed(&state, key, file_key.as_str().as_bytes(), asked));
     let write = Write {
         key: file_key,
         base: asked.unwrap_or(Base::Any),
@@ -71,13 +79,15 @@ pub async fn delete(
         editor,
         verified: speaker.is_verified(),
     };
-    change(state, What::Write(write), asked, key, digest).await
+    change(state, What::Write(write), asked, key).await
 }
 
-/// What headers ask is part of what a repeated call has to repeat.
-fn digest_of(state: &Shared, asked: Option<Base>) -> Digest {
+/// A key with what its call must repeat. What headers ask is part of that.
+fn keyed(state: &Shared, key: Key, body: &[u8], asked: Option<Base>) -> (Key, Digest) {
+    let replays = &state.relay.replays;
     let asked = asked.map(|base| format!("{base:?}"));
-    asked.map_or(0, |text| state.relay.replays.digest(text.as_bytes()))
+    let asked = asked.map_or(0, |text| replays.digest(text.as_bytes()));
+    (key, replays.digest(body) ^ asked)
 }
 
 /// What is asked of the library.
@@ -119,8 +129,7 @@ async fn change(
     state: Shared,
     what: What,
     asked: Option<Base>,
-    key: Option<Key>,
-    digest: Digest,
+    key: Option<(Key, Digest)>,
 ) -> Result<HttpResponse, ApiError> {
     let relay = state.clone();
     let work = async move {
@@ -135,7 +144,7 @@ async fn change(
     };
     let reply = match key {
         None => work.await?,
-        Some(key) => once(&state, key, digest, work).await?,
+        Some((key, digest)) => once::once(&state, key, digest, work).await?,
     };
     Ok(json(reply))
 }
@@ -165,9 +174,13 @@ fn key_in(request: &HttpRequest) -> Result<FileKey, ApiError> {
 }
 
 /// The parameters of a read.
-#[derive(Debug, Deserialize)]
-struct ReadQuery {
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ReadQuery {
+    /// One of the versions that are kept.
+    #[schemars(with = "Option<u64>")]
     version: Option<String>,
+    /// 1: lists the versions that are kept.
+    #[schemars(extend("enum" = ["0", "1"]))]
     history: Option<String>,
 }
 
@@ -201,21 +214,44 @@ async fn read(
     if conditions::has(request, file.version) {
         return Ok(HttpResponse::NotModified().insert_header(tag).finish());
     }
-    let reply = FileRead {
+    let Some(content) = file.content.clone() else {
+        return Err(Refused::no_file(key.as_str()).into());
+    };
+    let about = FileRead {
         file_key: key.to_string(),
-        content: &file.content,
-        encoding: file
-            .content
-            .as_ref()
-            .and_then(Content::encoding)
-            .map(str::to_owned),
+        encoding: content.encoding().map(str::to_owned),
         file_type: file.file_type.clone(),
         last_editor: file.last_editor.to_string(),
         version: file.version,
         updated_at: file.updated_at.clone(),
         epoch: Some(state.relay.epoch.clone()),
+        content: (),
     };
-    Ok(HttpResponse::Ok().insert_header(tag).json(reply))
+    Ok(HttpResponse::Ok()
+        .insert_header(tag)
+        .content_type("application/json")
+        .body(streamed(&about, content, request.method() == Method::HEAD)?))
+}
+
+/// The reply to a read. Its content is written when it is sent, piece by piece; where only the head
+/// is, not at all.
+fn streamed(
+    about: &FileRead<()>,
+    content: Content,
+    only_head: bool,
+) -> Result<impl MessageBody + use<>, ApiError> {
+    let about = written(about)?;
+    let quote = content.quote();
+    // The content stands last.
+    let before = [about.strip_suffix("null}").unwrap_or(&about), quote].concat();
+    let after = [quote, "}"].concat();
+    let length = before.len() + content.json_len() + after.len();
+    let parts = once(before.into())
+        .chain(content.pieces())
+        .chain(once(after.into()));
+    let parts = parts.take(if only_head { 0 } else { usize::MAX });
+    let parts = stream::iter(parts.map(Ok::<Bytes, Infallible>));
+    Ok(SizedStream::new(length as u64, parts))
 }
 
 async fn list_versions(state: &Shared, key: &FileKey) -> Result<HttpResponse, ApiError> {

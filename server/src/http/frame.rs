@@ -19,23 +19,28 @@ use std::collections::BTreeMap;
 /// Does what a frame asks for, and gives the answer, if it wants one: with a `ref` every frame is
 /// answered, without one only a failure.
 pub async fn serve(state: &Shared, receiver: &Speaker, text: ByteString) -> Option<String> {
+    let refused = |error: ApiError| {
+        state.traffic.refused(error.code());
+        Some(failure(&error))
+    };
     let head = match body::parse::<FrameHead<'_>>(text.as_bytes()) {
         Ok(head) => head,
-        Err(error) => return Some(failure(&error)),
+        Err(error) => return refused(error),
     };
     // It is sent back, so its reader must be able to read it.
     if let Some(error) = head
         .reference
         .and_then(|reference| json::check(reference.get()).err())
     {
-        return Some(failure(&ApiError::bad_request(format!("ref: {error}"))));
+        return refused(ApiError::bad_request(format!("ref: {error}")));
     }
     let outcome = call(state, receiver, &head, &text).await;
     match (head.reference, outcome) {
         (None, Ok(_)) => None,
-        (None, Err(error)) => Some(failure(&error)),
+        (None, Err(error)) => refused(error),
         (Some(reference), Ok(reply)) => Some(reply_to(reference, "", &reply)),
         (Some(reference), Err(error)) => {
+            state.traffic.refused(error.code());
             let fields = serde_json::to_string(error.body()).unwrap_or_default();
             Some(reply_to(reference, r#""status":"error","#, &fields))
         }

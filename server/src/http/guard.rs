@@ -107,8 +107,11 @@ fn query_token(query: &str) -> Option<String> {
 
 fn facts(request: &ServiceRequest, token: bool) -> Facts<'_> {
     let text = |name: HeaderName| {
-        let value = request.headers().get(name)?;
-        Some(value.to_str().unwrap_or("?"))
+        let mut values = request.headers().get_all(name);
+        let value = values.next()?;
+        // What is no text, or stands there more than once, is nobody's.
+        let one = values.next().is_none();
+        Some(value.to_str().ok().filter(|_| one).unwrap_or("?"))
     };
     let target = request
         .uri()
@@ -119,6 +122,7 @@ fn facts(request: &ServiceRequest, token: bool) -> Facts<'_> {
         origin: text(ORIGIN),
         fetch_site: text(SEC_FETCH_SITE),
         token,
+        tls: request.app_config().secure(),
     }
 }
 
@@ -141,7 +145,8 @@ pub async fn guard<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let began = Instant::now();
-    let admitted = match request.app_data::<Shared>() {
+    let state = request.app_data::<Shared>().cloned();
+    let admitted = match &state {
         Some(state) => state.gate.admit(&request),
         None => Ok(()),
     };
@@ -155,7 +160,11 @@ pub async fn guard<B: MessageBody>(
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    log(&response, began.elapsed());
+    let took = began.elapsed();
+    if let Some(state) = state {
+        state.traffic.count(&response, took);
+    }
+    log(&response, took);
     Ok(response)
 }
 

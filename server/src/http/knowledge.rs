@@ -11,15 +11,21 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::knowledge::BroadcastList;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The filters of `GET /broadcasts`.
-#[derive(Debug, Default, Deserialize)]
-struct Filters {
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct Filters {
+    /// Its topic.
     topic: Option<String>,
+    /// One of its tags.
     tag: Option<String>,
+    /// The id of its sender, or the name that the sender bore when it sent it.
     from: Option<String>,
+    /// Stands somewhere in its content, topic or tags.
     q: Option<String>,
+    /// An RFC 3339 time, or whole seconds ago.
     since: Option<String>,
 }
 

@@ -8,26 +8,34 @@ pub mod conditions;
 pub mod dead_letters;
 pub mod delivery;
 pub mod error;
+pub mod exposition;
 pub mod files;
 pub mod frame;
 pub mod guard;
 pub mod knowledge;
 pub mod messages;
+pub mod metrics;
 pub mod once;
+pub mod openapi;
 pub mod page;
 pub mod poll;
+pub mod process;
 pub mod reservations;
 pub mod tasks;
+pub mod traffic;
 pub mod watch;
 pub mod ws;
 
 use crate::actors::relay::Relay;
 use crate::config::Limits;
-use actix_web::guard::{Any, Get, Head};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use actix_web::guard::{Any, Delete, Get, Head, Post};
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 use error::ApiError;
 use guard::Gate;
+use process::Process;
 use std::time::Duration;
+use traffic::{OnPath, Traffic};
 
 /// What every handler reads.
 pub struct State {
@@ -39,13 +47,18 @@ pub struct State {
     pub limits: Limits,
     /// Between two pings of a socket.
     pub ping_every: Duration,
+    /// How requests went.
+    pub traffic: Traffic,
+    /// Since when.
+    pub process: Process,
+    /// The bounds that have a flag: its name and what it says.
+    pub bounds: Vec<(&'static str, u64)>,
 }
 
 /// [`State`] as a handler takes it.
 pub type Shared = web::Data<State>;
 
-/// The one route table. The name of a call is its key in the `endpoints` of `GET /`; calls that
-/// the original has not are not listed there.
+/// The `endpoints` of `GET /`: the calls that the original has, by its names for them.
 pub const ENDPOINTS: [(&str, &str); 11] = [
     ("register", "POST /register"),
     ("discover", "GET /discover"),
@@ -60,73 +73,117 @@ pub const ENDPOINTS: [(&str, &str); 11] = [
     ("websocket", "GET /ws/{agent_id}"),
 ];
 
-/// Puts the calls on their paths.
+/// A call: a method on a path.
+pub struct Call {
+    /// `GET` also stands for `HEAD`, where that takes nothing away.
+    pub method: &'static str,
+    /// The methods that it answers.
+    allow: &'static str,
+    path: &'static str,
+    route: Route,
+}
+
+impl Call {
+    /// Its path, with the names of what stands in it.
+    pub fn pattern(&self) -> String {
+        self.path.replace(ANYTHING, "}")
+    }
+}
+
+/// A part of a path that may have slashes.
+const ANYTHING: &str = ":.*}";
+
+/// The one route table. The calls of one path stand together.
+pub fn calls() -> Vec<Call> {
+    vec![
+        read("/", web::to(watch::info)),
+        read("/health", web::to(watch::health)),
+        read("/metrics", web::to(metrics::metrics)),
+        read("/openapi.json", web::to(openapi::openapi)),
+        post("/register", web::to(agents::register)),
+        post("/deregister", web::to(agents::deregister)),
+        post("/subscribe", web::to(agents::subscribe)),
+        read("/discover", web::to(agents::discover)),
+        post("/heartbeat", web::to(agents::heartbeat)),
+        post("/delegate", web::to(messages::delegate)),
+        post("/respond", web::to(messages::respond)),
+        post("/broadcast", web::to(messages::broadcast)),
+        read("/broadcasts", web::to(knowledge::list)),
+        get("/poll/{agent_id}", web::to(poll::poll)),
+        post("/ack", web::to(poll::ack)),
+        read("/tasks", web::to(tasks::list)),
+        read("/tasks/{message_id}", web::to(tasks::one)),
+        post("/tasks/{message_id}/cancel", web::to(tasks::cancel)),
+        post("/tasks/{message_id}/input", web::to(tasks::input)),
+        read("/dead-letters", web::to(dead_letters::list)),
+        post("/dead-letters/redeliver", web::to(dead_letters::redeliver)),
+        read("/files", web::to(files::list)),
+        post("/files", web::to(files::put)),
+        read("/files/{file_key:.*}", web::to(files::get)),
+        delete("/files/{file_key:.*}", web::to(files::delete)),
+        read("/reservations", web::to(reservations::list)),
+        post("/reservations", web::to(reservations::reserve)),
+        delete("/reservations/{id}", web::to(reservations::release)),
+        get("/ws/{agent_id}", web::to(ws::upgrade)),
+    ]
+}
+
+/// A call that takes nothing away, and may be asked with `HEAD` as well.
+fn read(path: &'static str, route: Route) -> Call {
+    Call {
+        allow: "GET, HEAD",
+        ..call("GET", path, route.guard(Any(Get()).or(Head())))
+    }
+}
+
+fn get(path: &'static str, route: Route) -> Call {
+    call("GET", path, route.guard(Get()))
+}
+
+fn post(path: &'static str, route: Route) -> Call {
+    call("POST", path, route.guard(Post()))
+}
+
+fn delete(path: &'static str, route: Route) -> Call {
+    call("DELETE", path, route.guard(Delete()))
+}
+
+fn call(method: &'static str, path: &'static str, route: Route) -> Call {
+    Call {
+        method,
+        allow: method,
+        path,
+        route,
+    }
+}
+
+/// Puts the calls on their paths. Another method than a path takes is told so.
 pub fn routes(config: &mut web::ServiceConfig) {
-    let (get, post) = (web::get, web::post);
-    config
-        .service(on("/", [read().to(watch::info)]))
-        .service(on("/health", [read().to(watch::health)]))
-        .service(on("/register", [post().to(agents::register)]))
-        .service(on("/deregister", [post().to(agents::deregister)]))
-        .service(on("/subscribe", [post().to(agents::subscribe)]))
-        .service(on("/discover", [read().to(agents::discover)]))
-        .service(on("/heartbeat", [post().to(agents::heartbeat)]))
-        .service(on("/delegate", [post().to(messages::delegate)]))
-        .service(on("/respond", [post().to(messages::respond)]))
-        .service(on("/broadcast", [post().to(messages::broadcast)]))
-        .service(on("/broadcasts", [read().to(knowledge::list)]))
-        .service(on("/poll/{agent_id}", [get().to(poll::poll)]))
-        .service(on("/ack", [post().to(poll::ack)]))
-        .service(on("/tasks", [read().to(tasks::list)]))
-        .service(on("/tasks/{message_id}", [read().to(tasks::one)]))
-        .service(on("/tasks/{message_id}/cancel", [post().to(tasks::cancel)]))
-        .service(on("/tasks/{message_id}/input", [post().to(tasks::input)]))
-        .service(on("/dead-letters", [read().to(dead_letters::list)]))
-        .service(on(
-            "/dead-letters/redeliver",
-            [post().to(dead_letters::redeliver)],
-        ))
-        .service(on(
-            "/files",
-            [read().to(files::list), post().to(files::put)],
-        ))
-        .service(on(
-            "/files/{file_key:.*}",
-            [read().to(files::get), web::delete().to(files::delete)],
-        ))
-        .service(on(
-            "/reservations",
-            [
-                read().to(reservations::list),
-                post().to(reservations::reserve),
-            ],
-        ))
-        .service(on(
-            "/reservations/{id}",
-            [web::delete().to(reservations::release)],
-        ))
-        .service(on("/ws/{agent_id}", [get().to(ws::upgrade)]))
-        .default_service(web::to(no_such_path));
-}
-
-/// What may be asked for with `HEAD` as well: it takes nothing away.
-fn read() -> Route {
-    web::route().guard(Any(Get()).or(Head()))
-}
-
-/// A path and its methods; another method is told so.
-fn on<const N: usize>(path: &str, methods: [Route; N]) -> Resource {
-    let resource = web::resource(path).default_service(web::to(no_such_method));
-    methods.into_iter().fold(resource, Resource::route)
+    let mut calls = calls().into_iter().enumerate().peekable();
+    while let Some((_, Call { path, .. })) = calls.peek() {
+        let path = *path;
+        let mut here = OnPath::default();
+        let mut resource = web::resource(path).default_service(web::to(no_such_method));
+        while let Some((number, call)) = calls.next_if(|(_, call)| call.path == path) {
+            here.put(&call, number);
+            resource = resource.route(call.route);
+        }
+        config.service(resource.app_data(here));
+    }
+    config.default_service(web::to(no_such_path));
 }
 
 async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(ApiError::no_such_path(request.path()))
 }
 
-async fn no_such_method(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::no_such_method(
-        request.method().as_str(),
-        request.path(),
-    ))
+async fn no_such_method(request: HttpRequest) -> HttpResponse {
+    let error = ApiError::no_such_method(request.method().as_str(), request.path());
+    let mut response = error.error_response();
+    let allow = request.app_data::<OnPath>();
+    let allow = allow.and_then(|here| HeaderValue::from_str(&here.allow).ok());
+    if let Some(allow) = allow {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
 }

@@ -3,6 +3,7 @@
 
 use super::error::ApiError;
 use actix_web::web::Query;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
@@ -22,9 +23,12 @@ pub const PAGE_BYTES: usize = 8 * 1024 * 1024;
 const MARK: char = '\u{1}';
 
 /// The parameters that every list takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct PageQuery {
+    /// Entries of the page at most.
+    #[schemars(with = "Option<u64>", range(min = 1, max = PAGE_MAX))]
     limit: Option<String>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 

@@ -18,6 +18,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use bytes::Bytes;
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::messages::{Ack, Acked, LEASE_RANGE, POLL_MAX, RECEIPTS_MAX, WAIT_MAX};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::convert::Infallible;
 use std::io::Write;
@@ -31,12 +32,21 @@ use std::time::Duration;
 const CHUNK: usize = 64 * 1024;
 
 /// The parameters of a poll. Numbers come as text, so that a bad one is told by its name.
-#[derive(Debug, Default, Deserialize)]
-struct PollQuery {
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct PollQuery {
+    /// Seconds to wait for mail where there is none.
+    #[schemars(with = "Option<u64>", range(min = 0, max = WAIT_MAX))]
     wait: Option<String>,
+    /// Seconds for which what is handed over is leased.
+    #[schemars(with = "Option<u64>", range(min = 1, max = 3_600))]
     lease: Option<String>,
+    /// Messages of the reply at most.
+    #[schemars(with = "Option<u64>", range(min = 1, max = POLL_MAX))]
     max: Option<String>,
+    /// 1: shows messages and takes none.
+    #[schemars(extend("enum" = ["0", "1"]))]
     peek: Option<String>,
+    /// The batch of an earlier reply, which is acknowledged first.
     ack: Option<String>,
 }
 

@@ -13,6 +13,7 @@ use actix_web::{HttpRequest, Responder};
 use clawlink_protocol::agents::Status;
 use clawlink_protocol::name::{FileKey, Word};
 use clawlink_protocol::reservations::{ReservationList, Reserve};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `POST /reservations`
@@ -28,9 +29,12 @@ pub async fn reserve(
     Ok(Json(reserved.map_err(|_| gone())??))
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Wanted {
+/// The filters of `GET /reservations`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct Wanted {
+    /// A path or a pattern, which those that are listed overlap.
     path: Option<String>,
+    /// The id or name of their holder.
     agent: Option<String>,
 }
 

@@ -9,32 +9,23 @@ use crate::actors::board::Until;
 use crate::actors::clock::Clock;
 use crate::core::identity::Reader;
 use crate::core::ledger::Whose;
-use crate::core::task::{State, Task};
+use crate::core::message::Sent;
+use crate::core::task::{Made, State, Task};
 use actix_web::web::{Json, Path};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use bytestring::ByteString;
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::messages::WAIT_MAX;
+use clawlink_protocol::name::Word;
 use clawlink_protocol::tasks::{Cancel, Input, OneTask, TaskList, TaskStep, TaskView};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Tasks looked at in one hold of the board.
 const STEP: usize = 256;
-
-/// The part of a delegation that its sender wrote.
-#[derive(Deserialize)]
-struct Sent<'a> {
-    #[serde(borrow)]
-    task: &'a RawValue,
-    #[serde(borrow)]
-    context: &'a RawValue,
-    #[serde(borrow)]
-    priority: Cow<'a, str>,
-}
 
 /// The part of an answer that its sender wrote.
 #[derive(Deserialize)]
@@ -64,12 +55,20 @@ impl Standing {
         let (made, all) = progress.history();
         let (made, state, rev) = (made.to_vec(), progress.state(), progress.rev());
         let answer = progress.answer().cloned();
-        let sender = (&task.from, task.sender.as_ref());
-        let readable = reader.may_read([sender, (&task.to, progress.assignee())]);
+        let sender = (&task.asked.from, task.asked.sender.as_ref());
+        let readable = reader.may_read([sender, (task.to(), progress.assignee())]);
         drop(progress);
-        let steps = made.into_iter().map(|made| TaskStep {
+        // To whom it went, where that was not the sender's choice.
+        let chosen = |nth: usize, made: &Made| match made.passed_on {
+            Some(_) => Some(task.to().to_string()),
+            None if nth == 0 && task.asked.capability.is_some() => Some(task.asked.to.to_string()),
+            None => None,
+        };
+        let steps = made.into_iter().enumerate().map(|(nth, made)| TaskStep {
             state: made.state.as_str().to_owned(),
             at: clock.timestamp_of(made.at),
+            to_agent: chosen(nth, &made),
+            reason: made.passed_on.map(|why| why.as_str().to_owned()),
         });
         Standing {
             state,
@@ -89,9 +88,9 @@ fn view<'a>(
     standing: &'a Standing,
 ) -> Result<TaskView<'a>, ApiError> {
     let ids = TaskView {
-        message_id: task.id.as_str(),
-        from_agent: task.from.as_str(),
-        to_agent: task.to.as_str(),
+        message_id: task.asked.id.as_str(),
+        from_agent: task.asked.from.as_str(),
+        to_agent: task.to().as_str(),
         state: standing.state.as_str(),
         rev: standing.rev,
         ..TaskView::default()
@@ -103,12 +102,13 @@ fn view<'a>(
     let time = |step: Option<&TaskStep>| step.map(|step| step.at.clone());
     let cut = standing.all > standing.steps.len();
     Ok(TaskView {
+        to_capability: task.asked.capability.as_ref().map(Word::as_str),
         task: Some(sent.task),
         context: Some(sent.context),
         priority: Some(&sent.priority),
         result: answer.transpose()?.map(|answer| answer.result),
-        thread_id: task.thread.as_ref().map(|id| id.as_str()),
-        parent_id: task.parent.as_ref().map(|id| id.as_str()),
+        thread_id: task.asked.thread.as_ref().map(|id| id.as_str()),
+        parent_id: task.asked.parent.as_ref().map(|id| id.as_str()),
         created_at: time(standing.steps.first()),
         updated_at: time(standing.steps.last()),
         history: Some(standing.steps.clone()),
@@ -117,10 +117,17 @@ fn view<'a>(
     })
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct WaitQuery {
+/// The parameters of a look at one task.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct WaitQuery {
+    /// Seconds to wait for what `until` says.
+    #[schemars(with = "Option<u64>", range(min = 0, max = WAIT_MAX))]
     wait: Option<String>,
+    /// `ended` unless given; `changed` needs a `rev`.
+    #[schemars(extend("enum" = ["ended", "changed"]))]
     until: Option<String>,
+    /// The `rev` that the caller has seen.
+    #[schemars(with = "Option<u64>")]
     rev: Option<String>,
 }
 
@@ -153,15 +160,19 @@ pub async fn one(
         relay.wait_for(&task, until, wait).await;
     }
     let standing = Standing::of(&task, &relay.clock, &reader);
-    let sent: Sent<'_> = read(&task.body)?;
+    let sent: Sent<'_> = read(&task.asked.body)?;
     let task = view(&task, &sent, &standing)?;
     Ok(HttpResponse::Ok().json(OneTask { task }))
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct ListQuery {
+/// The filters of `GET /tasks`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct ListQuery {
+    /// The id or name of its sender.
     from: Option<String>,
+    /// The id or name of its assignee.
     to: Option<String>,
+    /// `open`, `ended`, or a state.
     state: Option<String>,
 }
 
@@ -208,7 +219,7 @@ pub async fn list(
                 if found.len() == page.limit || bytes >= PAGE_BYTES {
                     break 'full true;
                 }
-                bytes += task.body.len();
+                bytes += task.asked.body.len();
                 found.push(task.clone());
             }
             before = Some(task.number);
@@ -222,7 +233,7 @@ pub async fn list(
     let standings: Vec<Standing> = (found.iter())
         .map(|task| Standing::of(task, &relay.clock, &reader))
         .collect();
-    let sents = found.iter().map(|task| read(&task.body));
+    let sents = found.iter().map(|task| read(&task.asked.body));
     let sents: Vec<Sent<'_>> = sents.collect::<Result<_, _>>()?;
     let views = found.iter().zip(&sents).zip(&standings);
     let tasks = views.map(|((task, sent), standing)| {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 24] = [
+pub const FEATURES: [&str; 27] = [
     "ack",
     "ack_socket",
     "broadcasts",
@@ -29,12 +29,15 @@ pub const FEATURES: [&str; 24] = [
     "identity",
     "lease",
     "message_ttl",
+    "metrics",
     "names",
+    "openapi",
     "peek",
     "reservations",
     "socket_ref",
     "subscriptions",
     "tasks",
+    "to_capability",
     "ttl",
     "wait",
 ];

@@ -19,6 +19,7 @@ use crate::actors::refused::Refused;
 use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
 use crate::actors::speaking::Speaker;
 use crate::core::frames::{FrameGuard, Violation};
+use crate::core::metrics::{Metrics, SocketEnd};
 use crate::core::window::{Mark, WINDOW_COUNT};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
@@ -36,11 +37,13 @@ use clawlink_protocol::events::SocketEvent;
 use clawlink_protocol::name::AgentId;
 use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 
@@ -56,8 +59,10 @@ const REPLACED: u16 = 4001;
 const NOT_YOURS: u16 = 4003;
 
 /// The parameters of an upgrade.
-#[derive(Debug, Default, Deserialize)]
-struct Mode {
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct Mode {
+    /// 1: messages are confirmed by receipts.
+    #[schemars(extend("enum" = ["0", "1"]))]
     ack: Option<String>,
 }
 
@@ -85,6 +90,7 @@ pub async fn upgrade(
     let gone = || Refused::unavailable("the agent");
     let agent = receiver.agent().cloned().ok_or_else(gone)?;
     let limit = state.limits.body;
+    let metrics = state.relay.metrics.clone();
     let verdict = Rc::new(Cell::new(None));
     let done = Rc::new(Cell::new(0));
     let (seated, sits) = oneshot::channel();
@@ -104,9 +110,12 @@ pub async fn upgrade(
         fragments: None,
         sent: 0,
         pings: VecDeque::new(),
+        ending: SocketEnd::Lost,
     };
     let guarded = Guarded {
         payload,
+        metrics,
+        paused: false,
         guard: FrameGuard::new(limit),
         verdict,
         done,
@@ -143,6 +152,9 @@ where
 /// The bytes of a client, as far as they obey.
 struct Guarded {
     payload: Payload,
+    metrics: Arc<Metrics>,
+    /// Whether nothing is read, as too much waits.
+    paused: bool,
     guard: FrameGuard,
     verdict: Rc<Cell<Option<Violation>>>,
     /// Frames that the session has worked off.
@@ -158,7 +170,12 @@ impl Stream for Guarded {
         }
         // The codec takes in whatever there is before it gives out a frame, and a session works off
         // a few of them at a time: without this a peer could fill the memory in between.
-        if self.guard.frames().saturating_sub(self.done.get()) >= FRAMES_AHEAD {
+        let full = self.guard.frames().saturating_sub(self.done.get()) >= FRAMES_AHEAD;
+        if full && !self.paused {
+            self.metrics.reads_paused.inc();
+        }
+        self.paused = full;
+        if full {
             return Poll::Pending;
         }
         let Poll::Ready(next) = Pin::new(&mut self.payload).poll_next(context) else {
@@ -201,6 +218,8 @@ struct Socket {
     sent: Mark,
     /// Pings without an answer, and what stood before each.
     pings: VecDeque<Mark>,
+    /// Why it ends, once that is known.
+    ending: SocketEnd,
 }
 
 type SocketContext = WebsocketContext<Socket>;
@@ -243,11 +262,25 @@ impl Actor for Socket {
         );
         ctx.run_interval(self.state.ping_every, Socket::tick);
     }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let metrics = &self.state.relay.metrics;
+        metrics.sockets_ended.of(self.ending).inc();
+    }
 }
 
 impl Socket {
     /// The one goodbye.
     fn end(&mut self, code: CloseCode, ctx: &mut SocketContext) {
+        self.ending = match code {
+            CloseCode::Away => SocketEnd::Shutdown,
+            CloseCode::Protocol => SocketEnd::Protocol,
+            CloseCode::Invalid => SocketEnd::Encoding,
+            CloseCode::Size => SocketEnd::TooBig,
+            CloseCode::Other(REPLACED) => SocketEnd::Replaced,
+            CloseCode::Other(NOT_YOURS) => SocketEnd::NotYours,
+            _ => SocketEnd::Removed,
+        };
         ctx.close(Some(CloseReason::from(code)));
         ctx.stop();
     }
@@ -265,6 +298,7 @@ impl Socket {
     fn tick(&mut self, ctx: &mut SocketContext) {
         if self.acks {
             if self.unanswered == UNANSWERED_MAX {
+                self.ending = SocketEnd::Unanswered;
                 return ctx.stop();
             }
             self.unanswered += 1;
@@ -301,6 +335,7 @@ impl Socket {
         if let Some(seat) = self.seat.take() {
             seat.confirm(self.sent);
         }
+        self.ending = SocketEnd::Closed;
         ctx.close(reason);
         ctx.stop();
     }

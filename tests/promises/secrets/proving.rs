@@ -127,6 +127,11 @@ fn a_sockets_messages_are_as_proved_as_its_upgrade() {
     );
     assert_eq!(claim.status, 200);
     assert_eq!(plain.close_code(), Some(4003));
+    harness::eventually("a socket that was not the agent's own is counted", || {
+        let counted = call(&relay, ("GET", "/metrics"), None, None, &Value::Null).text;
+        let ended = r#"clawlink_sockets_ended_total{why="not_yours"} 1"#;
+        counted.lines().any(|line| line == ended).then_some(())
+    });
     assert!(Socket::try_open_with(relay.address, "/ws/py", &headers[..1]).is_err());
     // An upgrade that brings a secret claims an id that nobody has.
     let fresh = secret(4);

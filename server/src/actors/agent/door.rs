@@ -11,11 +11,13 @@ use crate::actors::dead_letters::DeadLettersHandle;
 use crate::actors::herald::HeraldHandle;
 use crate::actors::lifeline::Lifeline;
 use crate::actors::reservations::ReservationsHandle;
+use crate::actors::routing::Router;
 use crate::core::Millis;
 use crate::core::budget::Budget;
 use crate::core::identity::Owner;
 use crate::core::inbox::{Arrivals, Limits, NotAdmitted, Seq, Unwritten, Waiting};
 use crate::core::message::Envelope;
+use crate::core::metrics::{Metrics, Missed};
 use crate::core::presence::Presence;
 use crate::core::window::Mark;
 use actix::Addr;
@@ -50,8 +52,12 @@ pub struct Common {
     pub dead_letters: DeadLettersHandle,
     /// Tasks.
     pub board: Arc<Board>,
+    /// Finds others for what anybody may do.
+    pub router: Arc<Router>,
     /// What ends with its agent.
     pub reservations: ReservationsHandle,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// How the agent was last counted. [`Presence`] says how it is; this makes each change count once.
@@ -156,9 +162,15 @@ impl Door {
 
     /// Takes a message in front of the door; says how many are there, and under which number.
     pub(super) fn admit(&self, envelope: Arc<Envelope>) -> Result<(Seq, usize), NotAdmitted> {
+        let (mail, metrics) = (envelope.is_mail(), &self.common.metrics);
         let mut arrivals = self.arrivals.lock();
-        let seq = arrivals.admit(envelope, &self.common.budget)?;
-        Ok((seq, arrivals.outside()))
+        let admitted = arrivals.admit(envelope, &self.common.budget);
+        match admitted {
+            Ok(_) if mail => metrics.depth.observe(arrivals.mail() as u64),
+            Err(NotAdmitted::NoRoom) if !mail => metrics.missed.of(Missed::Relay).inc(),
+            _ => {}
+        }
+        Ok((admitted?, arrivals.outside()))
     }
 
     /// Nothing is admitted any more; gives what was left outside.
@@ -221,8 +233,14 @@ impl Door {
         let was_online = self.turn(Standing::Online, Standing::Stale);
         if was_online {
             self.common.online.fetch_sub(1, Ordering::Relaxed);
+            self.common.router.went(&self.id);
         }
         was_online
+    }
+
+    /// Whether it was noticed that the agent is stale.
+    pub(super) fn is_stale(&self) -> bool {
+        self.standing.load(Ordering::Relaxed) == Standing::Stale as u8
     }
 
     /// Gives whether it was stale before.
@@ -230,6 +248,7 @@ impl Door {
         let was_stale = self.turn(Standing::Stale, Standing::Online);
         if was_stale {
             self.common.online.fetch_add(1, Ordering::Relaxed);
+            self.common.router.came(&self.id);
         }
         was_stale
     }

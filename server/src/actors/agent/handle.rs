@@ -127,6 +127,7 @@ struct Present(Arc<Door>);
 impl Present {
     fn of(door: &Arc<Door>) -> Present {
         door.polls.fetch_add(1, Ordering::SeqCst);
+        door.common.metrics.polls_waiting.add(1);
         Present(door.clone())
     }
 }
@@ -135,6 +136,7 @@ impl Drop for Present {
     fn drop(&mut self) {
         self.0.heard.store(self.0.now(), Ordering::Relaxed);
         self.0.polls.fetch_sub(1, Ordering::SeqCst);
+        self.0.common.metrics.polls_waiting.sub(1);
         self.0.nudge();
     }
 }
@@ -208,9 +210,21 @@ impl AgentHandle {
 
     /// The agent was heard just now. One store, unless it was stale.
     pub fn heard(&self) {
-        self.0.heard.store(self.0.now(), Ordering::Relaxed);
-        let standing = self.0.standing.load(Ordering::Relaxed);
-        if standing == Standing::Stale as u8 && self.0.note_online() {
+        let now = self.0.now();
+        let was_online = self.0.presence(now).is_online();
+        self.0.heard.store(now, Ordering::SeqCst);
+        if self.0.is_stale() && self.0.note_online() {
+            self.0.nudge();
+        } else if !was_online {
+            // It was silent for so long that others may have taken it for stale, though it was not
+            // noted yet.
+            self.0.common.router.came(self.id());
+        }
+    }
+
+    /// It was chosen because it was there: where that is over by now, its actor sees what came.
+    pub(in crate::actors) fn look_if_away(&self) {
+        if !self.presence().is_online() {
             self.0.nudge();
         }
     }
@@ -355,6 +369,7 @@ impl AgentHandle {
         acks: bool,
         proved: bool,
     ) -> Result<Session, NoMail> {
+        self.heard();
         let session = self.ask(|| Attach {
             socket: socket.clone(),
             acks,

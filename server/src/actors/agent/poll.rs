@@ -5,6 +5,7 @@ use super::handle::Gone;
 use crate::core::Millis;
 use crate::core::inbox::{Delivery, Inbox, Leased, Portion, Unwritten};
 use crate::core::message::Envelope;
+use crate::core::metrics::{Way, What};
 use crate::core::presence::millis;
 use crate::core::receipt;
 use std::sync::Arc;
@@ -144,6 +145,11 @@ impl Batch {
         }
         if !ask.peek {
             batch.missed = inbox.take_missed();
+            let way = ask.lease.map_or(Way::Poll, |_| Way::Lease);
+            for handed in &batch.messages {
+                let what = What::from(&handed.envelope.kind);
+                door.common.metrics.deliveries.of(way, what).inc();
+            }
         }
         batch.remaining = inbox.waiting();
         let guard = Guard {

@@ -76,6 +76,7 @@ impl Handler<Poll> for Agent {
             if self.waiters.len() >= WAITERS_MAX {
                 // The oldest makes room: it is the likeliest to have been forgotten.
                 self.waiters.pop_front();
+                door.common.metrics.polls_replaced.inc();
             }
             self.waiters.push_back(Waiter { ask, reply });
             return actix::MessageResult(Given::Later(later));

@@ -164,7 +164,8 @@ fn who_takes_the_id_of_one_that_has_left_gets_nothing_of_what_was_its() {
         let task = to_raw_value("secret").unwrap();
         let call = Delegate {
             from_agent: id("a"),
-            to_agent: word("b"),
+            to_agent: Some(word("b")),
+            to_capability: None,
             task: &task,
             context: None,
             priority: None,
@@ -188,8 +189,8 @@ fn who_takes_the_id_of_one_that_has_left_gets_nothing_of_what_was_its() {
             };
             let progress = task.progress();
             reader.may_read([
-                (&task.from, task.sender.as_ref()),
-                (&task.to, progress.assignee()),
+                (&task.asked.from, task.asked.sender.as_ref()),
+                (task.to(), progress.assignee()),
             ])
         };
         assert!(!may("a", secret(2)) && may("a", secret(1)) && may("b", secret(1)));
@@ -215,6 +216,72 @@ fn who_takes_the_id_of_one_that_has_left_gets_nothing_of_what_was_its() {
                 .unwrap();
             assert_eq!(again.done == 1, readable);
         }
+    });
+}
+
+#[test]
+fn a_task_that_is_passed_on_is_its_new_assignees_and_still_its_senders_word() {
+    on_relay(&[], |world| async move {
+        for (agent, n) in [("s", 1), ("a", 2), ("b", 3)] {
+            let call = Register {
+                agent_id: Some(id(agent)),
+                capabilities: (agent != "s").then(|| vec![word("rust")]),
+                ..Register::default()
+            };
+            let joined = world.relay().register(call, "test".into(), secret(n)).await;
+            assert!(joined.is_ok());
+        }
+        let task = to_raw_value("t").unwrap();
+        let call = Delegate {
+            from_agent: id("s"),
+            to_agent: None,
+            to_capability: Some(word("rust")),
+            task: &task,
+            context: None,
+            priority: None,
+            ttl: None,
+            thread_id: None,
+            parent_id: None,
+        };
+        let sender = world.speak("s", secret(1)).unwrap();
+        let sent = world.relay().delegate(&call, None, &sender).await.unwrap();
+        assert_eq!(sent.to_agent.as_deref(), Some("a"));
+        let a = world.speak("a", secret(2)).unwrap();
+        world.relay().deregister(&a).await.unwrap();
+        quiet().await;
+        let task = world.relay().task(&sent.message_id).unwrap();
+        assert_eq!(task.to(), &id("b"));
+        let may = |proof| {
+            let progress = task.progress();
+            let sender = (&task.asked.from, task.asked.sender.as_ref());
+            let reader = Reader {
+                proof,
+                ..Reader::default()
+            };
+            reader.may_read([sender, (task.to(), progress.assignee())])
+        };
+        assert!(may(secret(1)) && may(secret(3)));
+        assert!(!may(secret(2)), "it was a's, and is not any more");
+        let b = world.speak("b", secret(3)).unwrap();
+        let batch = world.relay().poll(&b, Ask::PLAIN, Duration::ZERO).await;
+        let batch = batch.unwrap().unwrap();
+        let body = &batch.messages[0].envelope.body;
+        assert!(body.contains(r#""sender_verified":true"#), "{body}");
+        assert!(body.contains(r#""to_agent":"b""#), "{body}");
+        let result = to_raw_value("r").unwrap();
+        let answer = |agent: &str| clawlink_protocol::messages::Respond {
+            from_agent: id(agent),
+            to_agent: None,
+            message_id: task.asked.id.clone(),
+            result: Some(&result),
+            status: None,
+        };
+        // Who had it does not move it any more; who has it does.
+        let (late, a) = (answer("a"), world.anybody("a"));
+        let late = world.relay().respond(&late, &a).await.unwrap();
+        assert_eq!(late.applied, Some(false));
+        let done = world.relay().respond(&answer("b"), &b).await.unwrap();
+        assert_eq!(done.applied, Some(true));
     });
 }
 

@@ -1,6 +1,6 @@
 //! The door of an inbox: what a sender needs of it, and no more.
 
-use super::super::budget::{Budget, Charge};
+use super::super::budget::{Budget, Charge, For};
 use super::super::message::{Envelope, Kind};
 use super::{Delivery, Seq};
 use std::collections::VecDeque;
@@ -118,9 +118,13 @@ impl Arrivals {
         if envelope.is_mail() && !self.fits(&envelope) {
             return Err(NotAdmitted::Full);
         }
+        let what = match envelope.is_mail() {
+            true => For::Mail,
+            false => For::Notice,
+        };
         let charge = match envelope.kind {
-            Kind::Failure => Some(budget.overdraw(envelope.cost())),
-            _ => budget.charge(envelope.cost()),
+            Kind::Failure => Some(budget.overdraw(envelope.cost(), what)),
+            _ => budget.charge(envelope.cost(), what),
         };
         let Some(charge) = charge else {
             self.waiting.missed += u64::from(!envelope.is_mail());

@@ -21,6 +21,7 @@ impl Inbox {
             };
             let (seq, delivery) = (key.1, self.next_delivery);
             self.next_delivery += 1;
+            self.note_again(&item);
             item.attempts += 1;
             leases.push(Leased {
                 delivery,
@@ -141,6 +142,9 @@ impl Inbox {
         while let Some(&(until, seq)) = self.due.first() {
             if now < until {
                 break;
+            }
+            if let Some((_, Holder::Lease { .. })) = self.in_hand.get(&seq) {
+                self.metrics.leases_expired.inc();
             }
             match self.release(seq) {
                 Some(item) => dead.extend(self.again_or_never(seq, item)),

@@ -4,6 +4,7 @@ mod rules;
 
 use super::super::Millis;
 use super::super::budget::Budget;
+use super::super::metrics::{Metrics, Missed};
 use super::*;
 use proptest::prelude::*;
 
@@ -283,7 +284,7 @@ impl Pair {
     fn new() -> Self {
         Pair {
             arrivals: Arrivals::new(LIMITS),
-            inbox: Inbox::new(LIMITS),
+            inbox: Inbox::new(LIMITS, Metrics::new()),
             model: Model::default(),
             budget: budget(),
             now: 0,

@@ -276,13 +276,16 @@ proptest! {
         ops in prop::collection::vec((0u8..6, base(), prop::option::weighted(0.85, 0usize..320)), 1..120)
     ) {
         let (mut shelf, mut model) = (Shelf::new(LIMITS), Model::default());
+        let mut written = 0;
         for (name, base, size) in ops {
             let text = size.map(|size| "x".repeat(size));
             let path = key(&name.to_string());
             let did = shelf.write(&path, base, change(text.as_deref(), "a"));
             let wanted = model.write(name, base, size);
             prop_assert_eq!(did.as_ref().map_err(word), wanted.as_ref().map_err(|word| *word));
-            prop_assert_eq!(shelf.bytes, model.bytes(|_| true));
+            written += u64::from(did.is_ok());
+            prop_assert_eq!(shelf.held(), (model.rows.len(), model.bytes(|_| true)));
+            prop_assert_eq!(shelf.gone().0 + shelf.gone().1, written - model.rows.len() as u64);
             prop_assert_eq!(shelf.lasting, model.bytes(|row| model.current(row)));
             for name in 0u8..6 {
                 let kept = shelf.history(&key(&name.to_string()));

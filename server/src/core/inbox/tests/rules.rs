@@ -205,7 +205,7 @@ fn what_happens_at_the_door_waits_there_together() {
     assert_eq!((waiting.come.len(), waiting.missed), (2, 6));
     assert_eq!(waiting.read, [first]);
     assert_eq!(waiting.returned, [Unwritten::Leased(7)]);
-    let mut inbox = Inbox::new(LIMITS);
+    let mut inbox = Inbox::new(LIMITS, Metrics::new());
     inbox.add_missed(2);
     inbox.add_missed(3);
     assert_eq!((inbox.take_missed(), inbox.take_missed()), (5, 0));
@@ -339,17 +339,18 @@ fn what_an_old_reply_gives_back_is_not_taken_from_who_has_it_now() {
 }
 
 fn task(id: &str) -> Arc<Task> {
-    use super::super::super::task::Draft;
+    use super::super::super::task::Asked;
     use clawlink_protocol::name::{AgentId, MessageId};
     let agent = AgentId::parse("a").unwrap();
     Arc::new(Task::new(
         1,
-        Draft {
+        Asked {
             sender: None,
             id: MessageId::parse(id).unwrap(),
             from: agent.clone(),
             to: agent,
             body: "{}".into(),
+            capability: None,
             thread: None,
             parent: None,
             depth: 1,
@@ -360,7 +361,7 @@ fn task(id: &str) -> Arc<Task> {
 
 fn delegation(task: &Arc<Task>) -> Arc<Envelope> {
     Arc::new(Envelope {
-        body: task.body.clone(),
+        body: task.asked.body.clone(),
         kind: Kind::Mail,
         priority: Priority::High,
         accepted_at: String::new(),
@@ -425,4 +426,46 @@ fn an_answered_delegation_is_withdrawn_wherever_it_is_and_nothing_else_is() {
             assert!(matches!(pair.inbox.ack(1, 6), Settled::Before));
         }
     }
+}
+
+#[test]
+fn what_comes_again_runs_out_or_gives_way_is_counted() {
+    let metrics = Metrics::new();
+    let mut arrivals = Arrivals::new(LIMITS);
+    let mut inbox = Inbox::new(LIMITS, metrics.clone());
+    let mut send = |inbox: &mut Inbox, kind| {
+        let message = envelope(kind, Priority::Normal, 1);
+        arrivals.admit(message, &budget()).unwrap();
+        for (seq, held) in arrivals.take().come {
+            inbox.accept(seq, held);
+        }
+    };
+    send(&mut inbox, Kind::Mail);
+    let first = inbox.lease(Portion::ALL, Some(10));
+    inbox.expire(10);
+    assert_eq!(
+        (metrics.leases_expired.get(), metrics.redeliveries.get()),
+        (1, 0)
+    );
+    // A nack with a delay is no lease that ran out, and an unwritten reply was seen by nobody.
+    let second = inbox.lease(Portion::ALL, Some(20));
+    inbox.nack(second[0].delivery, Some(15));
+    inbox.expire(15);
+    assert_eq!(inbox.take(Portion::ALL).len(), first.len());
+    assert_eq!(
+        (metrics.leases_expired.get(), metrics.redeliveries.get()),
+        (1, 2)
+    );
+    send(&mut inbox, Kind::Mail);
+    let (seq, _) = inbox.take(Portion::ALL)[0];
+    inbox.put_back(seq);
+    inbox.take(Portion::ALL);
+    assert_eq!(metrics.redeliveries.get(), 2);
+    inbox.lose(seq, false);
+    inbox.take(Portion::ALL);
+    assert_eq!(metrics.redeliveries.get(), 3);
+    for _ in 0..LIMITS.places {
+        send(&mut inbox, Kind::Broadcast);
+    }
+    assert_eq!(metrics.missed.of(Missed::Inbox).get(), inbox.take_missed());
 }

@@ -1,0 +1,169 @@
+//! How requests went: how many of each call, how they ended, and how long they took. To count one
+//! is three additions; nothing is locked, allocated or looked up by a path.
+
+use super::{Call, Shared};
+use crate::core::metrics::{Counter, Gauge, Histogram};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::Method;
+use clawlink_protocol::error::ErrorCode;
+use std::cell::Cell;
+use std::time::Duration;
+
+/// The bounds of the durations, in microseconds.
+pub const DURATIONS: [u64; 14] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 250_000, 1_000_000, 2_500_000,
+    10_000_000, 60_000_000,
+];
+/// How a reply may end.
+pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// How a call is shown that is not in the route table.
+const NO_CALL: &str = "-";
+
+/// The numbers of the calls of one path, by their methods. Its resource carries it, so that a
+/// finished request tells which call it was.
+#[derive(Debug, Default)]
+pub struct OnPath {
+    /// The methods, as the header `Allow` tells them.
+    pub allow: String,
+    get: Option<usize>,
+    post: Option<usize>,
+    delete: Option<usize>,
+}
+
+impl OnPath {
+    /// A call of this path.
+    pub fn put(&mut self, call: &Call, number: usize) {
+        if !self.allow.is_empty() {
+            self.allow.push_str(", ");
+        }
+        self.allow.push_str(call.allow);
+        match call.method {
+            "POST" => self.post = Some(number),
+            "DELETE" => self.delete = Some(number),
+            _ => self.get = Some(number),
+        }
+    }
+
+    fn call(&self, method: &Method) -> Option<usize> {
+        match *method {
+            Method::GET | Method::HEAD => self.get,
+            Method::POST => self.post,
+            Method::DELETE => self.delete,
+            _ => None,
+        }
+    }
+}
+
+/// How one call went. On cache lines of its own, so that two workers at two calls do not meet.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Route {
+    /// Its method.
+    pub method: &'static str,
+    /// Its path, with the names of what stands in it.
+    pub pattern: String,
+    /// Replies, by [`CLASSES`].
+    pub replies: [Counter; 5],
+    /// From the head of a request to the head of its reply, in microseconds.
+    pub took: Histogram<14>,
+}
+
+impl Route {
+    fn new(method: &'static str, pattern: String) -> Self {
+        Route {
+            method,
+            pattern,
+            replies: Default::default(),
+            took: Histogram::new(&DURATIONS),
+        }
+    }
+}
+
+/// An open connection, as it is counted.
+pub struct Connection {
+    state: Shared,
+    used: Cell<bool>,
+}
+
+impl Connection {
+    /// It has opened.
+    pub fn opened(state: &Shared) -> Self {
+        state.traffic.connections.add(1);
+        Connection {
+            state: state.clone(),
+            used: Cell::new(false),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let traffic = &self.state.traffic;
+        traffic.connections.sub(1);
+        traffic.unused.add(u64::from(!self.used.get()));
+    }
+}
+
+/// All of it.
+#[derive(Debug)]
+pub struct Traffic {
+    /// By the numbers of the route table; the last is for what is no call.
+    pub routes: Box<[Route]>,
+    /// Connections that are open.
+    pub connections: Gauge,
+    /// Connections that ended without a request.
+    pub unused: Counter,
+    refusals: [Counter; ErrorCode::ALL.len()],
+}
+
+impl Traffic {
+    /// Nothing yet.
+    pub fn new(calls: &[Call]) -> Self {
+        let routes = calls
+            .iter()
+            .map(|call| Route::new(call.method, call.pattern()))
+            .chain([Route::new(NO_CALL, NO_CALL.to_owned())]);
+        Traffic {
+            routes: routes.collect(),
+            connections: Gauge::default(),
+            unused: Counter::default(),
+            refusals: Default::default(),
+        }
+    }
+
+    /// A request has its reply.
+    pub fn count<B>(&self, response: &ServiceResponse<B>, took: Duration) {
+        let request = response.request();
+        if let Some(connection) = request.conn_data::<Connection>() {
+            connection.used.set(true);
+        }
+        let here = request.app_data::<OnPath>();
+        let number = here.and_then(|here| here.call(request.method()));
+        let number = number.unwrap_or(self.routes.len() - 1);
+        let route = &self.routes[number];
+        let class = usize::from(response.status().as_u16() / 100);
+        if let Some(replies) = class.checked_sub(1).and_then(|n| route.replies.get(n)) {
+            replies.inc();
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        route.took.observe(micros);
+        if response.status().is_client_error() || response.status().is_server_error() {
+            let code = response.response().extensions().get().copied();
+            self.refused(code.unwrap_or(ErrorCode::Other));
+        }
+    }
+
+    /// A request or a frame was refused with this code.
+    pub fn refused(&self, code: ErrorCode) {
+        let place = ErrorCode::ALL.iter().position(|other| *other == code);
+        if let Some(counter) = place.and_then(|place| self.refusals.get(place)) {
+            counter.inc();
+        }
+    }
+
+    /// How often each code was the answer.
+    pub fn refusals(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
+        let counts = self.refusals.iter().map(Counter::get);
+        ErrorCode::ALL.into_iter().zip(counts)
+    }
+}
