@@ -64,12 +64,12 @@ fn calls(data: &[u8]) {
         Respond<'_>,
         Broadcast<'_>,
         Input<'_>,
-        PutFile<'_>
+        PutFile<&RawValue>
     );
     if let Some(call) = read::<Delegate<'_>>(data) {
         delegated(&call);
     }
-    if let Some(call) = read::<PutFile<'_>>(data) {
+    if let Some(call) = read::<PutFile<&RawValue>>(data) {
         passed_on(call.content);
     }
 }
