@@ -7,7 +7,9 @@
 
 use crate::json::Object;
 use crate::output;
+use clawlink_protocol::agents::SECRET_HEADER;
 use clawlink_protocol::files::AGENT_HEADER;
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Read};
 use std::time::{Duration, Instant};
 
@@ -57,6 +59,13 @@ pub(crate) struct Refusal {
     pub(crate) body: Object,
 }
 
+impl Refusal {
+    /// Whether it is for want of an agent's secret.
+    pub(crate) fn is_about_secrets(&self) -> bool {
+        self.code == "forbidden" && self.body.text("reason").starts_with("secret_")
+    }
+}
+
 /// What comes of a request.
 pub(crate) enum Answer {
     Done(Reply),
@@ -87,6 +96,17 @@ pub(crate) struct Api {
     pub(crate) timeout: u64,
     /// Whether a connection that fails is tried again.
     pub(crate) patient: bool,
+    /// Who asks, in every request.
+    pub(crate) speaker: RefCell<Speaker>,
+}
+
+/// Who asks.
+#[derive(Default)]
+pub(crate) struct Speaker {
+    /// Our id at this relay.
+    pub(crate) id: Option<String>,
+    /// The secret that was made with this relay; hex digits.
+    pub(crate) secret: Option<String>,
 }
 
 /// What a second try of a request does.
@@ -102,9 +122,7 @@ pub(crate) enum Again<'a> {
 
 /// What makes a request a DELETE.
 #[derive(Clone, Copy)]
-pub(crate) struct Deletion<'a> {
-    /// Who deletes.
-    pub(crate) agent: &'a str,
+pub(crate) struct Deletion {
     /// The version that may be deleted; any unless given.
     pub(crate) version: Option<u64>,
 }
@@ -132,7 +150,7 @@ impl Api {
     pub(crate) fn delete(
         &self,
         request: &Request<'_>,
-        deletion: Deletion<'_>,
+        deletion: Deletion,
     ) -> Result<Answer, NoReply> {
         self.send_as(request, Some(deletion))
     }
@@ -140,7 +158,7 @@ impl Api {
     fn send_as(
         &self,
         request: &Request<'_>,
-        deletion: Option<Deletion<'_>>,
+        deletion: Option<Deletion>,
     ) -> Result<Answer, NoReply> {
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         let mut pause = FIRST_PAUSE;
@@ -181,7 +199,7 @@ impl Api {
     fn attempt(
         &self,
         request: &Request<'_>,
-        deletion: Option<Deletion<'_>>,
+        deletion: Option<Deletion>,
         left: Duration,
     ) -> Result<Answer, Trouble> {
         let url = [&self.url, request.path].concat();
@@ -198,11 +216,21 @@ impl Api {
         if let Some(token) = &self.token {
             wire = wire.with_header("Authorization", ["Bearer ", token].concat());
         }
-        if let Some(Deletion { agent, version }) = deletion {
-            wire = wire.with_header(AGENT_HEADER, agent);
-            if let Some(version) = version {
-                wire = wire.with_header("If-Match", format!("\"{version}\""));
+        let speaker = self.speaker.borrow();
+        let who = [
+            (AGENT_HEADER, &speaker.id),
+            (SECRET_HEADER, &speaker.secret),
+        ];
+        for (name, value) in who {
+            if let Some(value) = value {
+                wire = wire.with_header(name, value);
             }
+        }
+        if let Some(Deletion {
+            version: Some(version),
+        }) = deletion
+        {
+            wire = wire.with_header("If-Match", format!("\"{version}\""));
         }
         if let Again::Under(key) = request.again {
             wire = wire.with_header("Idempotency-Key", key);
@@ -349,6 +377,7 @@ mod tests {
             token: None,
             timeout: 7,
             patient: false,
+            speaker: RefCell::default(),
         };
         let of = |kind: io::ErrorKind| api.io_trouble(&kind.into());
         assert_eq!(of(io::ErrorKind::ConnectionRefused), Trouble::Refused);

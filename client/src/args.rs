@@ -86,6 +86,9 @@ pub(crate) struct Register {
     /// words
     #[argh(option)]
     pub(crate) topics: Option<String>,
+    /// without a secret
+    #[argh(switch)]
+    pub(crate) shared: bool,
 }
 
 /// Lists agents.

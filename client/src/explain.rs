@@ -160,7 +160,13 @@ fn trouble_words(url: &str, trouble: &Trouble) -> (String, String) {
 
 fn refusal_sentence(refusal: &Refusal) -> String {
     // What the relay says after the first clause is for callers of its HTTP; ours have a hint.
-    let hinted = ["unknown_agent", "unauthorized", "not_found"].contains(&refusal.code.as_str());
+    let hinted = [
+        "unknown_agent",
+        "unauthorized",
+        "not_found",
+        "agent_claimed",
+    ];
+    let hinted = hinted.contains(&refusal.code.as_str()) || refusal.is_about_secrets();
     let said = match refusal.error.split_once("; ") {
         Some((clause, _)) if hinted => clause,
         _ => &refusal.error,
@@ -191,7 +197,18 @@ fn refusal_hint(refused: &Refused) -> String {
         (_, 401) => {
             "this relay needs a token: set CLAWLINK_TOKEN=T, or CLAWLINK_TOKEN_FILE=F".to_owned()
         }
-        (_, 403) => "use the relay's address, or start it with --allow-host NAME".to_owned(),
+        ("agent_claimed", _) => {
+            "only the session that made it is this agent; be another: clawlink --as NAME register --name NAME"
+                .to_owned()
+        }
+        // One that has a secret has been tried with it already.
+        _ if refusal.is_about_secrets() => format!(
+            "this session has no secret; to take one, if nobody else has: {program} register --name NAME"
+        ),
+        // Of a host or a web page. All else that is another's says whose.
+        (_, 403) if refusal.code.is_empty() || refusal.error.contains("--allow-") => {
+            "use the relay's address, or start it with --allow-host NAME".to_owned()
+        }
         ("unknown_agent", _) => {
             let names: Vec<String> = refusal
                 .did_you_mean

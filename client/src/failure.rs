@@ -132,7 +132,7 @@ fn refused_exit(refusal: &Refusal) -> Exit {
     match refusal.code.as_str() {
         "unknown_agent" | "not_found" => Exit::NotFound,
         "ambiguous_agent" => Exit::Conflict,
-        "unauthorized" | "forbidden" => Exit::NotAllowed,
+        "unauthorized" | "forbidden" | "agent_claimed" => Exit::NotAllowed,
         "unavailable" => Exit::OutOfReach,
         _ => match refusal.status {
             401 | 403 => Exit::NotAllowed,
@@ -180,6 +180,7 @@ mod tests {
             (412, "some_new_code", Exit::Conflict),
             (401, "", Exit::NotAllowed),
             (403, "forbidden", Exit::NotAllowed),
+            (409, "agent_claimed", Exit::NotAllowed),
             (429, "inbox_full", Exit::Refused),
             (400, "", Exit::Refused),
             (500, "", Exit::Refused),

@@ -114,10 +114,7 @@ impl Message {
     /// The first line; none for a type that this program does not know.
     fn head(&self) -> Option<String> {
         let word = |field: &str| short_word(&self.fields.text(field));
-        let from = match self.fields.text("from_name") {
-            name if name.is_empty() || name == self.fields.text("from_agent") => word("from_agent"),
-            name => format!("{} ({})", short_word(&name), word("from_agent")),
-        };
+        let from = self.from();
         let time = time(&self.fields.text("timestamp"));
         Some(match self.kind.as_str() {
             "task_delegation" => {
@@ -159,9 +156,10 @@ impl Message {
                     false => "version",
                 };
                 format!(
-                    "[file] {} {what} {version} by {}, {time}",
+                    "[file] {} {what} {version} by {}{}, {time}",
                     word("file_key"),
-                    word("last_editor")
+                    word("last_editor"),
+                    self.aside("")
                 )
             }
             "delivery_failed" => format!("[failed] {}, {time}", self.failure()),
@@ -174,6 +172,28 @@ impl Message {
             ),
             _ => return None,
         })
+    }
+
+    /// Its sender: its name, and beside it its id.
+    fn from(&self) -> String {
+        let id = short_word(&self.fields.text("from_agent"));
+        match self.fields.text("from_name") {
+            name if name.is_empty() || name == self.fields.text("from_agent") => {
+                id + &self.aside("")
+            }
+            name => short_word(&name) + &self.aside(&id),
+        }
+    }
+
+    /// Words beside a sender, and whether the relay says of it that it has not shown its secret.
+    fn aside(&self, words: &str) -> String {
+        let unverified = self.fields.raw("sender_verified") == Some("false");
+        match (words, unverified) {
+            ("", false) => String::new(),
+            ("", true) => " (unverified)".to_owned(),
+            (words, false) => [" (", words, ")"].concat(),
+            (words, true) => [" (", words, ", unverified)"].concat(),
+        }
     }
 
     /// What did not arrive, and why.
@@ -293,6 +313,20 @@ mod tests {
              \x20 context: {\"n\":1.50}\n\
              \x20 answer: clawlink respond --msg-id k3v9x2ab --to res --result -\n"
         );
+    }
+
+    #[test]
+    fn whoever_has_proved_nothing_is_said_to_be_unverified_outside_the_text() {
+        let head = |raw: &str| shown(raw, None).lines().next().unwrap().to_owned();
+        let task = |more: &str| TASK.replacen('{', &["{", more, ","].concat(), 1);
+        let proved = task(r#""sender_verified":true"#);
+        assert_eq!(head(&proved), head(TASK));
+        let unproved = task(r#""sender_verified":false"#);
+        assert!(head(&unproved).contains(" from res (unverified), priority"));
+        let named = task(r#""sender_verified":false,"from_name":"boss""#);
+        assert!(head(&named).contains(" from boss (res, unverified), priority"));
+        let file = r#"{"type":"file_updated","file_key":"k","version":2,"last_editor":"e","sender_verified":false}"#;
+        assert!(head(file).starts_with("[file] k version 2 by e (unverified), "));
     }
 
     #[test]

@@ -1,18 +1,23 @@
 //! What every command that talks to the relay starts from: which relay, who we are there, and
 //! how to ask it something.
 
-use crate::api::{Again, Answer, Api, Deletion, NoReply, Refusal, Reply, Request, Trouble};
+use crate::api::{
+    Again, Answer, Api, Deletion, NoReply, Refusal, Reply, Request, Speaker, Trouble,
+};
 use crate::args::Top;
 use crate::escape;
 use crate::failure::{Failure, Refused, usage};
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::mdns;
 use crate::output;
 use crate::seen::{self, Seen};
 use crate::state::{self, Identity, Store};
 use crate::url;
 use clawlink_protocol::DEFAULT_PORT;
+use clawlink_protocol::agents::Register;
+use clawlink_protocol::name::{AgentId, Word};
 use serde_json::value::RawValue;
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// Seconds unless `--timeout` says otherwise.
@@ -88,7 +93,7 @@ impl Session {
         if top.relay.is_some() && saved.as_deref() != Some(&url) {
             program.push_str(&escape::shell_option("--relay", &url));
         }
-        Ok(Session {
+        let session = Session {
             json: top.json,
             program,
             api: Api {
@@ -96,11 +101,16 @@ impl Session {
                 token: token(top)?,
                 timeout,
                 patient: !guessed,
+                speaker: RefCell::default(),
             },
             store,
             state,
             guessed,
-        })
+        };
+        if let Some(identity) = session.known()? {
+            session.speak_as(&identity);
+        }
+        Ok(session)
     }
 
     /// The relay's URL.
@@ -130,7 +140,17 @@ impl Session {
     /// The same, as the file says now: it may have been changed since this process began.
     pub(crate) fn identity_now(&mut self) -> Result<Identity, Failure> {
         self.state = self.store.load()?;
-        self.identity()
+        let identity = self.identity()?;
+        self.speak_as(&identity);
+        Ok(identity)
+    }
+
+    /// From now on requests are this agent's, and show its secret.
+    pub(crate) fn speak_as(&self, identity: &Identity) {
+        *self.api.speaker.borrow_mut() = Speaker {
+            id: Some(identity.id.as_str().to_owned()),
+            secret: identity.secret(),
+        };
     }
 
     /// Whoever asks goes on by itself where a relay is away: a try is one try, and no other relay
@@ -226,19 +246,40 @@ impl Session {
 
     /// A request, and what the relay says to it.
     pub(crate) fn try_ask(&self, request: &Request<'_>) -> Result<Answer, Failure> {
-        self.api
-            .send(request)
-            .map_err(|failed| self.no_reply(failed))
+        self.claiming(&|| self.api.send(request))
     }
 
     /// The same, to delete what the path names.
     pub(crate) fn try_delete(
         &self,
         request: &Request<'_>,
-        deletion: Deletion<'_>,
+        deletion: Deletion,
     ) -> Result<Answer, Failure> {
-        let answer = self.api.delete(request, deletion);
-        answer.map_err(|failed| self.no_reply(failed))
+        self.claiming(&|| self.api.delete(request, deletion))
+    }
+
+    /// A request, and once more where the relay does not know our secret, but takes it: it was
+    /// restarted, and asks everyone for one, or somebody was there before us.
+    fn claiming(&self, send: &dyn Fn() -> Result<Answer, NoReply>) -> Result<Answer, Failure> {
+        let send = || send().map_err(|failed| self.no_reply(failed));
+        let answer = send()?;
+        let (Answer::Refused(refusal), Some(identity)) = (&answer, self.known()?) else {
+            return Ok(answer);
+        };
+        if !refusal.is_about_secrets() || identity.secret().is_none() {
+            return Ok(answer);
+        }
+        let body = registration(Some(identity.id), &identity.entry);
+        let register = self.api.send(&Request {
+            path: "/register",
+            body: Some(body.get()),
+            again: Again::Harmless,
+            wait: 0,
+        });
+        match register.map_err(|failed| self.no_reply(failed))? {
+            Answer::Done(_) => send(),
+            refused => Ok(refused),
+        }
     }
 
     /// What this session has seen of a file.
@@ -292,6 +333,32 @@ impl Session {
             maybe_taken: failed.maybe_taken,
         }
     }
+}
+
+/// What an agent says of itself when it registers: what the entry says.
+pub(crate) fn registration(id: Option<AgentId>, entry: &Object) -> Box<RawValue> {
+    let word = |text: &String| Word::parse(text).ok();
+    let words = |field: &str| {
+        let words = entry.texts(field);
+        let given = entry.raw(field);
+        given.map(|_| words.iter().filter_map(word).collect())
+    };
+    json::write(&Register {
+        agent_id: id,
+        name: entry.text_of("agent_name").as_ref().and_then(word),
+        capabilities: words("capabilities"),
+        machine: machine(),
+        description: entry.text_of("description"),
+        ttl: entry.number("ttl"),
+        topics: words("topics"),
+    })
+}
+
+/// This machine's name, where the system tells it.
+fn machine() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// An environment variable that is set to something.

@@ -7,6 +7,7 @@
 
 use crate::failure::{Failure, local};
 use crate::json::{self, Object};
+use crate::random;
 use crate::url;
 use clawlink_protocol::name::AgentId;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -31,7 +32,16 @@ impl Identity {
             .text_of("agent_name")
             .unwrap_or_else(|| self.id.as_str().to_owned())
     }
+
+    /// The secret that claims it, which goes to this relay and to no other.
+    pub(crate) fn secret(&self) -> Option<String> {
+        let secret = self.entry.text_of(SECRET);
+        secret.filter(|text| random::is_secret(text))
+    }
 }
+
+/// The field of an entry that holds its secret.
+pub(crate) const SECRET: &str = "agent_secret";
 
 /// Where the files of one identity are.
 pub(crate) struct Store {

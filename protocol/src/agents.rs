@@ -3,6 +3,9 @@
 use crate::name::{AgentId, Word};
 use serde::{Deserialize, Serialize};
 
+/// The header in which a call shows the secret of the agent it speaks for: 64 hex digits.
+pub const SECRET_HEADER: &str = "X-Agent-Secret";
+
 /// The shortest and longest `ttl` in seconds.
 pub const TTL_RANGE: std::ops::RangeInclusive<u64> = 30..=86_400;
 
@@ -105,6 +108,9 @@ pub struct Registered {
     /// The relay's epoch; absent in the original.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
+    /// A fresh secret, while none has claimed the agent: its first use does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_secret: Option<String>,
 }
 
 /// The reply to `GET /discover`.

@@ -1,6 +1,7 @@
 //! Mail that died: looking at it, and sending it again.
 
 use crate::error::ErrorCode;
+use crate::name::AgentId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -8,12 +9,8 @@ use serde_json::value::RawValue;
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetter<'a> {
-    /// As it stood in the inbox.
-    #[cfg_attr(
-        feature = "schema",
-        schemars(with = "crate::messages::Outgoing<'static>")
-    )]
-    pub message: &'a RawValue,
+    /// As it stood in the inbox; its ids alone for who may not read it.
+    pub message: LetterText<'a>,
     /// Whose inbox it was.
     pub to_agent: &'a str,
     /// `expired`, `attempts_used_up` or `recipient_removed`.
@@ -22,6 +19,30 @@ pub struct DeadLetter<'a> {
     pub died_at: &'a str,
     /// Leased deliveries before.
     pub attempts: u32,
+}
+
+/// A dead letter's message.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum LetterText<'a> {
+    /// As it was.
+    Whole(
+        #[cfg_attr(
+            feature = "schema",
+            schemars(with = "crate::messages::Outgoing<'static>")
+        )]
+        &'a RawValue,
+    ),
+    /// For who may not read it.
+    Ids {
+        /// As its sender calls it.
+        message_id: &'a str,
+        /// The sender.
+        from_agent: &'a AgentId,
+        /// The recipient.
+        to_agent: &'a AgentId,
+    },
 }
 
 /// The reply to `GET /dead-letters`.

@@ -24,6 +24,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// Several agents bear this name.
     AmbiguousAgent,
+    /// An agent was to be registered whose secret was not shown.
+    AgentClaimed,
     /// Another agent has reserved some of these paths.
     Reserved,
     /// A file is not at the version that its writer has seen.
@@ -53,7 +55,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [ErrorCode; 19] = [
+    pub const ALL: [ErrorCode; 20] = [
         ErrorCode::BadRequest,
         ErrorCode::Unauthorized,
         ErrorCode::Forbidden,
@@ -61,6 +63,7 @@ impl ErrorCode {
         ErrorCode::NotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::AmbiguousAgent,
+        ErrorCode::AgentClaimed,
         ErrorCode::Reserved,
         ErrorCode::VersionConflict,
         ErrorCode::TooLarge,
@@ -117,7 +120,8 @@ pub struct ErrorBody {
     /// With `version_conflict`: who wrote or deleted that version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_editor: Option<String>,
-    /// With `version_conflict`: why no merge was tried, `base_gone` or `not_text`.
+    /// With `version_conflict`: why no merge was tried, `base_gone` or `not_text`. With `forbidden`:
+    /// `secret_required` or `secret_wrong`, where a secret is what is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// With `version_conflict`: what a merge came to, with markers where it failed.

@@ -47,6 +47,8 @@ pub enum SocketEvent<'a> {
     AgentJoined {
         /// Who.
         agent: &'a AgentRecord,
+        /// Whether a secret has claimed it.
+        sender_verified: bool,
         /// RFC 3339, UTC.
         timestamp: &'a str,
     },
@@ -54,6 +56,8 @@ pub enum SocketEvent<'a> {
     AgentStale {
         /// Who.
         agent: &'a AgentRecord,
+        /// Whether a secret has claimed it.
+        sender_verified: bool,
         /// RFC 3339, UTC.
         timestamp: &'a str,
     },
@@ -61,6 +65,8 @@ pub enum SocketEvent<'a> {
     AgentLeft {
         /// Who, as it was.
         agent: &'a AgentRecord,
+        /// Whether a secret has claimed it.
+        sender_verified: bool,
         /// RFC 3339, UTC.
         timestamp: &'a str,
     },

@@ -218,6 +218,8 @@ pub enum Outgoing<'a> {
         /// Its name, if it is registered.
         #[serde(skip_serializing_if = "Option::is_none")]
         from_name: Option<&'a str>,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// The recipient's id.
         to_agent: &'a AgentId,
         /// As sent.
@@ -247,6 +249,8 @@ pub enum Outgoing<'a> {
         /// Its name, if it is registered.
         #[serde(skip_serializing_if = "Option::is_none")]
         from_name: Option<&'a str>,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// Who asked.
         to_agent: &'a AgentId,
         /// As sent, else `null`.
@@ -272,6 +276,8 @@ pub enum Outgoing<'a> {
         /// Its name, if it is registered.
         #[serde(skip_serializing_if = "Option::is_none")]
         from_name: Option<&'a str>,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// As sent.
         content: &'a RawValue,
         /// As sent, else `general`.
@@ -288,6 +294,8 @@ pub enum Outgoing<'a> {
         message_id: &'a MessageId,
         /// The sender.
         from_agent: &'a AgentId,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// The assignee.
         to_agent: &'a AgentId,
         /// RFC 3339, UTC.
@@ -300,6 +308,8 @@ pub enum Outgoing<'a> {
         message_id: &'a MessageId,
         /// The sender.
         from_agent: &'a AgentId,
+        /// Whether the sender is registered and has shown its secret.
+        sender_verified: bool,
         /// The assignee.
         to_agent: &'a AgentId,
         /// As sent.
@@ -321,6 +331,8 @@ pub enum Outgoing<'a> {
         count: Option<usize>,
         /// Whose inbox they were in.
         to_agent: &'a AgentId,
+        /// `true`: the relay itself sends it.
+        sender_verified: bool,
         /// `expired`, `attempts_used_up` or `recipient_removed`.
         reason: &'a str,
         /// RFC 3339, UTC: when they died.
@@ -337,6 +349,8 @@ pub enum Outgoing<'a> {
         from_version: u64,
         /// Who wrote or deleted it.
         last_editor: &'a AgentId,
+        /// Whether the editor is registered and has shown its secret.
+        sender_verified: bool,
         /// Where it was deleted.
         #[serde(skip_serializing_if = "Option::is_none")]
         deleted: Option<bool>,
@@ -425,6 +439,7 @@ mod tests {
             message_id: "m1",
             from_agent: &id,
             from_name: None,
+            sender_verified: false,
             content: &raw,
             topic: "general",
             tags: &tags,

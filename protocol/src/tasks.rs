@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// A task as the relay shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskView<'a> {
     /// As its message is called.
@@ -14,16 +14,19 @@ pub struct TaskView<'a> {
     pub from_agent: &'a str,
     /// Its assignee.
     pub to_agent: &'a str,
-    /// What it was sent to, where its sender named no agent.
+    /// What it was sent to, where its sender named no agent. This, what follows but `state` and `rev`,
+    /// and the result are not there for who may not read the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_capability: Option<&'a str>,
     /// As sent.
-    pub task: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<&'a RawValue>,
     /// As sent; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<&'a RawValue>,
     /// As sent, else `normal`.
-    pub priority: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<&'a str>,
     /// `queued`, `delivered`, `in_progress`, `input_required`, `completed`, `failed`, `rejected`,
     /// `canceled`, `expired` or `undeliverable`.
     pub state: &'a str,
@@ -39,9 +42,11 @@ pub struct TaskView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<&'a str>,
     /// RFC 3339, UTC: when it was sent.
-    pub created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
     /// RFC 3339, UTC: when it was moved last.
-    pub updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
     /// The steps made, at most 100; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<TaskStep>>,

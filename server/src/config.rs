@@ -136,6 +136,9 @@ pub struct Args {
     /// seconds after which a peer that acknowledges nothing is given up (default 75)
     #[argh(option, default = "75")]
     pub dead_peer_after: u64,
+    /// let nobody speak for an agent without that agent's secret
+    #[argh(switch)]
+    pub strict_identity: bool,
     /// what is logged: off, error, warn, info, debug or trace (default info)
     #[argh(option, default = "String::from(\"info\")")]
     pub log: String,
@@ -183,6 +186,8 @@ pub struct Config {
     pub port: u16,
     /// Asked of every call.
     pub token: Option<String>,
+    /// Whether nobody speaks for an agent without its secret.
+    pub strict_identity: bool,
     /// What makes the relay speak TLS, if it does.
     pub tls: Option<Arc<Certificate>>,
     /// Whether to announce the relay.
@@ -342,6 +347,7 @@ impl Config {
             host,
             port: args.port,
             token,
+            strict_identity: args.strict_identity,
             tls: certificate(args)?,
             mdns: !args.no_mdns && !host.is_loopback(),
             stale_after: seconds("--stale-after", args.stale_after)?,

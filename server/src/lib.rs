@@ -278,6 +278,7 @@ fn start_actors(
         online,
         budget,
         metrics,
+        strict: config.strict_identity,
     })
 }
 

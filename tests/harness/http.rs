@@ -54,7 +54,7 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// One request on a connection of its own. A `Host` is added unless one is given.
+/// One request on a connection of its own. `Host` and `Connection` are added unless they are given.
 pub fn request(
     address: SocketAddr,
     method: &str,
@@ -74,12 +74,12 @@ pub fn exchange(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Reply {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
-    if !headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
-    {
-        head.push_str(&format!("Host: {address}\r\n"));
+    let mut head = format!("{method} {path} HTTP/1.1\r\n");
+    let host = address.to_string();
+    for (name, value) in [("Host", &*host), ("Connection", "close")] {
+        if !headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
     }
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));

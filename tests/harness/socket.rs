@@ -28,7 +28,19 @@ impl Socket {
     /// # Errors
     /// What the relay said instead.
     pub fn try_open(address: SocketAddr, path: &str) -> Result<Socket, String> {
-        Socket::over(connect(address), address, path)
+        Socket::try_open_with(address, path, &[])
+    }
+
+    /// The same with these headers.
+    ///
+    /// # Errors
+    /// What the relay said instead.
+    pub fn try_open_with(
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Socket, String> {
+        Socket::over_with(connect(address), address, path, headers)
     }
 
     /// Every frame that comes until nothing has come for a while.
@@ -55,9 +67,23 @@ impl<S: Read + Write> Socket<S> {
     /// # Errors
     /// What the relay said instead.
     pub fn over(stream: S, address: SocketAddr, path: &str) -> Result<Socket<S>, String> {
-        let request = format!("ws://{address}{path}")
+        Socket::over_with(stream, address, path, &[])
+    }
+
+    /// The same with these headers.
+    fn over_with(
+        stream: S,
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Socket<S>, String> {
+        let mut request = format!("ws://{address}{path}")
             .into_client_request()
             .map_err(|e| e.to_string())?;
+        for (name, value) in headers {
+            let value = value.parse().map_err(|_| format!("{name} is no header"))?;
+            request.headers_mut().insert(*name, value);
+        }
         match tungstenite::client(request, stream) {
             Ok((socket, _)) => Ok(Socket(socket)),
             Err(error) => Err(error.to_string()),

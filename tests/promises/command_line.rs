@@ -231,11 +231,13 @@ fn task(relay: &Relay, client: &Client, line: &str) -> String {
         let state: Value = serde_json::from_str(&state.expect("a state file")).expect("JSON");
         state["agent_id"].as_str().expect("an id").to_owned()
     });
-    let (from, to) = match line.contains("respond") {
-        true => ("r", own.as_str()),
-        false => (own.as_str(), "r"),
+    let id = match line.contains("respond") {
+        true => relay.delegate("r", &own, "t").json()["message_id"].clone(),
+        false => {
+            let sent = client.run(&["delegate", "--to", "r", "--task", "t", "--json"]);
+            sent.ok().json()[0]["message_id"].clone()
+        }
     };
-    let id = relay.delegate(from, to, "t").json()["message_id"].clone();
     if line.contains("--wait") {
         let answer = json!({"from_agent": "r", "message_id": id, "result": "done"});
         assert_eq!(relay.post("/respond", &answer).status, 200);

@@ -19,7 +19,9 @@ impl Described {
         let mut document = relay.get("/openapi.json").json();
         let schemas = document["components"]["schemas"].as_object_mut();
         for schema in schemas.expect("the schemas").values_mut() {
-            if schema["type"] == "object" || schema.get("oneOf").is_some() {
+            if schema["type"] == "object"
+                || ["oneOf", "anyOf"].iter().any(|of| schema.get(of).is_some())
+            {
                 schema["unevaluatedProperties"] = json!(false);
             }
         }
@@ -158,6 +160,7 @@ fn tour(relay: &Described) {
     relay.get(&format!("/poll/b?ack={batch}&max=5"));
     relay.get("/poll/b?ack=none");
     tasks(relay);
+    strangers(relay);
     files(relay);
     let reserve = |agent: &str| json!({"agent_id": agent, "pattern": "src/**", "reason": "r"});
     let id = relay.post("/reservations", reserve("a"))["id"].clone();
@@ -218,6 +221,38 @@ fn tasks(relay: &Described) {
         "delivery_failed"
     );
     relay.post("/register", json!({"agent_id": "other", "name": "a2"}));
+}
+
+/// What who shows no secret is told of a claimed agent.
+fn strangers(relay: &Described) {
+    let secret = "5e".repeat(32);
+    let own = [("X-Agent-Secret", &*secret)];
+    let agent = json!({"agent_id": "own"});
+    let claim = || relay.call("POST", "/register", &own, &agent.to_string());
+    assert_eq!(claim().status, 200);
+    assert_eq!(
+        relay.post("/register", agent.clone())["code"],
+        "agent_claimed"
+    );
+    let refused = relay.post("/heartbeat", agent.clone());
+    assert_eq!(refused["reason"], "secret_required");
+    let task = json!({"from_agent": "own", "to_agent": "own", "task": "t"}).to_string();
+    let sent = relay.call("POST", "/delegate", &own, &task).json();
+    let id = sent["message_id"].as_str().expect("an id");
+    let ids = relay.get(&format!("/tasks/{id}"));
+    assert_eq!(ids["task"].get("task"), None, "{ids}");
+    relay.get("/tasks");
+    let gone = relay.call("POST", "/deregister", &own, &agent.to_string());
+    assert_eq!(gone.status, 200);
+    harness::eventually("a dead letter", || {
+        let listed = relay.get("/dead-letters?agent=own");
+        let message = &listed["dead_letters"][0]["message"];
+        (message["message_id"] == id && message.get("task").is_none()).then_some(())
+    });
+    let whole = relay
+        .call("GET", "/dead-letters?agent=own", &own, "")
+        .json();
+    assert_eq!(whole["dead_letters"][0]["message"]["task"], "t");
 }
 
 fn files(relay: &Described) {

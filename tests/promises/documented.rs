@@ -49,6 +49,9 @@ fn settled(value: &Value) -> Value {
                     (name.clone(), Value::from("an id"))
                 }
                 "seconds" => (name.clone(), Value::from("some")),
+                "agent_secret" if value.as_str().is_some_and(|secret| secret.len() == 64) => {
+                    (name.clone(), Value::from("a secret"))
+                }
                 _ => (name.clone(), settled(value)),
             };
             Value::Object(fields.iter().map(settle).collect())

@@ -337,7 +337,7 @@ fn a_poll_at_another_relay_leaves_the_saved_one_as_it_is() {
         let url = relay.url();
         client.run(&[&["--relay", &url], line].concat()).ok()
     };
-    at(&other, &["register", "--name", "n"]);
+    at(&other, &["register", "--name", "n", "--shared"]);
     at(&home, &["register", "--name", "n"]);
     let saved = || state(&client.folder().join("agent_state.json"))["relay_url"].clone();
     let id = other.get("/discover").json()["agents"][0]["agent_id"].clone();

@@ -214,14 +214,14 @@ fn the_command_shows_the_newest_last_and_shortens_what_is_long() {
     let lines: Vec<&str> = shown.out.lines().collect();
     let id = id.as_str().unwrap_or_default();
     assert!(lines[0].starts_with(&format!(
-        "[broadcast] {id} from b, topic build, tags rust, "
+        "[broadcast] {id} from b (unverified), topic build, tags rust, "
     )));
     assert_eq!(
         lines[7],
         format!("  ... 200 characters in 40 lines; all of it: clawlink show {id} (or --full)")
     );
     assert!(
-        lines[8].contains(" from a, topic news, "),
+        lines[8].contains(" from a (unverified), topic news, "),
         "one's own too: {}",
         lines[8]
     );

@@ -257,7 +257,7 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
 }
 
 pub(super) fn remove(session: &Session, args: args::FileRm) -> Done {
-    let identity = session.identity()?;
+    session.identity()?;
     let file_key = key(&args.key)?;
     let path = ["/files/", &url::encode(file_key.as_str())].concat();
     let key = random::word(KEY_LENGTH);
@@ -268,7 +268,6 @@ pub(super) fn remove(session: &Session, args: args::FileRm) -> Done {
         wait: 0,
     };
     let deletion = Deletion {
-        agent: identity.id.as_str(),
         version: session.seen(file_key.as_str()).map(|seen| seen.version),
     };
     let reply = match session.try_delete(&request, deletion)? {

@@ -9,10 +9,10 @@ use crate::input;
 use crate::json::{self, Object};
 use crate::output;
 use crate::random;
-use crate::session::Session;
-use crate::state::{Identity, set_optional};
-use clawlink_protocol::agents::{AboutAgent, Register, TTL_RANGE};
-use clawlink_protocol::name::{AgentId, Word};
+use crate::session::{Session, registration};
+use crate::state::{Identity, SECRET, set_optional};
+use clawlink_protocol::agents::{AboutAgent, TTL_RANGE};
+use clawlink_protocol::name::AgentId;
 use serde_json::value::RawValue;
 
 const ID_LENGTH: usize = 8;
@@ -40,6 +40,16 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
         // and must not leave a second agent behind.
         None => (new_id(), Object::default()),
     };
+    let known = id.is_some() && session.known()?.is_some();
+    let fresh = secret_for(session, &entry, args.shared)?;
+    if let Some(secret) = &fresh {
+        entry.set_text(SECRET, secret);
+        // Others know this agent: the secret that claims it must not get lost with this process.
+        if let (true, Some(id)) = (known, &id) {
+            let (id, entry) = (id.clone(), entry.clone());
+            session.update(&Identity { id, entry })?;
+        }
+    }
     entry.set_text("agent_name", name.as_str());
     if let Some(capabilities) = capabilities {
         entry.set("capabilities", json::write(&capabilities));
@@ -61,7 +71,16 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
         // It may have been taken: the next try is to be the same agent.
         session.update(&Identity { id, entry })?;
     }
-    let (identity, reply) = enrolled?;
+    let (mut identity, mut reply) = enrolled?;
+    // Only whoever takes it may show it, and then it is needed from there on.
+    let given = reply.fields.text_of(SECRET).filter(|_| !args.shared);
+    if let Some(given) = given.filter(|_| identity.secret().is_none()) {
+        identity.entry.set_text(SECRET, &given);
+    }
+    if reply.fields.raw(SECRET).is_some() {
+        reply.fields.remove(SECRET);
+        reply.text = reply.fields.to_raw().get().to_owned();
+    }
     session.remember(&identity)?;
     if topics.is_some() && identity.entry.is_true("original") {
         output::note("this relay cannot choose topics: every broadcast reaches you");
@@ -77,27 +96,34 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
     ))
 }
 
+/// A new secret, for an agent that has none and is not to be shared.
+fn secret_for(session: &Session, entry: &Object, shared: bool) -> Result<Option<String>, Failure> {
+    match (entry.raw(SECRET).is_some(), shared) {
+        (false, false) => Ok(random::secret()),
+        (false, true) | (true, false) => Ok(None),
+        (true, true) => Err(usage(
+            "this agent has a secret already, and others cannot share it any more",
+            format!(
+                "{0} deregister, and {0} register --shared --name NAME; or share another: --as NAME",
+                session.program
+            ),
+        )),
+    }
+}
+
 /// Registers what the entry says.
 fn enroll(
     session: &Session,
     id: Option<AgentId>,
     mut entry: Object,
 ) -> Result<(Identity, Reply), Failure> {
-    let word = |text: &String| Word::parse(text).ok();
-    let words = |field: &str| {
-        let words = entry.texts(field);
-        let given = entry.raw(field);
-        given.map(|_| words.iter().filter_map(word).collect())
-    };
-    let body = json::write(&Register {
-        agent_id: id,
-        name: entry.text_of("agent_name").as_ref().and_then(word),
-        capabilities: words("capabilities"),
-        machine: machine(),
-        description: entry.text_of("description"),
-        ttl: entry.number("ttl"),
-        topics: words("topics"),
-    });
+    let body = registration(id.clone(), &entry);
+    if let Some(id) = id {
+        session.speak_as(&Identity {
+            id,
+            entry: entry.clone(),
+        });
+    }
     let reply = session.ask(&Request {
         path: "/register",
         body: Some(body.get()),
@@ -278,11 +304,4 @@ pub(super) fn deregister(session: &Session) -> Done {
 /// A new id. Where the system draws none the relay makes it.
 fn new_id() -> Option<AgentId> {
     AgentId::parse(&random::word(ID_LENGTH)?).ok()
-}
-
-/// This machine's name, where the system tells it.
-fn machine() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    let name = name.trim();
-    (!name.is_empty()).then(|| name.to_owned())
 }

@@ -11,6 +11,7 @@ use crate::output;
 use crate::session::{Session, default_relay};
 use crate::table::{self, Column};
 use clawlink_protocol::SERVICE;
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// Seconds a scan collects answers unless `--for` says otherwise.
@@ -99,7 +100,7 @@ pub(super) fn scan(top: &Top, args: &args::Scan) -> Done {
     Ok(lines.join("\n") + "\n")
 }
 
-/// The relay on this machine, which answers where mDNS does not. No token is sent.
+/// The relay on this machine, which answers where mDNS does not. Neither token nor secret is sent.
 fn local_relay() -> Option<Found> {
     let url = default_relay();
     let api = Api {
@@ -107,6 +108,7 @@ fn local_relay() -> Option<Found> {
         token: None,
         timeout: 1,
         patient: false,
+        speaker: RefCell::default(),
     };
     let request = Request {
         path: "/",

@@ -191,10 +191,7 @@ pub(super) fn release(session: &Session, args: args::Release) -> Done {
             again: Again::Twice,
             wait: 0,
         };
-        let deletion = Deletion {
-            agent: id.as_str(),
-            version: None,
-        };
+        let deletion = Deletion { version: None };
         if let Answer::Refused(refusal) = session.try_delete(&request, deletion)? {
             let old = refusal.code.is_empty();
             let why = session.refused(refusal);

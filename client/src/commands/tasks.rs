@@ -105,13 +105,17 @@ fn path(id: &str) -> String {
 
 /// A task whole: what it is, how it stands, what came of it.
 fn rendered(task: &Object) -> String {
+    // What is not ours to read has no more than ids and a state.
+    let moved = match task.text_of("updated_at") {
+        Some(at) => time(&at),
+        None => "the rest is for its sender and its assignee".to_owned(),
+    };
     let head = format!(
-        "[task] {} from {} to {}, {}, {}",
+        "[task] {} from {} to {}, {}, {moved}",
         shown(task, "message_id"),
         shown(task, "from_agent"),
         shown(task, "to_agent"),
         shown(task, "state"),
-        time(&task.text("updated_at"))
     );
     let mut text = [&output::bold(&head), "\n"].concat();
     for step in task.objects("history") {

@@ -43,8 +43,16 @@ pub(crate) const COMMANDS: &[Command] = &[
                 "A,B",
                 "hear only broadcasts of these topics; see subscribe",
             ),
+            opt(
+                "--shared",
+                "",
+                "take no secret: others may speak for it too",
+            ),
         ],
-        notes: "",
+        notes: "\
+Unless it is --shared, the agent is claimed by a secret that is kept beside its
+id and sent to this relay only: nobody else can read its mail or speak for it.
+--shared is for an identity that scripts use as well which know no secrets.",
         examples: &[
             "register --name researcher --caps search,summaries",
             "--relay http://10.0.0.5:9077 register --name builder --ttl 3600",

@@ -64,12 +64,12 @@ fn calls(data: &[u8]) {
         Respond<'_>,
         Broadcast<'_>,
         Input<'_>,
-        PutFile<'_>
+        PutFile<&RawValue>
     );
     if let Some(call) = read::<Delegate<'_>>(data) {
         delegated(&call);
     }
-    if let Some(call) = read::<PutFile<'_>>(data) {
+    if let Some(call) = read::<PutFile<&RawValue>>(data) {
         passed_on(call.content);
     }
 }
@@ -126,6 +126,7 @@ fn delegated(call: &Delegate<'_>) {
         message_id: "m1",
         from_agent: &call.from_agent,
         from_name: None,
+        sender_verified: false,
         to_agent: &call.from_agent,
         task: call.task,
         context,

@@ -1,6 +1,7 @@
 //! One actor for each registered agent. It owns the agent's inbox, its heartbeat timer and its
 //! socket; [`handle::AgentHandle`] is what everybody else holds.
 
+mod claiming;
 pub mod door;
 pub mod handle;
 pub mod poll;
@@ -91,6 +92,8 @@ struct Seat {
     window: Window,
     /// Whether its peer confirms by receipts, and not by answering pings.
     acks: bool,
+    /// Whether its peer has shown the agent's secret.
+    proved: bool,
 }
 
 impl Seat {
@@ -314,6 +317,7 @@ impl Actor for Agent {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.recover();
+        self.turn_out();
         self.settle();
         self.rearm(ctx);
     }
@@ -364,18 +368,27 @@ impl Handler<TakeIn> for Agent {
     }
 }
 
-/// A socket has opened; the one before it is replaced.
+/// A socket has opened; the one before it is replaced. Nothing comes of one that has not shown the
+/// secret of an agent that was claimed meanwhile.
 #[derive(Message)]
-#[rtype(result = "Session")]
+#[rtype(result = "Option<Session>")]
 struct Attach {
     socket: SocketHandle,
     acks: bool,
+    proved: bool,
 }
 
 impl Handler<Attach> for Agent {
     type Result = actix::MessageResult<Attach>;
     fn handle(&mut self, msg: Attach, ctx: &mut Self::Context) -> Self::Result {
-        let Attach { socket, acks } = msg;
+        let Attach {
+            socket,
+            acks,
+            proved,
+        } = msg;
+        if !proved && self.door.owner.is_claimed() {
+            return actix::MessageResult(None);
+        }
         if let Some(replaced) = self.vacate() {
             replaced.dismiss.do_send(Dismiss::Replaced);
         }
@@ -387,6 +400,7 @@ impl Handler<Attach> for Agent {
             socket,
             window: Window::default(),
             acks,
+            proved,
         });
         self.door.attended(id);
         // Made before anything can go wrong: if nobody waits for it any more, it frees the seat.
@@ -396,7 +410,7 @@ impl Handler<Attach> for Agent {
         };
         self.settle();
         self.rearm(ctx);
-        actix::MessageResult(session)
+        actix::MessageResult(Some(session))
     }
 }
 

@@ -7,8 +7,9 @@ use super::directory::Directory;
 use super::lifeline::Lifeline;
 use super::refused::Refused;
 use crate::core::dead_letters::{DeadLetters, Letter, LetterLimits, Place};
+use crate::core::identity::{Owner, Reader};
 use crate::core::inbox::{Dead, NotAdmitted, Reason};
-use crate::core::message::{Envelope, Kind};
+use crate::core::message::{Envelope, Kind, Origin};
 use crate::core::metrics::{Metrics, NotTold, What};
 use crate::core::presence::millis;
 use crate::core::task::Step;
@@ -54,7 +55,7 @@ impl DeadLetterOffice {
     }
 
     /// Tells each sender what of its mail has died here, and keeps the mail.
-    fn bury(&mut self, to: &AgentId, dead: Vec<Dead>) {
+    fn bury(&mut self, to: &AgentId, owner: &Owner, dead: Vec<Dead>) {
         let now = timestamp();
         for Dead {
             envelope, reason, ..
@@ -63,10 +64,15 @@ impl DeadLetterOffice {
             let what = What::from(&envelope.kind);
             self.metrics.died.of(what, *reason).inc();
         }
-        let mut told: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
-        for letter in dead.into_iter().filter_map(|d| Letter::new(d, to, &now)) {
+        let mut told: BTreeMap<(AgentId, &'static str), Vec<String>> = BTreeMap::new();
+        let letters = dead.into_iter();
+        for mut letter in letters.filter_map(|dead| Letter::new(dead, to, owner, &now)) {
             let (sender, reason) = (&letter.origin.from_agent, letter.reason.as_str());
-            info!(agent = %to, sender, reason, attempts = letter.attempts, "a message has died");
+            if letter.sender.is_none() {
+                let entry = self.directory.get(sender.as_str());
+                letter.sender = entry.map(|entry| entry.agent.owner().clone());
+            }
+            info!(agent = %to, %sender, reason, attempts = letter.attempts, "a message has died");
             let of_sender = told.entry((sender.clone(), reason)).or_default();
             of_sender.push(letter.origin.message_id.clone());
             let gone = self.letters.push(letter);
@@ -112,7 +118,7 @@ impl DeadLetterOffice {
             let mut progress = task.progress();
             if self.board.reopen_held(task, &mut progress) {
                 match admit(Some(task.clone())) {
-                    Ok(admitted) => progress.put_at(admitted.place()),
+                    Ok(admitted) => progress.put_at(admitted.place(), admitted.owner()),
                     Err(why) => {
                         self.board.close_held(task);
                         return Err(why);
@@ -128,7 +134,7 @@ impl DeadLetterOffice {
         admit(None).map(drop)
     }
 
-    fn tell(&self, sender: &str, to: &AgentId, reason: &str, ids: &[String], now: &str) {
+    fn tell(&self, sender: &AgentId, to: &AgentId, reason: &str, ids: &[String], now: &str) {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let several = ids.len() > 1;
         let notice = Outgoing::DeliveryFailed {
@@ -136,10 +142,14 @@ impl DeadLetterOffice {
             message_ids: several.then_some(&ids),
             count: several.then_some(ids.len()),
             to_agent: to,
+            sender_verified: true,
             reason,
             timestamp: now,
         };
-        let told = match (serde_json::to_string(&notice), self.directory.get(sender)) {
+        let told = match (
+            serde_json::to_string(&notice),
+            self.directory.get(sender.as_str()),
+        ) {
             (Ok(body), Some(entry)) => entry.agent.notify(Arc::new(Envelope {
                 body: body.into(),
                 kind: Kind::Failure,
@@ -150,7 +160,7 @@ impl DeadLetterOffice {
             })),
             _ => {
                 self.metrics.not_told.of(NotTold::Unknown).inc();
-                return debug!(sender, "nobody is there to be told of its dead mail");
+                return debug!(%sender, "nobody is there to be told of its dead mail");
             }
         };
         if let Err(why) = told {
@@ -159,7 +169,7 @@ impl DeadLetterOffice {
                 NotAdmitted::Full | NotAdmitted::NoRoom => NotTold::Full,
             };
             self.metrics.not_told.of(why_not).inc();
-            info!(sender, ?why, "a sender could not be told of its dead mail");
+            info!(%sender, ?why, "a sender could not be told of its dead mail");
         }
     }
 }
@@ -176,13 +186,14 @@ impl Actor for DeadLetterOffice {
 #[rtype(result = "()")]
 struct Died {
     to: AgentId,
+    owner: Owner,
     dead: Vec<Dead>,
 }
 
 impl Handler<Died> for DeadLetterOffice {
     type Result = ();
-    fn handle(&mut self, Died { to, dead }: Died, _: &mut Self::Context) {
-        self.bury(&to, dead);
+    fn handle(&mut self, died: Died, _: &mut Self::Context) {
+        self.bury(&died.to, &died.owner, died.dead);
     }
 }
 
@@ -195,6 +206,10 @@ pub struct Listed {
     pub envelope: Arc<Envelope>,
     /// Whose inbox it was in.
     pub to: AgentId,
+    /// Who sent it, and how that agent calls it.
+    pub origin: Origin,
+    /// Whether who asked may read it.
+    pub readable: bool,
     /// Why it died.
     pub reason: Reason,
     /// RFC 3339, UTC.
@@ -209,16 +224,25 @@ struct List {
     to: Option<AgentId>,
     after: Option<Place>,
     limit: usize,
+    reader: Reader,
 }
 
 impl Handler<List> for DeadLetterOffice {
     type Result = Vec<Listed>;
-    fn handle(&mut self, List { to, after, limit }: List, _: &mut Self::Context) -> Vec<Listed> {
+    fn handle(&mut self, list: List, _: &mut Self::Context) -> Vec<Listed> {
+        let List {
+            to,
+            after,
+            limit,
+            reader,
+        } = list;
         let letters = self.letters.after(after, to.as_ref().map(AgentId::as_str));
         let listed = letters.take(limit).map(|(place, letter)| Listed {
             place,
             envelope: letter.envelope.clone(),
             to: letter.to.clone(),
+            origin: letter.origin.clone(),
+            readable: reader.may_read(letter.parties()),
             reason: letter.reason,
             died_at: letter.died_at.clone(),
             attempts: letter.attempts,
@@ -229,12 +253,16 @@ impl Handler<List> for DeadLetterOffice {
 
 #[derive(Message)]
 #[rtype(result = "Redelivered")]
-struct Redeliver(Vec<String>);
+struct Redeliver {
+    ids: Vec<String>,
+    reader: Reader,
+}
 
 impl Handler<Redeliver> for DeadLetterOffice {
     type Result = actix::MessageResult<Redeliver>;
 
-    fn handle(&mut self, Redeliver(ids): Redeliver, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, redeliver: Redeliver, _: &mut Self::Context) -> Self::Result {
+        let Redeliver { ids, reader } = redeliver;
         let (mut failed, mut taken) = (Vec::new(), Vec::new());
         for id in ids {
             let letters = self.letters.take(&id);
@@ -246,7 +274,11 @@ impl Handler<Redeliver> for DeadLetterOffice {
         }
         let mut done = 0;
         for (place, letter) in taken {
-            match self.again(&letter) {
+            let sent = match reader.may_read(letter.parties()) {
+                true => self.again(&letter),
+                false => Err(Refused::not_readable()),
+            };
+            match sent {
                 Ok(()) => done += 1,
                 Err(why) => {
                     let id = letter.origin.message_id.clone();
@@ -282,30 +314,38 @@ pub struct DeadLettersHandle {
 
 impl DeadLettersHandle {
     /// Messages have died in an agent's inbox. Does not wait; bounded by that inbox.
-    pub(in crate::actors) fn died(&self, to: &AgentId, dead: Vec<Dead>) {
+    pub(in crate::actors) fn died(&self, to: &AgentId, owner: &Owner, dead: Vec<Dead>) {
         for dead in &dead {
             if let Some(task) = &dead.envelope.task {
                 self.board.step(task, Step::Died(dead.reason));
             }
         }
-        let to = to.clone();
-        self.address.do_send(Died { to, dead });
+        let (to, owner) = (to.clone(), owner.clone());
+        self.address.do_send(Died { to, owner, dead });
     }
 
-    /// Up to `limit` letters after a place, of one recipient or of all, oldest first. `None` if the
-    /// office is gone.
+    /// Up to `limit` letters after a place, of one recipient or of all, oldest first, each with
+    /// whether this reader may read it. `None` if the office is gone.
     pub async fn list(
         &self,
         to: Option<AgentId>,
         after: Option<Place>,
         limit: usize,
+        reader: Reader,
     ) -> Option<Vec<Listed>> {
-        self.address.send(List { to, after, limit }).await.ok()
+        let list = List {
+            to,
+            after,
+            limit,
+            reader,
+        };
+        self.address.send(list).await.ok()
     }
 
-    /// Sends letters to their recipients again. `None` if the office is gone.
-    pub async fn redeliver(&self, message_ids: Vec<String>) -> Option<Redelivered> {
-        self.address.send(Redeliver(message_ids)).await.ok()
+    /// Sends letters to their recipients again, those that this reader may read. `None` if the
+    /// office is gone.
+    pub async fn redeliver(&self, ids: Vec<String>, reader: Reader) -> Option<Redelivered> {
+        self.address.send(Redeliver { ids, reader }).await.ok()
     }
 
     #[cfg(test)]

@@ -168,6 +168,8 @@ struct Tables {
     by_id: HashMap<AgentId, Arc<Entry>>,
     sorted: BTreeSet<AgentId>,
     by_name: BTreeMap<Word, BTreeSet<AgentId>>,
+    /// Those of them that are claimed: among a thousand namesakes they are found at once.
+    claimed: BTreeMap<Word, BTreeSet<AgentId>>,
     by_capability: BTreeMap<Word, Able>,
 }
 
@@ -224,7 +226,7 @@ impl Directory {
     }
 
     /// The agent that an address means: an id wins over a name; among several bearers of a name
-    /// the only one that is online, else the only one.
+    /// the only claimed one that is online, else the only one that is online, else the only one.
     pub fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Unresolved> {
         let tables = self.tables.read();
         if let Some(entry) = tables.by_id.get(address.as_str()) {
@@ -235,10 +237,12 @@ impl Directory {
                 did_you_mean: tables.similar(address.as_str()),
             });
         };
-        let mut online = bearers
-            .iter()
-            .filter_map(|id| tables.by_id.get(id))
-            .filter(|entry| entry.agent.presence().is_online());
+        let claimed = tables.claimed.get(address);
+        let mut claimed = claimed.into_iter().flat_map(|ids| tables.online(ids));
+        if let (Some(only), None) = (claimed.next(), claimed.next()) {
+            return Ok(only.clone());
+        }
+        let mut online = tables.online(bearers);
         match (online.next(), online.next()) {
             (Some(only), None) => return Ok(only.clone()),
             (None, _) if bearers.len() == 1 => {}
@@ -300,13 +304,28 @@ impl Directory {
         let mut tables = self.tables.write();
         let id = entry.agent.id().clone();
         tables.unlist(&id);
-        let bearers = tables.by_name.entry(entry.profile.name.clone());
+        let name = &entry.profile.name;
+        let bearers = tables.by_name.entry(name.clone());
         bearers.or_default().insert(id.clone());
+        if entry.agent.owner().is_claimed() {
+            tables.note_claimed(name, &id);
+        }
         if entry.agent.presence().is_online() {
             tables.enable(&entry);
         }
         tables.sorted.insert(id.clone());
         tables.by_id.insert(id, entry);
+    }
+
+    /// An agent has been claimed by a call, and not by registering.
+    pub(super) fn note_claimed(&self, entry: &Entry) {
+        let mut tables = self.tables.write();
+        let id = entry.agent.id();
+        // It may have left meanwhile, or have taken another name.
+        let now = tables.by_id.get(id.as_str()).cloned();
+        if let Some(now) = now.filter(|now| now.agent.is(&entry.agent)) {
+            tables.note_claimed(&now.profile.name, id);
+        }
     }
 
     pub(super) fn remove(&self, id: &AgentId) -> Option<Arc<Entry>> {
@@ -323,10 +342,12 @@ impl Tables {
             return;
         };
         self.disable(&entry);
-        if let Some(bearers) = self.by_name.get_mut(&entry.profile.name) {
-            bearers.remove(id);
-            if bearers.is_empty() {
-                self.by_name.remove(&entry.profile.name);
+        for names in [&mut self.by_name, &mut self.claimed] {
+            if let Some(bearers) = names.get_mut(&entry.profile.name) {
+                bearers.remove(id);
+                if bearers.is_empty() {
+                    names.remove(&entry.profile.name);
+                }
             }
         }
     }
@@ -347,6 +368,17 @@ impl Tables {
                 }
             }
         }
+    }
+
+    fn note_claimed(&mut self, name: &Word, id: &AgentId) {
+        let named = self.claimed.entry(name.clone()).or_default();
+        named.insert(id.clone());
+    }
+
+    /// Those of them that are online.
+    fn online<'a>(&'a self, ids: &'a BTreeSet<AgentId>) -> impl Iterator<Item = &'a Arc<Entry>> {
+        let entries = ids.iter().filter_map(|id| self.by_id.get(id));
+        entries.filter(|entry| entry.agent.presence().is_online())
     }
 
     /// Looks at everybody while they are few, else at those who sort beside the word.

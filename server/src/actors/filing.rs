@@ -3,6 +3,7 @@
 use super::library::Write;
 use super::refused::Refused;
 use super::relay::Relay;
+use super::speaking::Speaker;
 use crate::core::content::Content;
 use crate::core::shelf::{Base, File, Written};
 use bytes::Bytes;
@@ -53,7 +54,12 @@ impl Relay {
 
     /// The file that a call brings, its content as JSON. `asked` is what its headers say of the version
     /// it was made from.
-    pub fn file_of(&self, call: PutFile<Bytes>, asked: Option<Base>) -> Result<Write, Refused> {
+    pub fn file_of(
+        &self,
+        call: PutFile<Bytes>,
+        asked: Option<Base>,
+        speaker: &Speaker,
+    ) -> Result<Write, Refused> {
         let here = |epoch: &String| *epoch == self.epoch;
         let told = match call.base_version {
             Some(_) if !call.base_epoch.as_ref().is_none_or(here) => Some(Base::Version(0)),
@@ -70,6 +76,7 @@ impl Relay {
             content: Some(content_of(call.content, call.encoding.as_deref())?),
             file_type: file_type.unwrap_or_else(|| FILE_TYPE.to_owned()),
             editor: call.agent_id,
+            verified: speaker.is_verified(),
         })
     }
 }

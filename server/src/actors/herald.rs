@@ -171,10 +171,23 @@ impl Handler<Tidings> for Herald {
     type Result = ();
     fn handle(&mut self, Tidings { change, entry }: Tidings, _: &mut Self::Context) {
         let (agent, timestamp) = (&entry.record(&self.clock), &*timestamp());
+        let sender_verified = entry.agent.owner().is_claimed();
         let event = match change {
-            Change::Joined => SocketEvent::AgentJoined { agent, timestamp },
-            Change::Stale => SocketEvent::AgentStale { agent, timestamp },
-            Change::Left => SocketEvent::AgentLeft { agent, timestamp },
+            Change::Joined => SocketEvent::AgentJoined {
+                agent,
+                sender_verified,
+                timestamp,
+            },
+            Change::Stale => SocketEvent::AgentStale {
+                agent,
+                sender_verified,
+                timestamp,
+            },
+            Change::Left => SocketEvent::AgentLeft {
+                agent,
+                sender_verified,
+                timestamp,
+            },
         };
         let Ok(notice) = serde_json::to_string(&event).map(ByteString::from) else {
             return;

@@ -63,6 +63,7 @@ impl Library {
             content,
             file_type,
             editor,
+            verified,
         } = write;
         let deleted = content.is_none().then_some(true);
         let change = Change {
@@ -82,6 +83,7 @@ impl Library {
             version: written.version,
             from_version: written.from,
             last_editor: &editor,
+            sender_verified: verified,
             deleted,
             timestamp: &now,
         };
@@ -129,6 +131,8 @@ pub struct Write {
     pub file_type: String,
     /// Who.
     pub editor: AgentId,
+    /// Whether the editor has shown its secret.
+    pub verified: bool,
 }
 
 impl Handler<Write> for Library {

@@ -21,6 +21,7 @@ pub mod replays;
 pub mod reservations;
 pub mod routing;
 pub mod socket;
+pub mod speaking;
 pub mod subscribing;
 pub mod tasks;
 

@@ -1,13 +1,13 @@
 //! Receiving, behind the face of the [`Relay`]: polls, and what becomes of what they leased.
 
 use super::agent::handle::Gone;
-use super::agent::poll::{Action, Ask, Batch};
+use super::agent::poll::{Action, Ask, Batch, NoMail};
 use super::refused::Refused;
 use super::relay::Relay;
+use super::speaking::Speaker;
 use crate::core::metrics::{Settled, Settling};
 use crate::core::receipt;
 use clawlink_protocol::messages::Acked;
-use clawlink_protocol::name::AgentId;
 use std::time::Duration;
 
 /// Receipts listed in one reply.
@@ -26,37 +26,45 @@ impl Relay {
     /// this id.
     pub async fn poll(
         &self,
-        id: &AgentId,
+        speaker: &Speaker,
         ask: Ask,
         wait: Duration,
     ) -> Result<Option<Batch>, Refused> {
-        let Some(entry) = self.directory.get(id.as_str()) else {
+        let Some(agent) = speaker.agent() else {
             return Ok(None);
         };
-        match entry.agent.poll(ask, wait).await {
+        let proved = |speaker: &Speaker| Ask {
+            proved: speaker.is_verified(),
+            ..ask
+        };
+        match agent.poll(proved(speaker), wait).await {
             Ok(batch) => return Ok(Some(batch)),
-            Err(Gone) if entry.agent.is_gone() => {}
-            Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
+            Err(NoMail::Gone) if !agent.is_gone() => {
+                return Err(Refused::unavailable("the agent's inbox"));
+            }
+            Err(_) => {}
         }
-        // Gone for good; somebody may have registered under its id since, with an inbox of its own.
-        let Some(entry) = self.directory.get(id.as_str()) else {
+        // Claimed meanwhile, or gone for good; somebody may have registered under its id since, with
+        // an inbox of its own.
+        let speaker = self.may_speak_for(speaker.id(), speaker.proof())?;
+        let Some(agent) = speaker.agent() else {
             return Ok(None);
         };
-        Ok(entry.agent.poll(ask, Duration::ZERO).await.ok())
+        Ok(agent.poll(proved(&speaker), Duration::ZERO).await.ok())
     }
 
     /// Acknowledges, gives back or prolongs deliveries; `None` where nobody has registered under
     /// this id.
     pub async fn settle(
         &self,
-        id: &AgentId,
+        speaker: &Speaker,
         which: &Deliveries<'_>,
         action: Action,
     ) -> Result<Option<Acked>, Refused> {
-        let Some(entry) = self.directory.get(id.as_str()) else {
+        let Some(agent) = speaker.agent() else {
             return Ok(None);
         };
-        let salt = entry.agent.salt();
+        let salt = agent.salt();
         let (mut known, mut expired) = (Vec::new(), Vec::new());
         match which {
             Deliveries::Batch(batch) => match receipt::parse_batch(salt, batch) {
@@ -78,9 +86,9 @@ impl Relay {
                 }
             }
         }
-        let settlement = match entry.agent.settle(known, action).await {
+        let settlement = match agent.settle(known, action).await {
             Ok(settlement) => settlement,
-            Err(Gone) if entry.agent.is_gone() => return Ok(None),
+            Err(Gone) if agent.is_gone() => return Ok(None),
             Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
         };
         let over = settlement.expired.iter();

@@ -26,6 +26,26 @@ impl Refused {
         self.0.code == Some(code)
     }
 
+    /// What is asked is another's to ask. `reason` is for programs.
+    pub(super) fn forbidden(error: impl Into<String>, reason: &str) -> Self {
+        let mut refused = Refused::new(ErrorCode::Forbidden, error);
+        refused.0.reason = Some(reason.to_owned());
+        refused
+    }
+
+    /// The id is another's.
+    pub(super) fn claimed(agent: &AgentId) -> Self {
+        let error = format!(
+            "the id \"{agent}\" is claimed by a secret; send that in X-Agent-Secret, or take another agent_id"
+        );
+        Refused::new(ErrorCode::AgentClaimed, error)
+    }
+
+    /// Whether it is that an id is another's.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.is(ErrorCode::AgentClaimed)
+    }
+
     /// The request is not what the call takes.
     pub fn bad_request(error: impl Into<String>) -> Self {
         Refused::new(ErrorCode::BadRequest, error)

@@ -7,6 +7,7 @@ use super::arbiters::Arbiters;
 use super::clock::timestamp;
 use super::directory::{Directory, Entry, Profile};
 use crate::core::Millis;
+use crate::core::identity::{Brings, NotYours, Spoke};
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
 use crate::core::receipt::SALT;
@@ -54,6 +55,8 @@ pub struct Registry {
 pub enum NotRegistered {
     /// The name is the id of another agent, or was one within the last day.
     NameIsAnId,
+    /// The id is another's.
+    Claimed(AgentId, NotYours),
     /// There are as many agents as there may be.
     TooMany {
         /// Agents.
@@ -138,10 +141,19 @@ impl Registry {
         ctx: &mut Context<Self>,
     ) -> Result<Arc<Entry>, NotRegistered> {
         self.forget_departures();
-        let Join { register, peer } = msg;
-        let id = register.agent_id.unwrap_or_else(|| self.new_id());
+        let Join {
+            register,
+            peer,
+            brings,
+        } = msg;
+        let id = register.agent_id.clone();
+        let id = id.unwrap_or_else(|| self.new_id());
         let known = self.directory.get(id.as_str());
-        let name = match register.name {
+        if let Some(known) = &known {
+            let may = known.agent.owner().may_register(brings);
+            may.map_err(|why| NotRegistered::Claimed(id.clone(), why))?;
+        }
+        let name = match register.name.clone() {
             Some(name) if self.name_is_an_id(name.as_str(), &id) => {
                 return Err(NotRegistered::NameIsAnId);
             }
@@ -152,34 +164,29 @@ impl Registry {
         if known.is_none() && self.directory.len() >= limit {
             return Err(NotRegistered::TooMany { limit });
         }
-        let profile = Profile {
-            name,
-            capabilities: register.capabilities.unwrap_or_default(),
-            machine: register.machine.unwrap_or(peer),
-            description: register.description.unwrap_or_default(),
-            registered_at: known
-                .as_ref()
-                .map_or_else(timestamp, |e| e.profile.registered_at.clone()),
-            topics: match (register.topics, &known) {
-                (None, Some(before)) => before.profile.topics.clone(),
-                (topics, _) => Topics::of(topics),
-            },
-        };
-        let ttl = register
-            .ttl
-            .map_or(self.settings.stale_after, Duration::from_secs);
+        let ttl = register.ttl;
+        let profile = profile(register, name, peer, known.as_deref());
+        let ttl = ttl.map_or(self.settings.stale_after, Duration::from_secs);
         let is_able =
             (known.as_ref()).is_some_and(|e| e.profile.capabilities == profile.capabilities);
         let entry = match known {
             Some(before) => {
                 let agent = before.agent.clone();
+                // Its first call may have claimed it just now.
+                let spoke = agent.owner().register(brings);
+                let spoke = spoke.map_err(|why| NotRegistered::Claimed(id, why))?;
                 agent.set_ttl(ttl);
                 agent.heard();
+                if spoke == Spoke::Claims {
+                    agent.claimed();
+                }
                 Arc::new(Entry { agent, profile })
             }
             None => {
                 let salt: String = self.ids.next().chars().rev().take(SALT).collect();
                 let agent = AgentHandle::new(id, ttl, salt, self.settings.common.clone());
+                // Nobody else has seen it yet.
+                let _ = agent.owner().register(brings);
                 let own = Belongings::new(agent.door());
                 self.start_agent(&agent, own, ctx);
                 Arc::new(Entry { agent, profile })
@@ -223,6 +230,21 @@ impl Registry {
     }
 }
 
+/// What an agent says of itself now, and what it keeps of what it said `before`.
+fn profile(register: Register, name: Word, peer: String, before: Option<&Entry>) -> Profile {
+    Profile {
+        name,
+        capabilities: register.capabilities.unwrap_or_default(),
+        machine: register.machine.unwrap_or(peer),
+        description: register.description.unwrap_or_default(),
+        registered_at: before.map_or_else(timestamp, |e| e.profile.registered_at.clone()),
+        topics: match (register.topics, before) {
+            (None, Some(before)) => before.profile.topics.clone(),
+            (topics, _) => Topics::of(topics),
+        },
+    }
+}
+
 impl Actor for Registry {
     type Context = Context<Self>;
 
@@ -236,6 +258,7 @@ impl Actor for Registry {
 struct Join {
     register: Register,
     peer: String,
+    brings: Brings,
 }
 
 impl Handler<Join> for Registry {
@@ -261,12 +284,14 @@ impl Handler<Hear> for Registry {
 
 #[derive(Message)]
 #[rtype(result = "bool")]
-struct Part(AgentId);
+struct Part(AgentHandle);
 
 impl Handler<Part> for Registry {
     type Result = bool;
-    fn handle(&mut self, Part(id): Part, _: &mut Self::Context) -> bool {
-        self.remove(&id)
+    fn handle(&mut self, Part(agent): Part, _: &mut Self::Context) -> bool {
+        // Not a later one of the same id, for which nobody has spoken.
+        let here = self.directory.get(agent.id().as_str());
+        here.is_some_and(|entry| entry.agent.is(&agent)) && self.remove(agent.id())
     }
 }
 
@@ -338,7 +363,8 @@ impl Handler<AgentStopped> for Registry {
         let dead = self.settings.common.router.pass_on_all(&id, dead);
         if !dead.is_empty() {
             info!(agent = %id, unread = dead.len(), left, "an agent is gone and so is the mail that waited for it");
-            self.settings.common.dead_letters.died(&id, dead);
+            let office = &self.settings.common.dead_letters;
+            office.died(&id, agent.owner(), dead);
         }
     }
 }
@@ -363,9 +389,15 @@ impl RegistryHandle {
         &self,
         register: Register,
         peer: String,
+        brings: Brings,
     ) -> Result<Arc<Entry>, NotRegistered> {
+        let join = Join {
+            register,
+            peer,
+            brings,
+        };
         self.0
-            .send(Join { register, peer })
+            .send(join)
             .await
             .unwrap_or(Err(NotRegistered::Unavailable))
     }
@@ -376,8 +408,8 @@ impl RegistryHandle {
     }
 
     /// Removes an agent; says whether there was one.
-    pub async fn deregister(&self, id: AgentId) -> bool {
-        self.0.send(Part(id)).await.unwrap_or(false)
+    pub async fn deregister(&self, agent: AgentHandle) -> bool {
+        self.0.send(Part(agent)).await.unwrap_or(false)
     }
 
     /// A round trip through the registry's channel.

@@ -15,9 +15,11 @@ use super::registry::{NotRegistered, RegistryHandle};
 use super::replays::Replays;
 use super::reservations::ReservationsHandle;
 use super::routing::Router;
+use super::speaking::Speaker;
 use super::subscribing;
 use crate::core::Millis;
 use crate::core::budget::Budget;
+use crate::core::identity::{Brings, SECRET, SecretHash};
 use crate::core::ids::Ids;
 use crate::core::json;
 use crate::core::message::{Envelope, Kind};
@@ -79,6 +81,16 @@ pub struct Relay {
     pub budget: Arc<Budget>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Whether nobody speaks for an agent without its secret.
+    pub strict: bool,
+}
+
+/// An agent that has registered.
+pub struct Joined {
+    /// As it is now.
+    pub entry: Arc<Entry>,
+    /// The secret that it was given, as it goes over the wire.
+    pub secret: Option<String>,
 }
 
 /// A body that must be there and be readable.
@@ -138,8 +150,34 @@ pub(super) fn constant(json: &'static str) -> &'static RawValue {
 }
 
 impl Relay {
-    /// Registers an agent, or changes what one says of itself.
-    pub async fn register(&self, call: Register, peer: String) -> Result<Arc<Entry>, Refused> {
+    /// Registers an agent, or changes what one says of itself. It is claimed by the secret that is
+    /// shown; where there is none it is given one, which claims it when it is used.
+    pub async fn register(
+        &self,
+        call: Register,
+        peer: String,
+        shown: Option<SecretHash>,
+    ) -> Result<Joined, Refused> {
+        if let Some(own) = shown {
+            let entry = self.join(call, peer, Brings::Own(own)).await?;
+            let secret = None;
+            return Ok(Joined { entry, secret });
+        }
+        let mut random = [0; SECRET];
+        getrandom::fill(&mut random).map_err(|_| Refused::unavailable("the random numbers"))?;
+        let (secret, hash) = SecretHash::made_of(random);
+        let entry = self.join(call, peer, Brings::Asks(hash)).await?;
+        let secret = Some(secret);
+        Ok(Joined { entry, secret })
+    }
+
+    /// Has the registry register an agent.
+    pub(super) async fn join(
+        &self,
+        call: Register,
+        peer: String,
+        brings: Brings,
+    ) -> Result<Arc<Entry>, Refused> {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let capabilities = call.capabilities.as_deref().unwrap_or_default();
         let all: usize = capabilities.iter().map(|word| word.as_str().len()).sum();
@@ -163,7 +201,8 @@ impl Relay {
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default();
-        self.registry.register(call, peer).await.map_err(|why| match why {
+        self.registry.register(call, peer, brings).await.map_err(|why| match why {
+            NotRegistered::Claimed(id, _) => Refused::claimed(&id),
             NotRegistered::NameIsAnId => Refused::bad_request(format!(
                 "the name \"{name}\" is the id of another agent, or was within a day; take another name"
             )),
@@ -176,37 +215,23 @@ impl Relay {
     }
 
     /// Removes an agent.
-    pub async fn deregister(&self, id: AgentId) -> Result<(), Refused> {
-        let address = id.to_string();
-        if self.registry.deregister(id).await {
+    pub async fn deregister(&self, speaker: &Speaker) -> Result<(), Refused> {
+        if let Some(agent) = speaker.agent()
+            && self.registry.deregister(agent.clone()).await
+        {
             return Ok(());
         }
-        Err(Refused::unknown(&address, Vec::new()))
+        Err(Refused::unknown(speaker.id().as_str(), Vec::new()))
     }
 
     /// The agent was heard; says whether there is one.
-    pub fn heartbeat(&self, id: &AgentId) -> bool {
-        self.directory
-            .get(id.as_str())
-            .map(|entry| entry.agent.heard())
-            .is_some()
+    pub fn heartbeat(&self, speaker: &Speaker) -> bool {
+        speaker.agent().map(AgentHandle::heard).is_some()
     }
 
     /// Agents online now.
     pub fn online(&self) -> usize {
         self.online.load(Ordering::Relaxed)
-    }
-
-    /// The agent with this id, registered with default fields if there is none.
-    pub async fn agent(&self, id: &AgentId, peer: String) -> Result<AgentHandle, Refused> {
-        if let Some(entry) = self.directory.get(id.as_str()) {
-            return Ok(entry.agent.clone());
-        }
-        let register = Register {
-            agent_id: Some(id.clone()),
-            ..Register::default()
-        };
-        Ok(self.register(register, peer).await?.agent.clone())
     }
 
     /// The agent that an id or a name means.
@@ -243,19 +268,20 @@ impl Relay {
         &self,
         call: &Broadcast<'_>,
         message_id: Option<MessageId>,
+        speaker: &Speaker,
     ) -> Result<BroadcastSent, Refused> {
         let content = given("content", call.content)?;
         let tags = call.tags.as_deref().unwrap_or_default();
         at_most("tags", tags.len(), TAGS_MAX, "entries")?;
         let expires = self.expiry(call.ttl)?;
         let message_id = message_id.map_or_else(|| self.ids.next(), |id| id.to_string());
-        let sender = self.directory.get(call.from_agent.as_str());
         let now = timestamp();
         let topic = call.topic.as_ref().map_or("general", Word::as_str);
         let message = Outgoing::KnowledgeBroadcast {
             message_id: &message_id,
             from_agent: &call.from_agent,
-            from_name: sender.as_deref().map(Entry::name),
+            from_name: speaker.name(),
+            sender_verified: speaker.is_verified(),
             content,
             topic,
             tags,

@@ -176,7 +176,7 @@ impl Router {
         let Ok(admitted) = next.admit(Arc::new(again)) else {
             return Passing::Nobody;
         };
-        progress.put_at(admitted.place());
+        progress.put_at(admitted.place(), admitted.owner());
         self.board.pass_on_held(task, &mut progress, next.id(), why);
         drop(progress);
         next.look_if_away();
@@ -248,6 +248,7 @@ fn readdressed(body: &str, task: &Task, to: &AgentId) -> Option<ByteString> {
         message_id: task.asked.id.as_str(),
         from_agent: &task.asked.from,
         from_name: sent.from_name.as_deref(),
+        sender_verified: sent.sender_verified,
         to_agent: to,
         task: sent.task,
         context: sent.context,

@@ -31,6 +31,8 @@ pub enum Dismiss {
     Replaced,
     /// The agent was deregistered or reaped: 1000.
     Removed,
+    /// A secret has claimed the agent, and the socket has not shown it: 4003.
+    NotYours,
 }
 
 /// The ways to talk to one open socket.

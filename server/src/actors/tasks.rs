@@ -10,6 +10,7 @@ use super::directory::Entry;
 use super::refused::Refused;
 use super::relay::{Relay, constant, envelope, given, sound, written};
 use super::routing::TRIES;
+use super::speaking::Speaker;
 use crate::core::inbox::Seq;
 use crate::core::ledger::NotOpened;
 use crate::core::message::{Envelope, Kind};
@@ -35,12 +36,13 @@ impl Relay {
         &self,
         call: &Delegate<'_>,
         message_id: Option<MessageId>,
+        speaker: &Speaker,
     ) -> Result<Delegated, Refused> {
         let message_id = match message_id {
             Some(id) => id,
             None => self.new_message_id()?,
         };
-        let Placed { to, task, admitted } = self.place(call, &message_id)?;
+        let Placed { to, task, admitted } = self.place(call, &message_id, speaker)?;
         let recipient = Recipient {
             status: to.agent.presence().as_str().to_owned(),
             last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
@@ -59,7 +61,12 @@ impl Relay {
 
     /// Puts a delegation into the inbox it is for. Where anybody may have it, one who has no room gives
     /// way to the next.
-    fn place(&self, call: &Delegate<'_>, message_id: &MessageId) -> Result<Placed, Refused> {
+    fn place(
+        &self,
+        call: &Delegate<'_>,
+        message_id: &MessageId,
+        speaker: &Speaker,
+    ) -> Result<Placed, Refused> {
         let mut but = vec![call.from_agent.clone()];
         let mut full = None;
         loop {
@@ -67,7 +74,7 @@ impl Relay {
                 (Err(_), Some(full)) => return Err(full),
                 (to, _) => to?,
             };
-            let envelope = self.delegation(call, &to, message_id)?;
+            let envelope = self.delegation(call, &to, message_id, speaker)?;
             let task = envelope.task.clone();
             match self.begin(&to, envelope) {
                 Ok(admitted) => {
@@ -118,6 +125,7 @@ impl Relay {
         call: &Delegate<'_>,
         to: &Entry,
         message_id: &MessageId,
+        speaker: &Speaker,
     ) -> Result<Arc<Envelope>, Refused> {
         let task = given("task", call.task)?;
         let context = match call.context {
@@ -128,12 +136,12 @@ impl Relay {
         let depth = self.depth(call.parent_id.as_ref())?;
         let priority = call.priority.as_deref();
         let priority = priority.unwrap_or(Priority::Normal.as_str());
-        let sender = self.directory.get(call.from_agent.as_str());
         let now = timestamp();
         let body = written(&Outgoing::TaskDelegation {
             message_id: message_id.as_str(),
             from_agent: &call.from_agent,
-            from_name: sender.as_deref().map(Entry::name),
+            from_name: speaker.name(),
+            sender_verified: speaker.is_verified(),
             to_agent: to.agent.id(),
             task,
             context,
@@ -145,6 +153,7 @@ impl Relay {
         let opened = self.board.open(Asked {
             id: message_id.clone(),
             from: call.from_agent.clone(),
+            sender: speaker.owner(),
             to: to.agent.id().clone(),
             capability: call.to_capability.clone(),
             body: body.clone(),
@@ -192,14 +201,18 @@ impl Relay {
         let mut progress = task.progress();
         let admitted = to.agent.admit(envelope);
         match &admitted {
-            Ok(admitted) => progress.put_at(admitted.place()),
+            Ok(admitted) => progress.put_at(admitted.place(), admitted.owner()),
             Err(_) => self.board.forget(&task),
         }
         admitted.map_err(refused)
     }
 
     /// Sends an answer.
-    pub async fn respond(&self, call: &Respond<'_>) -> Result<Responded, Refused> {
+    pub async fn respond(
+        &self,
+        call: &Respond<'_>,
+        speaker: &Speaker,
+    ) -> Result<Responded, Refused> {
         let result = match call.result {
             Some(result) => sound("result", result)?,
             None => constant(NO_RESULT),
@@ -213,7 +226,7 @@ impl Relay {
                 return Err(Refused::bad_request(error));
             }
         };
-        let answered = self.answer(call, result, &to, task.as_ref())?;
+        let answered = self.answer(call, result, &to, task.as_ref(), speaker)?;
         if let Some(task) = task.filter(|_| answered.applied == Some(true)) {
             self.withdraw(&task, answered.place).await;
             if task.state().is_ended() {
@@ -239,24 +252,27 @@ impl Relay {
         result: &RawValue,
         to: &Entry,
         task: Option<&Arc<Task>>,
+        speaker: &Speaker,
     ) -> Result<Answered, Refused> {
         let status = call.status.as_deref();
         let status = status.unwrap_or(State::Completed.as_str());
         let mut held = task.map(|task| (task, task.progress()));
         let said = State::parse(status);
         let moved = held.as_ref().and_then(|(task, progress)| {
-            let said = said.filter(|_| *task.to() == call.from_agent)?;
+            // A later agent of the assignee's id is not the assignee.
+            let own = *task.to() == call.from_agent && speaker.may_touch(progress.assignee());
+            let said = said.filter(|_| own)?;
             progress.state().after(Step::Answered(said))
         });
         let state = held.as_ref().map(|(_, progress)| progress.state());
         let stays = state.filter(|_| moved.is_none());
-        let sender = self.directory.get(call.from_agent.as_str());
         let now = timestamp();
         let message = Outgoing::TaskResponse {
             message_id: &call.message_id,
             response_id: &self.ids.next(),
             from_agent: &call.from_agent,
-            from_name: sender.as_deref().map(Entry::name),
+            from_name: speaker.name(),
+            sender_verified: speaker.is_verified(),
             to_agent: to.agent.id(),
             result,
             status,
@@ -312,25 +328,29 @@ impl Relay {
     }
 
     /// The task of this id, which is open and this sender's own.
-    fn own_task(&self, id: &str, sender: &AgentId) -> Result<Arc<Task>, Refused> {
+    fn own_task(&self, id: &str, speaker: &Speaker) -> Result<Arc<Task>, Refused> {
         let task = self.task(id)?;
-        if task.asked.from == *sender {
+        if task.asked.from == *speaker.id() && speaker.may_touch(task.asked.sender.as_ref()) {
             return Ok(task);
         }
-        let error = format!("task {id} is not one that \"{sender}\" has sent");
+        let error = format!("task {id} is not one that \"{}\" has sent", speaker.id());
         Err(Refused::new(ErrorCode::Forbidden, error))
     }
 
     /// Calls a task off.
-    pub async fn cancel(&self, id: &str, sender: &AgentId) -> Result<TaskMoved, Refused> {
-        let task = self.own_task(id, sender)?;
-        let (place, told) = self.call_off(&task)?;
+    pub async fn cancel(&self, id: &str, speaker: &Speaker) -> Result<TaskMoved, Refused> {
+        let task = self.own_task(id, speaker)?;
+        let (place, told) = self.call_off(&task, speaker)?;
         self.withdraw(&task, place).await;
         drop(told);
         Ok(moved("canceled", &task))
     }
 
-    fn call_off(&self, task: &Task) -> Result<(Option<Seq>, Option<Admitted>), Refused> {
+    fn call_off(
+        &self,
+        task: &Task,
+        speaker: &Speaker,
+    ) -> Result<(Option<Seq>, Option<Admitted>), Refused> {
         let mut progress = task.progress();
         still_open(task, &progress)?;
         let assignee = self.directory.get(task.to().as_str());
@@ -341,6 +361,7 @@ impl Relay {
                 let message = Outgoing::TaskCanceled {
                     message_id: &task.asked.id,
                     from_agent: &task.asked.from,
+                    sender_verified: speaker.is_verified(),
                     to_agent: task.to(),
                     timestamp: &now,
                 };
@@ -355,15 +376,25 @@ impl Relay {
     }
 
     /// Tells an assignee what it asked, or what it should know besides.
-    pub async fn input(&self, id: &str, call: &Input<'_>) -> Result<TaskMoved, Refused> {
+    pub async fn input(
+        &self,
+        id: &str,
+        call: &Input<'_>,
+        speaker: &Speaker,
+    ) -> Result<TaskMoved, Refused> {
         let content = given("content", call.content)?;
-        let task = self.own_task(id, &call.from_agent)?;
-        let told = self.tell_assignee(&task, content)?;
+        let task = self.own_task(id, speaker)?;
+        let told = self.tell_assignee(&task, content, speaker)?;
         told.route().await;
         Ok(moved("input_sent", &task))
     }
 
-    fn tell_assignee(&self, task: &Task, content: &RawValue) -> Result<Admitted, Refused> {
+    fn tell_assignee(
+        &self,
+        task: &Task,
+        content: &RawValue,
+        speaker: &Speaker,
+    ) -> Result<Admitted, Refused> {
         let mut progress = task.progress();
         still_open(task, &progress)?;
         let assignee = self.resolve(&task.to().into())?;
@@ -371,6 +402,7 @@ impl Relay {
         let message = Outgoing::TaskInput {
             message_id: &task.asked.id,
             from_agent: &task.asked.from,
+            sender_verified: speaker.is_verified(),
             to_agent: task.to(),
             content,
             timestamp: &now,

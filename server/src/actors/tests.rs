@@ -3,6 +3,7 @@
 
 mod acking;
 mod dying;
+mod identity;
 mod names;
 mod panics;
 mod presence;
@@ -13,6 +14,7 @@ mod sockets;
 use super::agent::poll::Ask;
 use super::relay::Relay;
 use super::socket::{Announce, Deliver, Dismiss, SocketHandle};
+use super::speaking::Speaker;
 use crate::Server;
 use crate::config::{Args, Config};
 use actix::{Actor, Context, Handler};
@@ -69,6 +71,17 @@ impl World {
         &self.server.state.relay
     }
 
+    /// Somebody who shows no secret.
+    fn anybody(&self, agent_id: &str) -> Speaker {
+        self.relay().may_speak_for(&id(agent_id), None).unwrap()
+    }
+
+    /// Deregisters an agent that nobody has claimed.
+    async fn deregister(&self, agent_id: &str) -> Result<(), String> {
+        let gone = self.relay().deregister(&self.anybody(agent_id)).await;
+        gone.map_err(|refused| refused.0.error)
+    }
+
     async fn register(&self, agent_id: &str) {
         self.register_as(agent_id, None, None).await.unwrap();
     }
@@ -85,7 +98,7 @@ impl World {
             ttl,
             ..Register::default()
         };
-        let done = self.relay().register(call, "test".into()).await;
+        let done = self.relay().register(call, "test".into(), None).await;
         done.map(|_| ()).map_err(|refused| refused.0.error)
     }
 
@@ -114,7 +127,10 @@ impl World {
             thread_id: None,
             parent_id: None,
         };
-        let sent = self.relay().delegate(&call, None).await;
+        let sent = self
+            .relay()
+            .delegate(&call, None, &self.anybody(from))
+            .await;
         sent.map_err(|refused| refused.0.error)
     }
 
@@ -128,7 +144,7 @@ impl World {
             ttl: None,
         };
         self.relay()
-            .broadcast(&call, None)
+            .broadcast(&call, None, &self.anybody("sender"))
             .await
             .unwrap()
             .recipients
@@ -138,7 +154,7 @@ impl World {
     async fn poll(&self, agent: &str) -> Option<Vec<String>> {
         let batch = self
             .relay()
-            .poll(&id(agent), Ask::PLAIN, Duration::ZERO)
+            .poll(&self.anybody(agent), Ask::PLAIN, Duration::ZERO)
             .await
             .unwrap()?;
         let bodies = batch
@@ -177,7 +193,7 @@ impl World {
             dismiss: address.recipient(),
         };
         let entry = self.relay().directory.get(agent).unwrap();
-        (fake, entry.agent.attach(handle, acks).await.unwrap())
+        (fake, entry.agent.attach(handle, acks, false).await.unwrap())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Mail that died, kept for a while: a bounded log, oldest out first.
 
+use super::identity::{Owner, Party};
 use super::inbox::{Dead, Reason};
 use super::message::{Envelope, Origin};
 use clawlink_protocol::name::AgentId;
@@ -26,8 +27,12 @@ pub struct Letter {
     pub envelope: Arc<Envelope>,
     /// Who sent it.
     pub origin: Origin,
+    /// Whose its sender was, where that is known.
+    pub sender: Option<Owner>,
     /// Whose inbox it was.
     pub to: AgentId,
+    /// And whose that agent was.
+    pub recipient: Owner,
     /// Why it died.
     pub reason: Reason,
     /// Leased deliveries before.
@@ -38,18 +43,30 @@ pub struct Letter {
 
 impl Letter {
     /// What died in this inbox; `None` for what nobody is told of: notices, and the news of a death.
-    pub fn new(dead: Dead, to: &AgentId, died_at: &str) -> Option<Letter> {
+    pub fn new(dead: Dead, to: &AgentId, recipient: &Owner, died_at: &str) -> Option<Letter> {
         if dead.envelope.kind != super::message::Kind::Mail {
             return None;
         }
         Some(Letter {
             origin: dead.envelope.origin()?,
+            sender: dead
+                .envelope
+                .task
+                .as_ref()
+                .and_then(|task| task.asked.sender.clone()),
+            recipient: recipient.clone(),
             envelope: dead.envelope,
             to: to.clone(),
             reason: dead.reason,
             attempts: dead.attempts,
             died_at: died_at.to_owned(),
         })
+    }
+
+    /// Between whom it went.
+    pub fn parties(&self) -> [Party<'_>; 2] {
+        let sender = (&self.origin.from_agent, self.sender.as_ref());
+        [sender, (&self.to, Some(&self.recipient))]
     }
 }
 
@@ -151,7 +168,7 @@ mod tests {
 
     fn letter(id: &str, to: &str, padding: usize) -> Letter {
         let to = AgentId::parse(to).unwrap();
-        Letter::new(dead(id, Kind::Mail, padding), &to, "now").unwrap()
+        Letter::new(dead(id, Kind::Mail, padding), &to, &Owner::default(), "now").unwrap()
     }
 
     fn ids(letters: &DeadLetters, place: Option<Place>, to: Option<&str>) -> Vec<String> {
@@ -225,7 +242,7 @@ mod tests {
             Kind::FileUpdated("k".into()),
             Kind::Failure,
         ] {
-            assert!(Letter::new(dead("a", kind, 0), &to, "now").is_none());
+            assert!(Letter::new(dead("a", kind, 0), &to, &Owner::default(), "now").is_none());
         }
     }
 }

@@ -337,6 +337,7 @@ mod tests {
     fn draft(id: usize, from: u8, to: u8, size: usize) -> Asked {
         let agent = |n: u8| AgentId::parse(&format!("a{n}")).unwrap();
         Asked {
+            sender: None,
             id: MessageId::parse(&format!("t{id}")).unwrap(),
             from: agent(from),
             to: agent(to),

@@ -5,6 +5,7 @@ use super::Millis;
 use super::task::Task;
 use bytestring::ByteString;
 use clawlink_protocol::messages::Priority;
+use clawlink_protocol::name::AgentId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -50,7 +51,7 @@ pub struct Origin {
     /// The task's id; a response carries that of its task.
     pub message_id: String,
     /// The sender.
-    pub from_agent: String,
+    pub from_agent: AgentId,
 }
 
 /// What stands in a delegation besides what its task knows.
@@ -59,6 +60,8 @@ pub struct Sent<'a> {
     /// The sender's name, if it bore one.
     #[serde(borrow)]
     pub from_name: Option<Cow<'a, str>>,
+    /// Whether the sender was registered and had shown its secret.
+    pub sender_verified: bool,
     /// What is to be done.
     #[serde(borrow)]
     pub task: &'a RawValue,

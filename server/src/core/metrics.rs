@@ -219,6 +219,8 @@ labels! {
         Unanswered = "unanswered",
         /// 4001: a second socket of its agent.
         Replaced = "replaced",
+        /// 4003: a secret claimed its agent, and it has not shown that.
+        NotYours = "not_yours",
         /// Its agent is gone.
         Removed = "removed",
         /// 1001: the relay ends.

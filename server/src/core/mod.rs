@@ -6,6 +6,7 @@ pub mod content;
 pub mod dead_letters;
 pub mod frames;
 pub mod glob;
+pub mod identity;
 pub mod ids;
 pub mod inbox;
 pub mod json;

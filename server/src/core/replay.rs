@@ -1,9 +1,10 @@
 //! Idempotency keys and their first replies.
 //!
-//! A key counts for one sender and one route, for ten minutes and the sender's last 256 keys, and
+//! A key counts for one sender, the secret it has shown and one route, for ten minutes and the sender's last 256 keys, and
 //! as long as all keys together fit. The oldest is forgotten first.
 
 use super::Millis;
+use super::identity::SecretHash;
 use clawlink_protocol::name::AgentId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ const KEY_COST: usize = 256;
 pub struct Key {
     /// Who sends.
     pub sender: AgentId,
+    /// What it has shown: a reply is for who has shown the same.
+    pub proof: Option<SecretHash>,
     /// Which call.
     pub route: &'static str,
     /// The key as it was sent.
@@ -181,6 +184,7 @@ mod tests {
     fn key(sender: &str, route: &'static str, text: &str) -> Key {
         Key {
             sender: AgentId::parse(sender).unwrap(),
+            proof: None,
             route,
             text: text.into(),
         }
@@ -201,13 +205,17 @@ mod tests {
     }
 
     #[test]
-    fn a_key_counts_for_its_sender_and_its_route_alone() {
+    fn a_key_counts_for_its_sender_its_route_and_what_was_shown_alone() {
         let mut replay = roomy();
         for k in [
             key("s", "delegate", "k"),
             key("t", "delegate", "k"),
             key("s", "respond", "k"),
             key("s", "delegate", "l"),
+            Key {
+                proof: SecretHash::of(&"a1".repeat(32)),
+                ..key("s", "delegate", "k")
+            },
         ] {
             assert_eq!(replay.begin(&k, 1, 0), Begun::First);
         }

@@ -5,6 +5,7 @@
 //! and is sent again.
 
 use super::Millis;
+use super::identity::Owner;
 use super::inbox::{Reason, Seq};
 use bytestring::ByteString;
 use clawlink_protocol::name::{AgentId, MessageId, Word};
@@ -182,6 +183,8 @@ pub struct Progress {
     told_more: bool,
     /// The place of its message in its assignee's inbox.
     place: Option<Seq>,
+    /// Whose that inbox is.
+    assignee: Option<Owner>,
     ended_at: Option<Millis>,
 }
 
@@ -202,6 +205,7 @@ impl Progress {
             handed_here: false,
             told_more: false,
             place: None,
+            assignee: None,
             ended_at: None,
         }
     }
@@ -257,9 +261,15 @@ impl Progress {
         self.ended_at
     }
 
-    /// Its message has a place.
-    pub fn put_at(&mut self, place: Seq) {
+    /// Its message has a place, in the inbox of this owner.
+    pub fn put_at(&mut self, place: Seq, assignee: Owner) {
         self.place = Some(place);
+        self.assignee = Some(assignee);
+    }
+
+    /// Whose inbox its message was put into last.
+    pub fn assignee(&self) -> Option<&Owner> {
+        self.assignee.as_ref()
     }
 
     /// Its message is not to be looked for any more.
@@ -323,6 +333,8 @@ pub struct Asked {
     pub id: MessageId,
     /// Its sender.
     pub from: AgentId,
+    /// Whose that agent was; none where it was nobody's, and not registered.
+    pub sender: Option<Owner>,
     /// Its first assignee.
     pub to: AgentId,
     /// What the assignee must be able to do, where anybody would do who is.

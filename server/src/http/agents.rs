@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::body::Body;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::speaks_for;
 use super::page::{COMPLETE, PAGE_BYTES, Page, cursor, parameters};
@@ -31,40 +32,48 @@ pub fn peer(request: &HttpRequest) -> String {
 pub async fn register(
     state: Shared,
     request: HttpRequest,
+    caller: Caller,
     body: Body,
 ) -> Result<impl Responder, ApiError> {
     let call: Register = body.parse()?;
-    let entry = state.relay.register(call, peer(&request)).await?;
-    let agent = entry.record(&state.relay.clock);
+    if let Some(id) = &call.agent_id {
+        speaks_for(&request, id);
+    }
+    let joined = state
+        .relay
+        .register(call, peer(&request), caller.shown())
+        .await?;
+    let agent = joined.entry.record(&state.relay.clock);
     speaks_for(&request, &agent.agent_id);
     Ok(Json(Registered {
         status: "registered".to_owned(),
         agent,
         server_time: timestamp(),
         epoch: Some(state.relay.epoch.clone()),
+        agent_secret: joined.secret,
     }))
 }
 
 /// `POST /deregister`
 pub async fn deregister(
     state: Shared,
-    request: HttpRequest,
+    caller: Caller,
     body: Body,
 ) -> Result<impl Responder, ApiError> {
     let AboutAgent { agent_id } = body.parse()?;
-    speaks_for(&request, &agent_id);
-    state.relay.deregister(agent_id).await?;
+    let speaker = caller.speak_for(&state, &agent_id)?;
+    state.relay.deregister(&speaker).await?;
     Ok(Json(Status::of("deregistered")))
 }
 
 /// `POST /subscribe`
 pub async fn subscribe(
     state: Shared,
-    request: HttpRequest,
+    caller: Caller,
     body: Body,
 ) -> Result<impl Responder, ApiError> {
     let call: Subscribe = body.parse()?;
-    speaks_for(&request, &call.agent_id);
+    caller.speak_for(&state, &call.agent_id)?;
     let entry = state.relay.subscribe(call).await?;
     Ok(Json(Subscribed {
         status: "subscribed".to_owned(),
@@ -75,12 +84,16 @@ pub async fn subscribe(
 /// `POST /heartbeat`
 pub async fn heartbeat(
     state: Shared,
-    request: HttpRequest,
+    caller: Caller,
     body: Body,
 ) -> Result<impl Responder, ApiError> {
     let AboutAgent { agent_id } = body.parse()?;
-    speaks_for(&request, &agent_id);
-    let known = state.relay.heartbeat(&agent_id);
+    let speaker = match caller.speak_for(&state, &agent_id) {
+        // Told like anybody that it has to register, also by a strict relay.
+        Err(_) if state.relay.directory.get(agent_id.as_str()).is_none() => None,
+        speaker => Some(speaker?),
+    };
+    let known = speaker.is_some_and(|speaker| state.relay.heartbeat(&speaker));
     Ok(Json(Status::of(if known { "ok" } else { "unknown_agent" })))
 }
 

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::body::Body;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::page::{PAGE, PAGE_BYTES, Page, cursor, parameters};
 use crate::actors::dead_letters::Listed;
@@ -9,7 +10,9 @@ use crate::actors::refused::Refused;
 use crate::core::dead_letters::Place;
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, Responder};
-use clawlink_protocol::dead_letters::{DeadLetter, DeadLetterList, REDELIVER_MAX, Redeliver};
+use clawlink_protocol::dead_letters::{
+    DeadLetter, DeadLetterList, LetterText, REDELIVER_MAX, Redeliver,
+};
 use clawlink_protocol::error::ErrorCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,7 +26,12 @@ pub struct Whose {
 }
 
 /// `GET /dead-letters`
-pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn list(
+    state: Shared,
+    request: HttpRequest,
+    caller: Caller,
+) -> Result<HttpResponse, ApiError> {
+    let reader = caller.read(&state)?;
     let query = request.query_string();
     let page = Page::of(query, PAGE, |place| place.parse::<Place>().ok())?;
     let relay = &state.relay;
@@ -32,7 +40,9 @@ pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, A
         Some(agent) => Some(relay.agent_meant(&agent)?),
     };
     // One more than the page holds tells whether there are more.
-    let found = relay.dead_letters.list(to, page.after, page.limit + 1);
+    let found = relay
+        .dead_letters
+        .list(to, page.after, page.limit + 1, reader);
     let mut found = found.await.ok_or_else(gone)?;
     let mut bytes = 0;
     let fits = found.iter().take(page.limit).take_while(|letter| {
@@ -54,9 +64,17 @@ pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, A
 }
 
 fn shown(letter: &Listed) -> Result<DeadLetter<'_>, ApiError> {
-    let message = serde_json::from_str(&letter.envelope.body);
+    let other = |error: serde_json::Error| ApiError::new(ErrorCode::Other, error.to_string());
+    let message = match letter.readable {
+        true => LetterText::Whole(serde_json::from_str(&letter.envelope.body).map_err(other)?),
+        false => LetterText::Ids {
+            message_id: &letter.origin.message_id,
+            from_agent: &letter.origin.from_agent,
+            to_agent: &letter.to,
+        },
+    };
     Ok(DeadLetter {
-        message: message.map_err(|error| ApiError::new(ErrorCode::Other, error.to_string()))?,
+        message,
         to_agent: letter.to.as_str(),
         reason: letter.reason.as_str(),
         died_at: &letter.died_at,
@@ -65,7 +83,12 @@ fn shown(letter: &Listed) -> Result<DeadLetter<'_>, ApiError> {
 }
 
 /// `POST /dead-letters/redeliver`
-pub async fn redeliver(state: Shared, body: Body) -> Result<impl Responder, ApiError> {
+pub async fn redeliver(
+    state: Shared,
+    caller: Caller,
+    body: Body,
+) -> Result<impl Responder, ApiError> {
+    let reader = caller.read(&state)?;
     let Redeliver { mut message_ids } = body.parse()?;
     if !(1..=REDELIVER_MAX).contains(&message_ids.len()) {
         let error = format!("message_ids: 1 to {REDELIVER_MAX}");
@@ -73,7 +96,11 @@ pub async fn redeliver(state: Shared, body: Body) -> Result<impl Responder, ApiE
     }
     let mut said = HashSet::new();
     message_ids.retain(|id| said.insert(id.clone()));
-    let done = state.relay.dead_letters.redeliver(message_ids).await;
+    let done = state
+        .relay
+        .dead_letters
+        .redeliver(message_ids, reader)
+        .await;
     Ok(Json(done.ok_or_else(gone)?))
 }
 

@@ -110,9 +110,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::UnknownAgent | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::TaskEnded | ErrorCode::TooDeep => StatusCode::CONFLICT,
-        ErrorCode::AmbiguousAgent | ErrorCode::Reserved | ErrorCode::VersionConflict => {
-            StatusCode::CONFLICT
-        }
+        ErrorCode::AmbiguousAgent | ErrorCode::AgentClaimed => StatusCode::CONFLICT,
+        ErrorCode::Reserved | ErrorCode::VersionConflict => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,

@@ -2,9 +2,9 @@
 
 use super::Shared;
 use super::body::Body;
+use super::caller::Caller;
 use super::conditions;
 use super::error::ApiError;
-use super::guard::speaks_for;
 use super::once::{self, json, key_of, written};
 use super::page::{COMPLETE, Page, cursor, parameters};
 use crate::actors::library::Write;
@@ -20,9 +20,9 @@ use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use bytes::Bytes;
 use clawlink_protocol::files::{
-    AGENT_HEADER, FileEntry, FileHistory, FileList, FileRead, FileSaved, FileVersion, PutFile,
+    FileEntry, FileHistory, FileList, FileRead, FileSaved, FileVersion, PutFile,
 };
-use clawlink_protocol::name::{AgentId, FileKey};
+use clawlink_protocol::name::FileKey;
 use futures_util::stream;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -39,18 +39,19 @@ const DELETE: &str = "files_delete";
 pub async fn put(
     state: Shared,
     request: HttpRequest,
+    caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let asked = conditions::of_write(&request)?;
     let call: PutFile<&RawValue> = body.parse()?;
-    speaks_for(&request, &call.agent_id);
-    let key = key_of(&request, &call.agent_id, WRITE)?;
+    let speaker = caller.speak_for(&state, &call.agent_id)?;
+    let key = key_of(&request, &speaker, WRITE)?;
     let key = key.map(|key| keyed(&state, key, body.bytes(), asked));
     let (merge, typed) = (call.merge == Some(true), call.file_type.is_some());
     let call = call.with(|content| body.part(content.get()));
     // What is stored takes the place of the body, which nobody else may have then.
     drop(body);
-    let write = state.relay.file_of(call, asked)?;
+    let write = state.relay.file_of(call, asked, &speaker)?;
     let what = match merge {
         true => What::Merge(Merge { write, typed }),
         false => What::Write(write),
@@ -59,12 +60,16 @@ pub async fn put(
 }
 
 /// `DELETE /files/{file_key}`
-pub async fn delete(state: Shared, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn delete(
+    state: Shared,
+    request: HttpRequest,
+    caller: Caller,
+) -> Result<HttpResponse, ApiError> {
     let asked = conditions::of_write(&request)?;
     let file_key = key_in(&request)?;
-    let editor = agent_in(&request)?;
-    speaks_for(&request, &editor);
-    let key = key_of(&request, &editor, DELETE)?;
+    let editor = caller.agent("deletes")?;
+    let speaker = caller.speak_for(&state, &editor)?;
+    let key = key_of(&request, &speaker, DELETE)?;
     let key = key.map(|key| keyed(&state, key, file_key.as_str().as_bytes(), asked));
     let write = Write {
         key: file_key,
@@ -72,6 +77,7 @@ pub async fn delete(state: Shared, request: HttpRequest) -> Result<HttpResponse,
         content: None,
         file_type: String::new(),
         editor,
+        verified: speaker.is_verified(),
     };
     change(state, What::Write(write), asked, key).await
 }
@@ -141,16 +147,6 @@ async fn change(
         Some((key, digest)) => once::once(&state, key, digest, work).await?,
     };
     Ok(json(reply))
-}
-
-/// The agent that a call without a body speaks for.
-fn agent_in(request: &HttpRequest) -> Result<AgentId, ApiError> {
-    let Some(value) = request.headers().get(AGENT_HEADER) else {
-        let error = format!("{AGENT_HEADER} is required: the id of the agent that deletes");
-        return Err(ApiError::bad_request(error));
-    };
-    AgentId::parse(value.to_str().unwrap_or_default())
-        .map_err(|why| ApiError::bad_request(format!("{AGENT_HEADER}: {why}")))
 }
 
 /// A path without its escapes. Done here, as the router replaces what is not UTF-8.

@@ -7,18 +7,18 @@ use super::once::{self, written};
 use super::poll::settle;
 use super::{Shared, body};
 use crate::actors::relay::Relay;
+use crate::actors::speaking::Speaker;
 use crate::core::json;
 use bytestring::ByteString;
 use clawlink_protocol::events::{
     AckFrame, BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
 };
-use clawlink_protocol::name::AgentId;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// Does what a frame asks for, and gives the answer, if it wants one: with a `ref` every frame is
 /// answered, without one only a failure.
-pub async fn serve(state: &Shared, id: AgentId, text: ByteString) -> Option<String> {
+pub async fn serve(state: &Shared, receiver: &Speaker, text: ByteString) -> Option<String> {
     let refused = |error: ApiError| {
         state.traffic.refused(error.code());
         Some(failure(&error))
@@ -34,7 +34,7 @@ pub async fn serve(state: &Shared, id: AgentId, text: ByteString) -> Option<Stri
     {
         return refused(ApiError::bad_request(format!("ref: {error}")));
     }
-    let outcome = call(state, id, &head, &text).await;
+    let outcome = call(state, receiver, &head, &text).await;
     match (head.reference, outcome) {
         (None, Ok(_)) => None,
         (None, Err(error)) => refused(error),
@@ -64,49 +64,51 @@ fn reply_to(reference: &RawValue, status: &str, object: &str) -> String {
 /// What the HTTP call of the same name would have replied.
 async fn call(
     state: &Shared,
-    id: AgentId,
+    receiver: &Speaker,
     head: &FrameHead<'_>,
     text: &ByteString,
 ) -> Result<String, ApiError> {
     let kind = head.kind();
+    // Anew for each frame: the agent may have been claimed since the upgrade, or be another's.
+    let speaker = state.relay.may_speak_for(receiver.id(), receiver.proof())?;
     let route = [DELEGATE, RESPOND, BROADCAST];
     let route = route.into_iter().find(|route| *route == kind);
     match (&head.idempotency_key, route) {
         (Some(key), Some(route)) => {
-            let key = once::key(key, &id, route)?;
+            let key = once::key(key, &speaker, route)?;
             let digest = state.relay.replays.digest(&but_ref(text)?);
             let (shared, text) = (state.clone(), text.clone());
-            let work = async move { perform(&shared.relay, id, &kind, &text).await };
+            let work = async move { perform(&shared.relay, &speaker, &kind, &text).await };
             once::once(state, key, digest, work).await
         }
-        _ => perform(&state.relay, id, &kind, text).await,
+        _ => perform(&state.relay, &speaker, &kind, text).await,
     }
 }
 
 async fn perform(
     relay: &Relay,
-    id: AgentId,
+    speaker: &Speaker,
     kind: &str,
     text: &ByteString,
 ) -> Result<String, ApiError> {
-    let text = text.as_bytes();
+    let (text, id) = (text.as_bytes(), speaker.id().clone());
     match kind {
         "heartbeat" => Ok(r#"{"status":"ok"}"#.to_owned()),
         DELEGATE => {
             let (call, message_id) = body::parse::<DelegateFrame<'_>>(text)?.from_agent(id);
-            written(&relay.delegate(&call, message_id).await?)
+            written(&relay.delegate(&call, message_id, speaker).await?)
         }
         RESPOND => {
             let call = body::parse::<RespondFrame<'_>>(text)?.from_agent(id);
-            written(&relay.respond(&call).await?)
+            written(&relay.respond(&call, speaker).await?)
         }
         BROADCAST => {
             let (call, message_id) = body::parse::<BroadcastFrame<'_>>(text)?.from_agent(id);
-            written(&relay.broadcast(&call, message_id).await?)
+            written(&relay.broadcast(&call, message_id, speaker).await?)
         }
         "ack" => {
             let call = body::parse::<AckFrame>(text)?.of(id);
-            written(&settle(relay, &call).await?)
+            written(&settle(relay, &call, speaker).await?)
         }
         other => {
             let known = "heartbeat, delegate, respond, broadcast, ack";

@@ -2,8 +2,8 @@
 
 use super::Shared;
 use super::body::Body;
+use super::caller::Caller;
 use super::error::ApiError;
-use super::guard::speaks_for;
 use super::once::{json, key_of, once, written};
 use actix_web::{HttpRequest, HttpResponse};
 use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
@@ -20,18 +20,19 @@ pub const BROADCAST: &str = "broadcast";
 pub async fn delegate(
     state: Shared,
     request: HttpRequest,
+    caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let call: Delegate<'_> = body.parse()?;
-    speaks_for(&request, &call.from_agent);
-    let Some(key) = key_of(&request, &call.from_agent, DELEGATE)? else {
-        return written(&state.relay.delegate(&call, None).await?).map(json);
+    let speaker = caller.speak_for(&state, &call.from_agent)?;
+    let Some(key) = key_of(&request, &speaker, DELEGATE)? else {
+        return written(&state.relay.delegate(&call, None, &speaker).await?).map(json);
     };
     let digest = state.relay.replays.digest(body.bytes());
     let relay = state.clone();
     let work = async move {
         let call = body.parse()?;
-        written(&relay.relay.delegate(&call, None).await?)
+        written(&relay.relay.delegate(&call, None, &speaker).await?)
     };
     once(&state, key, digest, work).await.map(json)
 }
@@ -40,18 +41,19 @@ pub async fn delegate(
 pub async fn respond(
     state: Shared,
     request: HttpRequest,
+    caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let call: Respond<'_> = body.parse()?;
-    speaks_for(&request, &call.from_agent);
-    let Some(key) = key_of(&request, &call.from_agent, RESPOND)? else {
-        return written(&state.relay.respond(&call).await?).map(json);
+    let speaker = caller.speak_for(&state, &call.from_agent)?;
+    let Some(key) = key_of(&request, &speaker, RESPOND)? else {
+        return written(&state.relay.respond(&call, &speaker).await?).map(json);
     };
     let digest = state.relay.replays.digest(body.bytes());
     let relay = state.clone();
     let work = async move {
         let call = body.parse()?;
-        written(&relay.relay.respond(&call).await?)
+        written(&relay.relay.respond(&call, &speaker).await?)
     };
     once(&state, key, digest, work).await.map(json)
 }
@@ -60,18 +62,19 @@ pub async fn respond(
 pub async fn broadcast(
     state: Shared,
     request: HttpRequest,
+    caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let call: Broadcast<'_> = body.parse()?;
-    speaks_for(&request, &call.from_agent);
-    let Some(key) = key_of(&request, &call.from_agent, BROADCAST)? else {
-        return written(&state.relay.broadcast(&call, None).await?).map(json);
+    let speaker = caller.speak_for(&state, &call.from_agent)?;
+    let Some(key) = key_of(&request, &speaker, BROADCAST)? else {
+        return written(&state.relay.broadcast(&call, None, &speaker).await?).map(json);
     };
     let digest = state.relay.replays.digest(body.bytes());
     let relay = state.clone();
     let work = async move {
         let call = body.parse()?;
-        written(&relay.relay.broadcast(&call, None).await?)
+        written(&relay.relay.broadcast(&call, None, &speaker).await?)
     };
     once(&state, key, digest, work).await.map(json)
 }

@@ -4,6 +4,7 @@ pub mod agents;
 pub mod alarm;
 pub mod body;
 pub mod browser;
+pub mod caller;
 pub mod conditions;
 pub mod dead_letters;
 pub mod delivery;

@@ -4,10 +4,10 @@ use super::Shared;
 use super::delivery::without_brace;
 use super::error::ApiError;
 use crate::actors::replays::Turn;
+use crate::actors::speaking::Speaker;
 use crate::core::replay::{Digest, Key};
 use actix_web::{HttpRequest, HttpResponse};
 use clawlink_protocol::error::ErrorCode;
-use clawlink_protocol::name::AgentId;
 use serde::Serialize;
 
 /// The header.
@@ -18,7 +18,7 @@ const KEY_MAX: usize = 64;
 /// The key that a request brings.
 pub fn key_of(
     request: &HttpRequest,
-    sender: &AgentId,
+    sender: &Speaker,
     route: &'static str,
 ) -> Result<Option<Key>, ApiError> {
     let mut values = request.headers().get_all(HEADER);
@@ -34,14 +34,15 @@ pub fn key_of(
 }
 
 /// A key as it was sent.
-pub fn key(text: &str, sender: &AgentId, route: &'static str) -> Result<Key, ApiError> {
+pub fn key(text: &str, sender: &Speaker, route: &'static str) -> Result<Key, ApiError> {
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
     if !plain || !(1..=KEY_MAX).contains(&text.len()) {
         let error = format!("an idempotency key must be 1 to {KEY_MAX} visible ASCII characters");
         return Err(ApiError::bad_request(error));
     }
     Ok(Key {
-        sender: sender.clone(),
+        sender: sender.id().clone(),
+        proof: sender.proof(),
         route,
         text: text.into(),
     })

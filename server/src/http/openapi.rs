@@ -139,14 +139,17 @@ fn joining(book: &mut Book) {
         "/register",
         "Joins, or changes what an agent says of itself.",
     )
+    .speaks()
     .takes::<Register>()
     .gives::<Registered>()
-    .end(&[RelayFull]);
+    .end(&[AgentClaimed, RelayFull]);
     book.post("/deregister", "Removes an agent at once.")
+        .speaks()
         .takes::<AboutAgent>()
         .gives::<Status>()
         .end(&[UnknownAgent]);
     book.post("/subscribe", "Chooses the broadcasts that an agent hears.")
+        .speaks()
         .takes::<Subscribe>()
         .gives::<Subscribed>()
         .end(&[UnknownAgent]);
@@ -156,6 +159,7 @@ fn joining(book: &mut Book) {
         .gives::<Discovered>()
         .end(&[]);
     book.post("/heartbeat", "An agent is there.")
+        .speaks()
         .takes::<AboutAgent>()
         .gives::<Status>()
         .end(&[]);
@@ -171,16 +175,19 @@ fn sending(book: &mut Book) {
     ];
     book.post("/delegate", "Sends a task.")
         .once()
+        .speaks()
         .takes::<Delegate<'static>>()
         .gives::<Repeatable<Delegated>>()
         .end(&[&ADDRESSED[..], &[TooDeep]].concat());
     book.post("/respond", "Answers a task.")
         .once()
+        .speaks()
         .takes::<Respond<'static>>()
         .gives::<Repeatable<Responded>>()
         .end(&ADDRESSED);
     book.post("/broadcast", "Tells everybody.")
         .once()
+        .speaks()
         .takes::<Broadcast<'static>>()
         .gives::<Repeatable<BroadcastSent>>()
         .end(&[IdempotencyMismatch]);
@@ -194,24 +201,29 @@ fn sending(book: &mut Book) {
 fn receiving(book: &mut Book) {
     book.read("/poll/{agent_id}", "Takes what waits for an agent.")
         .in_path::<AgentId>("agent_id")
+        .speaks()
         .asks::<poll::PollQuery>()
         .gives::<Polled>()
         .end(&[]);
     book.post("/ack", "Says what became of leased messages.")
+        .speaks()
         .takes::<Ack>()
         .gives::<Acked>()
         .end(&[UnknownAgent]);
     book.read("/ws/{agent_id}", "Opens an agent's WebSocket.")
         .in_path::<AgentId>("agent_id")
+        .speaks()
         .asks::<ws::Mode>()
         .upgrades()
         .end(&[RelayFull]);
     book.read("/dead-letters", "Mail that died, the oldest first.")
+        .may_name_agent()
         .asks::<dead_letters::Whose>()
         .asks::<page::PageQuery>()
         .gives::<DeadLetterList<'static>>()
         .end(&[AmbiguousAgent]);
     book.post("/dead-letters/redeliver", "Sends dead letters again.")
+        .may_name_agent()
         .takes::<Redeliver>()
         .gives::<Redelivered>()
         .end(&[]);
@@ -219,6 +231,7 @@ fn receiving(book: &mut Book) {
 
 fn about_tasks(book: &mut Book) {
     book.read("/tasks", "Tasks, the newest first.")
+        .may_name_agent()
         .asks::<tasks::ListQuery>()
         .asks::<page::PageQuery>()
         .gives::<TaskList<'static>>()
@@ -228,11 +241,13 @@ fn about_tasks(book: &mut Book) {
         "One task; may wait for what becomes of it.",
     )
     .in_path::<MessageId>("message_id")
+    .may_name_agent()
     .asks::<tasks::WaitQuery>()
     .gives::<OneTask<'static>>()
     .end(&[NotFound]);
     book.post("/tasks/{message_id}/cancel", "Calls a task off.")
         .in_path::<MessageId>("message_id")
+        .speaks()
         .takes::<Cancel>()
         .gives::<TaskMoved>()
         .end(&[NotFound, TaskEnded, InboxFull, RelayFull]);
@@ -241,6 +256,7 @@ fn about_tasks(book: &mut Book) {
         "Tells an assignee what it asked.",
     )
     .in_path::<MessageId>("message_id")
+    .speaks()
     .takes::<Input<'static>>()
     .gives::<TaskMoved>()
     .end(&[
@@ -261,6 +277,7 @@ fn about_files(book: &mut Book) {
     book.post("/files", "Writes or merges a file.")
         .once()
         .conditional()
+        .speaks()
         .takes::<PutFile<Value>>()
         .gives::<Repeatable<FileSaved>>()
         .end(&[VersionConflict, IdempotencyMismatch, RelayFull]);
@@ -286,6 +303,7 @@ fn about_files(book: &mut Book) {
         .gives::<ReservationList>()
         .end(&[UnknownAgent, AmbiguousAgent]);
     book.post("/reservations", "Reserves paths.")
+        .speaks()
         .takes::<Reserve>()
         .gives::<Reserved>()
         .end(&[UnknownAgent, ErrorCode::Reserved, RelayFull]);

@@ -2,14 +2,15 @@
 
 use super::Shared;
 use super::body::Body;
+use super::caller::Caller;
 use super::delivery::{without_brace, write_delivery};
 use super::error::ApiError;
-use super::guard::speaks_for;
 use super::messages::agent_id;
 use super::page::{number, parameters};
 use crate::actors::agent::poll::{Action, Ask, Batch, MAX};
 use crate::actors::receiving::Deliveries;
 use crate::actors::relay::Relay;
+use crate::actors::speaking::Speaker;
 use crate::core::inbox::Portion;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::{Json, Path};
@@ -80,16 +81,24 @@ impl PollQuery {
 pub async fn poll(
     state: Shared,
     request: HttpRequest,
+    caller: Caller,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let id = agent_id(&id)?;
-    speaks_for(&request, &id);
     let query: PollQuery = parameters(request.query_string())?;
     let (ask, wait) = query.ask()?;
+    let speaker = match caller.speak_for(&state, &id) {
+        // Told like anybody that it has to register, also by a strict relay.
+        Err(_) if state.relay.directory.get(id.as_str()).is_none() => None,
+        speaker => Some(speaker?),
+    };
     let acked = match &query.ack {
         Some(batch) => {
             let which = Deliveries::Batch(batch);
-            let acked = state.relay.settle(&id, &which, Action::Ack).await?;
+            let acked = match &speaker {
+                Some(speaker) => state.relay.settle(speaker, &which, Action::Ack).await?,
+                None => None,
+            };
             // With an agent that is not known its batches are not either.
             acked.or_else(|| {
                 Some(Acked {
@@ -100,7 +109,10 @@ pub async fn poll(
         }
         None => None,
     };
-    let batch = state.relay.poll(&id, ask, wait).await?;
+    let batch = match &speaker {
+        Some(speaker) => state.relay.poll(speaker, ask, wait).await?,
+        None => None,
+    };
     let bounded = ask.portion.count != Portion::ALL.count;
     let body = written(batch.as_ref(), &state.relay.epoch, bounded, acked.as_ref());
     let body = Parcel {
@@ -114,18 +126,14 @@ pub async fn poll(
 }
 
 /// `POST /ack`
-pub async fn ack(
-    state: Shared,
-    request: HttpRequest,
-    body: Body,
-) -> Result<impl Responder, ApiError> {
+pub async fn ack(state: Shared, caller: Caller, body: Body) -> Result<impl Responder, ApiError> {
     let call: Ack = body.parse()?;
-    speaks_for(&request, &call.agent_id);
-    Ok(Json(settle(&state.relay, &call).await?))
+    let speaker = caller.speak_for(&state, &call.agent_id)?;
+    Ok(Json(settle(&state.relay, &call, &speaker).await?))
 }
 
 /// Does what an ack asks for, however it came.
-pub async fn settle(relay: &Relay, call: &Ack) -> Result<Acked, ApiError> {
+pub async fn settle(relay: &Relay, call: &Ack, speaker: &Speaker) -> Result<Acked, ApiError> {
     let which = match (&call.receipts, &call.batch) {
         (Some(receipts), None) if receipts.len() <= RECEIPTS_MAX => Deliveries::Receipts(receipts),
         (Some(_), None) => {
@@ -157,7 +165,7 @@ pub async fn settle(relay: &Relay, call: &Ack) -> Result<Acked, ApiError> {
             return Err(ApiError::bad_request(error));
         }
     };
-    match relay.settle(&call.agent_id, &which, action).await? {
+    match relay.settle(speaker, &which, action).await? {
         Some(acked) => Ok(Acked {
             status: Some("ok".to_owned()),
             ..acked

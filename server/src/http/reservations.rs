@@ -2,8 +2,8 @@
 
 use super::Shared;
 use super::body::Body;
+use super::caller::Caller;
 use super::error::ApiError;
-use super::guard::speaks_for;
 use super::page::{PAGE, Page, cursor, parameters};
 use crate::actors::refused::Refused;
 use crate::core::glob::Pattern;
@@ -11,22 +11,19 @@ use crate::core::reservation::Place;
 use actix_web::web::{Json, Path, block};
 use actix_web::{HttpRequest, Responder};
 use clawlink_protocol::agents::Status;
-use clawlink_protocol::name::{AgentId, FileKey, Word};
+use clawlink_protocol::name::{FileKey, Word};
 use clawlink_protocol::reservations::{ReservationList, Reserve};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Names the agent of a call that has no body.
-const AGENT: &str = "X-Agent-Id";
-
 /// `POST /reservations`
 pub async fn reserve(
     state: Shared,
-    request: HttpRequest,
+    caller: Caller,
     body: Body,
 ) -> Result<impl Responder, ApiError> {
     let call: Reserve = body.parse()?;
-    speaks_for(&request, &call.agent_id);
+    caller.speak_for(&state, &call.agent_id)?;
     let reservations = state.relay.reservations.clone();
     let reserved = block(move || reservations.reserve(call)).await;
     Ok(Json(reserved.map_err(|_| gone())??))
@@ -79,14 +76,11 @@ pub async fn list(state: Shared, request: HttpRequest) -> Result<impl Responder,
 /// `DELETE /reservations/{id}`
 pub async fn release(
     state: Shared,
-    request: HttpRequest,
+    caller: Caller,
     id: Path<String>,
 ) -> Result<impl Responder, ApiError> {
-    let agent = request.headers().get(AGENT);
-    let agent = agent.and_then(|value| AgentId::parse(value.to_str().ok()?).ok());
-    let missing = || ApiError::bad_request(format!("{AGENT} must name the agent that holds it"));
-    let agent = agent.ok_or_else(missing)?;
-    speaks_for(&request, &agent);
+    let agent = caller.agent("holds it")?;
+    caller.speak_for(&state, &agent)?;
     let reservations = state.relay.reservations.clone();
     let released = block(move || reservations.release(&id, &agent)).await;
     released.map_err(|_| gone())??;

@@ -2,11 +2,12 @@
 
 use super::Shared;
 use super::body::Body;
+use super::caller::Caller;
 use super::error::ApiError;
-use super::guard::speaks_for;
 use super::page::{PAGE, PAGE_BYTES, Page, cursor, number, parameters};
 use crate::actors::board::Until;
 use crate::actors::clock::Clock;
+use crate::core::identity::Reader;
 use crate::core::ledger::Whose;
 use crate::core::message::Sent;
 use crate::core::task::{Made, State, Task};
@@ -44,14 +45,18 @@ struct Standing {
     answer: Option<ByteString>,
     steps: Vec<TaskStep>,
     all: usize,
+    /// Whether who asks may read it.
+    readable: bool,
 }
 
 impl Standing {
-    fn of(task: &Task, clock: &Clock) -> Standing {
+    fn of(task: &Task, clock: &Clock, reader: &Reader) -> Standing {
         let progress = task.progress();
         let (made, all) = progress.history();
         let (made, state, rev) = (made.to_vec(), progress.state(), progress.rev());
         let answer = progress.answer().cloned();
+        let sender = (&task.asked.from, task.asked.sender.as_ref());
+        let readable = reader.may_read([sender, (task.to(), progress.assignee())]);
         drop(progress);
         // To whom it went, where that was not the sender's choice.
         let chosen = |nth: usize, made: &Made| match made.passed_on {
@@ -71,28 +76,36 @@ impl Standing {
             answer,
             steps: steps.collect(),
             all,
+            readable,
         }
     }
 }
 
+/// The task as who asks may see it: whole, or its ids and its state.
 fn view<'a>(
     task: &'a Task,
     sent: &'a Sent<'_>,
     standing: &'a Standing,
 ) -> Result<TaskView<'a>, ApiError> {
-    let answer = standing.answer.as_deref().map(read::<Answer<'_>>);
-    let time = |step: Option<&TaskStep>| step.map(|step| step.at.clone()).unwrap_or_default();
-    let cut = standing.all > standing.steps.len();
-    Ok(TaskView {
+    let ids = TaskView {
         message_id: task.asked.id.as_str(),
         from_agent: task.asked.from.as_str(),
         to_agent: task.to().as_str(),
-        to_capability: task.asked.capability.as_ref().map(Word::as_str),
-        task: sent.task,
-        context: Some(sent.context),
-        priority: &sent.priority,
         state: standing.state.as_str(),
         rev: standing.rev,
+        ..TaskView::default()
+    };
+    if !standing.readable {
+        return Ok(ids);
+    }
+    let answer = standing.answer.as_deref().map(read::<Answer<'_>>);
+    let time = |step: Option<&TaskStep>| step.map(|step| step.at.clone());
+    let cut = standing.all > standing.steps.len();
+    Ok(TaskView {
+        to_capability: task.asked.capability.as_ref().map(Word::as_str),
+        task: Some(sent.task),
+        context: Some(sent.context),
+        priority: Some(&sent.priority),
         result: answer.transpose()?.map(|answer| answer.result),
         thread_id: task.asked.thread.as_ref().map(|id| id.as_str()),
         parent_id: task.asked.parent.as_ref().map(|id| id.as_str()),
@@ -100,6 +113,7 @@ fn view<'a>(
         updated_at: time(standing.steps.last()),
         history: Some(standing.steps.clone()),
         history_count: cut.then_some(standing.all),
+        ..ids
     })
 }
 
@@ -132,8 +146,10 @@ impl WaitQuery {
 pub async fn one(
     state: Shared,
     request: HttpRequest,
+    caller: Caller,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
+    let reader = caller.read(&state)?;
     let query: WaitQuery = parameters(request.query_string())?;
     let until = query.until()?;
     let wait = query.wait.as_deref().unwrap_or("0");
@@ -143,7 +159,7 @@ pub async fn one(
     if !wait.is_zero() {
         relay.wait_for(&task, until, wait).await;
     }
-    let standing = Standing::of(&task, &relay.clock);
+    let standing = Standing::of(&task, &relay.clock, &reader);
     let sent: Sent<'_> = read(&task.asked.body)?;
     let task = view(&task, &sent, &standing)?;
     Ok(HttpResponse::Ok().json(OneTask { task }))
@@ -175,7 +191,12 @@ fn states(word: Option<&str>) -> Result<Box<dyn Fn(State) -> bool>, ApiError> {
 }
 
 /// `GET /tasks`
-pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn list(
+    state: Shared,
+    request: HttpRequest,
+    caller: Caller,
+) -> Result<HttpResponse, ApiError> {
+    let reader = caller.read(&state)?;
     let query = request.query_string();
     let page = Page::of(query, PAGE, |place| place.parse::<u64>().ok())?;
     let ListQuery {
@@ -210,7 +231,7 @@ pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, A
     let next_cursor = found.last().filter(|_| more);
     let next_cursor = next_cursor.map(|last| cursor(&last.number.to_string()));
     let standings: Vec<Standing> = (found.iter())
-        .map(|task| Standing::of(task, &relay.clock))
+        .map(|task| Standing::of(task, &relay.clock, &reader))
         .collect();
     let sents = found.iter().map(|task| read(&task.asked.body));
     let sents: Vec<Sent<'_>> = sents.collect::<Result<_, _>>()?;
@@ -236,23 +257,23 @@ pub async fn list(state: Shared, request: HttpRequest) -> Result<HttpResponse, A
 /// `POST /tasks/{message_id}/cancel`
 pub async fn cancel(
     state: Shared,
-    request: HttpRequest,
+    caller: Caller,
     id: Path<String>,
     body: Body,
 ) -> Result<impl Responder, ApiError> {
     let Cancel { from_agent } = body.parse()?;
-    speaks_for(&request, &from_agent);
-    Ok(Json(state.relay.cancel(&id, &from_agent).await?))
+    let speaker = caller.speak_for(&state, &from_agent)?;
+    Ok(Json(state.relay.cancel(&id, &speaker).await?))
 }
 
 /// `POST /tasks/{message_id}/input`
 pub async fn input(
     state: Shared,
-    request: HttpRequest,
+    caller: Caller,
     id: Path<String>,
     body: Body,
 ) -> Result<impl Responder, ApiError> {
     let call: Input<'_> = body.parse()?;
-    speaks_for(&request, &call.from_agent);
-    Ok(Json(state.relay.input(&id, &call).await?))
+    let speaker = caller.speak_for(&state, &call.from_agent)?;
+    Ok(Json(state.relay.input(&id, &call, &speaker).await?))
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What this relay does beyond the fixed wire.
-pub const FEATURES: [&str; 26] = [
+pub const FEATURES: [&str; 27] = [
     "ack",
     "ack_socket",
     "broadcasts",
@@ -26,6 +26,7 @@ pub const FEATURES: [&str; 26] = [
     "files_history",
     "files_merge",
     "idempotency",
+    "identity",
     "lease",
     "message_ttl",
     "metrics",

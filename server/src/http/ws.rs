@@ -7,6 +7,7 @@
 //! one, and the window of the agent bounds what it may hold till then).
 
 use super::agents::peer;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::speaks_for;
 use super::incoming::{self, Incoming};
@@ -18,6 +19,7 @@ use crate::actors::agent::handle::{AgentHandle, Session};
 use crate::actors::herald::Listening;
 use crate::actors::refused::Refused;
 use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
+use crate::actors::speaking::Speaker;
 use crate::core::frames::Violation;
 use crate::core::metrics::SocketEnd;
 use crate::core::window::{Mark, WINDOW_COUNT};
@@ -50,6 +52,8 @@ const UNANSWERED_MAX: u32 = 2;
 const CHANNEL: usize = 64;
 /// A second socket of the same agent has come.
 const REPLACED: u16 = 4001;
+/// A secret has claimed the agent, and this socket has not shown it.
+const NOT_YOURS: u16 = 4003;
 
 /// The parameters of an upgrade.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -63,6 +67,7 @@ pub struct Mode {
 pub async fn upgrade(
     state: Shared,
     request: HttpRequest,
+    caller: Caller,
     payload: Payload,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
@@ -77,7 +82,10 @@ pub async fn upgrade(
     let mut response = ws::handshake(&request).map_err(|error| {
         ApiError::bad_request(format!("this path speaks WebSocket only: {error}"))
     })?;
-    let agent = state.relay.agent(&id, peer(&request)).await?;
+    let receiver = state.relay.receiver(&id, peer(&request), caller.shown());
+    let receiver = receiver.await?;
+    let gone = || Refused::unavailable("the agent");
+    let agent = receiver.agent().cloned().ok_or_else(gone)?;
     let limit = state.limits.body;
     let metrics = state.relay.metrics.clone();
     let flow = state.flow.clone();
@@ -91,6 +99,7 @@ pub async fn upgrade(
         id,
         agent,
         peer: request.peer_addr().map(|peer| peer.ip()),
+        receiver,
         acks,
         unanswered: 0,
         seated: Some(seated),
@@ -109,7 +118,7 @@ pub async fn upgrade(
     // Whoever is told that the socket is open is told what happens from then on.
     match sits.await {
         Ok(()) => Ok(response.streaming(frames)),
-        Err(_) => Err(Refused::unavailable("the agent").into()),
+        Err(_) => Err(gone().into()),
     }
 }
 
@@ -139,6 +148,8 @@ struct Socket {
     id: AgentId,
     agent: AgentHandle,
     peer: Option<IpAddr>,
+    /// What the upgrade has shown.
+    receiver: Speaker,
     /// Whether the peer confirms by receipts.
     acks: bool,
     /// Pings of the interval since the peer was last heard; counted where it acknowledges.
@@ -178,12 +189,13 @@ impl Actor for Socket {
             self.welcome(ctx);
         }
         let (agent, id, acks) = (self.agent.clone(), self.id.clone(), self.acks);
+        let proved = self.receiver.is_verified();
         let herald = self.state.relay.herald.clone();
         let sit_down = async move {
             let listening = herald
                 .listen(id, handle.announce.clone(), handle.dismiss.clone())
                 .await;
-            (agent.attach(handle, acks).await, listening)
+            (agent.attach(handle, acks, proved).await, listening)
         };
         ctx.wait(
             sit_down
@@ -216,6 +228,7 @@ impl Socket {
             CloseCode::Invalid => SocketEnd::Encoding,
             CloseCode::Size => SocketEnd::TooBig,
             CloseCode::Other(REPLACED) => SocketEnd::Replaced,
+            CloseCode::Other(NOT_YOURS) => SocketEnd::NotYours,
             _ => SocketEnd::Removed,
         };
         ctx.close(Some(CloseReason::from(code)));
@@ -319,13 +332,13 @@ impl Socket {
     /// Frames are worked off one after the other, so that what one sender sends keeps its order.
     fn frame(&mut self, text: ByteString, ctx: &mut SocketContext) {
         self.agent.heard();
-        let (state, id) = (self.state.clone(), self.id.clone());
+        let (state, receiver) = (self.state.clone(), self.receiver.clone());
         let turn = state.flow.turn_of_frame(self.peer);
         let work = async move {
             if !turn.is_zero() {
                 sleep(turn).await;
             }
-            frame::serve(&state, id, text).await
+            frame::serve(&state, &receiver, text).await
         };
         ctx.wait(work.into_actor(self).map(|answer, _, ctx| {
             if let Some(answer) = answer {
@@ -395,6 +408,7 @@ impl Handler<Dismiss> for Socket {
                 Dismiss::GoingAway => CloseCode::Away,
                 Dismiss::Replaced => CloseCode::Other(REPLACED),
                 Dismiss::Removed => CloseCode::Normal,
+                Dismiss::NotYours => CloseCode::Other(NOT_YOURS),
             },
             ctx,
         );

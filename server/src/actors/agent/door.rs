@@ -14,6 +14,7 @@ use crate::actors::reservations::ReservationsHandle;
 use crate::actors::routing::Router;
 use crate::core::Millis;
 use crate::core::budget::Budget;
+use crate::core::identity::Owner;
 use crate::core::inbox::{Arrivals, Limits, NotAdmitted, Seq, Unwritten, Waiting};
 use crate::core::message::Envelope;
 use crate::core::metrics::{Metrics, Missed};
@@ -73,6 +74,8 @@ pub(super) enum Standing {
 pub struct Door {
     pub(super) id: AgentId,
     pub(super) common: Arc<Common>,
+    /// Whose it is.
+    pub(super) owner: Owner,
     pub(super) arrivals: Mutex<Arrivals>,
     pub(super) salt: String,
     /// Runs of the actor so far.

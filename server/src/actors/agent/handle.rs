@@ -1,11 +1,13 @@
 //! The typed handle of an agent.
 
+use super::claiming::Claimed;
 use super::door::{Common, Door, OUTSIDE_MAX, Standing};
-use super::poll::{Action, Ask, Batch, Given, Settlement};
+use super::poll::{Action, Ask, Batch, Given, NoMail, Settlement};
 use super::receiving::{Poll, Settle, Withdraw};
 use super::{Agent, Attach, Leave, SessionId, TakeIn};
 use crate::actors::socket::SocketHandle;
 use crate::core::Millis;
+use crate::core::identity::Owner;
 use crate::core::inbox::{Arrivals, Delivery, NotAdmitted, Seq};
 use crate::core::message::Envelope;
 use crate::core::presence::{Presence, millis};
@@ -86,6 +88,11 @@ impl Admitted {
         self.seq
     }
 
+    /// Whose inbox that is.
+    pub fn owner(&self) -> Owner {
+        self.door.owner.clone()
+    }
+
     /// Where it went.
     pub async fn route(self) -> Route {
         if !self.door.is_attended() {
@@ -147,6 +154,7 @@ impl AgentHandle {
             arrivals: Mutex::new(Arrivals::new(common.inbox)),
             id,
             common,
+            owner: Owner::default(),
             salt,
             run: AtomicU64::new(0),
             address: RwLock::new(None),
@@ -185,6 +193,19 @@ impl AgentHandle {
     /// Its id.
     pub fn id(&self) -> &AgentId {
         &self.0.id
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> &Owner {
+        &self.0.owner
+    }
+
+    /// A secret has claimed it: who is here without it is sent away. An actor that is only being
+    /// started sees to it by itself.
+    pub(in crate::actors) fn claimed(&self) {
+        if let Some(address) = &*self.0.address.read() {
+            address.do_send(Claimed);
+        }
     }
 
     /// The agent was heard just now. One store, unless it was stale.
@@ -262,7 +283,7 @@ impl AgentHandle {
 
     /// What waits; where nothing does, what comes within `wait`. Counts as heard, all the while it
     /// waits. Dropped while it waits, it takes nothing with it.
-    pub async fn poll(&self, ask: Ask, wait: Duration) -> Result<Batch, Gone> {
+    pub async fn poll(&self, ask: Ask, wait: Duration) -> Result<Batch, NoMail> {
         self.heard();
         let deadline = tokio::time::Instant::now() + wait;
         let ask = Ask {
@@ -273,6 +294,7 @@ impl AgentHandle {
         let mut later = match self.ask(|| Poll(ask)).await? {
             Given::Now(batch) => return Ok(batch),
             Given::Later(later) => later,
+            Given::NotYours => return Err(NoMail::NotYours),
         };
         let answered = tokio::select! {
             biased;
@@ -282,7 +304,7 @@ impl AgentHandle {
         };
         match answered {
             Some(Ok(batch)) => return Ok(batch),
-            Some(Err(_)) if self.is_gone() => return Err(Gone),
+            Some(Err(_)) if self.is_gone() => return Err(NoMail::Gone),
             // A newer poll took its place, or the actor panicked. Told at once, nine that wait would
             // chase each other.
             Some(Err(_)) => {
@@ -307,10 +329,11 @@ impl AgentHandle {
         self.ask_now(ask).await
     }
 
-    async fn ask_now(&self, ask: Ask) -> Result<Batch, Gone> {
+    async fn ask_now(&self, ask: Ask) -> Result<Batch, NoMail> {
         match self.ask(|| Poll(Ask { wait: false, ..ask })).await? {
             Given::Now(batch) => Ok(batch),
             Given::Later(_) => Ok(Batch::default()),
+            Given::NotYours => Err(NoMail::NotYours),
         }
     }
 
@@ -338,15 +361,21 @@ impl AgentHandle {
         self.0.standing.load(Ordering::SeqCst) == Standing::Gone as u8
     }
 
-    /// Sits a socket down, whose peer may confirm by receipts; the one before it is told that it was
-    /// replaced.
-    pub async fn attach(&self, socket: SocketHandle, acks: bool) -> Result<Session, Gone> {
+    /// Sits a socket down, whose peer may confirm by receipts, and may have shown the agent's
+    /// secret; the one before it is told that it was replaced.
+    pub async fn attach(
+        &self,
+        socket: SocketHandle,
+        acks: bool,
+        proved: bool,
+    ) -> Result<Session, NoMail> {
         self.heard();
-        self.ask(|| Attach {
+        let session = self.ask(|| Attach {
             socket: socket.clone(),
             acks,
-        })
-        .await
+            proved,
+        });
+        session.await?.ok_or(NoMail::NotYours)
     }
 
     /// The agent has been taken out of the directory: its actor ends.

@@ -1,6 +1,7 @@
 //! What a poll asks, what it gets, and what becomes of it when nobody is there to get it.
 
 use super::door::Door;
+use super::handle::Gone;
 use crate::core::Millis;
 use crate::core::inbox::{Delivery, Inbox, Leased, Portion, Unwritten};
 use crate::core::message::Envelope;
@@ -27,6 +28,8 @@ pub struct Ask {
     pub peek: bool,
     /// Whether to wait for mail where there is none.
     pub wait: bool,
+    /// Whether the agent's secret was shown.
+    pub proved: bool,
 }
 
 impl Ask {
@@ -36,6 +39,7 @@ impl Ask {
         lease: None,
         peek: false,
         wait: false,
+        proved: false,
     };
 
     /// At most so many, within [`BYTES`].
@@ -199,6 +203,23 @@ pub enum Given {
     Now(Batch),
     /// It comes with the mail.
     Later(oneshot::Receiver<Batch>),
+    /// The agent is claimed, and the ask does not show its secret.
+    NotYours,
+}
+
+/// Why there is no mail for a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoMail {
+    /// See [`Gone`].
+    Gone,
+    /// The agent was claimed while the call was on its way, and it has not shown the secret.
+    NotYours,
+}
+
+impl From<Gone> for NoMail {
+    fn from(_: Gone) -> Self {
+        NoMail::Gone
+    }
 }
 
 /// A poll that waits.

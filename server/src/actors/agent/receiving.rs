@@ -51,8 +51,10 @@ impl Agent {
         for dead in &dead {
             self.door.release(&dead.envelope);
         }
-        let Door { id, common, .. } = &*self.door;
-        common.dead_letters.died(id, dead);
+        let Door {
+            id, common, owner, ..
+        } = &*self.door;
+        common.dead_letters.died(id, owner, dead);
     }
 }
 
@@ -66,6 +68,9 @@ impl Handler<Poll> for Agent {
     fn handle(&mut self, Poll(ask): Poll, ctx: &mut Self::Context) -> Self::Result {
         self.settle();
         let door = self.door.clone();
+        if !ask.proved && door.owner.is_claimed() {
+            return actix::MessageResult(Given::NotYours);
+        }
         if ask.wait && self.own().inbox.waiting() == 0 {
             let (reply, later) = oneshot::channel();
             if self.waiters.len() >= WAITERS_MAX {

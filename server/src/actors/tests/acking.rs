@@ -7,7 +7,7 @@ use crate::core::window::WINDOW_COUNT;
 
 impl World {
     async fn settle_receipts(&self, agent: &str, receipts: &[String], action: Action) -> usize {
-        let (agent, which) = (id(agent), Deliveries::Receipts(receipts));
+        let (agent, which) = (self.anybody(agent), Deliveries::Receipts(receipts));
         let settled = self.relay().settle(&agent, &which, action);
         settled.await.unwrap().unwrap().done
     }
@@ -111,7 +111,7 @@ fn a_message_that_ends_every_connection_is_given_up_after_five() {
         assert!(world.poll("a").await.unwrap().is_empty());
         let told = world
             .relay()
-            .poll(&id("s"), Ask::PLAIN, Duration::ZERO)
+            .poll(&world.anybody("s"), Ask::PLAIN, Duration::ZERO)
             .await;
         let told = told.unwrap().unwrap();
         let told = &told.messages[0].envelope.body;
@@ -176,8 +176,8 @@ fn sockets_hear_who_comes_falls_silent_and_leaves_but_not_of_themselves() {
         let listening = herald.listen(id("listener"), announce, dismiss).await;
         world.register("a").await;
         pass(s(121)).await;
-        world.relay().heartbeat(&id("a"));
-        world.relay().deregister(id("a")).await.unwrap();
+        world.relay().heartbeat(&world.anybody("a"));
+        world.deregister("a").await.unwrap();
         quiet().await;
         let heard = fake.announced.lock().clone();
         let heard: Vec<serde_json::Value> = heard

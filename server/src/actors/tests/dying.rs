@@ -4,11 +4,15 @@ use super::*;
 use crate::actors::agent::poll::Action;
 use crate::actors::dead_letters::Listed;
 use crate::actors::receiving::Deliveries;
+use crate::core::identity::Reader;
 use serde_json::Value;
 
 impl World {
     async fn dead(&self, agent: &str) -> Vec<Listed> {
-        let listed = self.relay().dead_letters.list(Some(id(agent)), None, 1_000);
+        let listed =
+            self.relay()
+                .dead_letters
+                .list(Some(id(agent)), None, 1_000, Reader::default());
         listed.await.unwrap()
     }
 
@@ -21,7 +25,7 @@ impl World {
 
     /// What is new in an inbox, whole.
     async fn messages(&self, agent: &str) -> Vec<Value> {
-        let agent = id(agent);
+        let agent = self.anybody(agent);
         let batch = self.relay().poll(&agent, Ask::PLAIN, Duration::ZERO);
         let batch = batch.await.unwrap().unwrap();
         let messages = batch.messages.iter();
@@ -37,7 +41,7 @@ impl World {
             portion: Ask::portion(50),
             ..Ask::PLAIN
         };
-        let agent = id(agent);
+        let agent = self.anybody(agent);
         let batch = self.relay().poll(&agent, ask, Duration::ZERO);
         let batch = batch.await.unwrap().unwrap();
         let token = batch.token.clone().unwrap();
@@ -128,7 +132,7 @@ fn mail_of_an_agent_that_is_gone_dies_and_each_sender_learns_of_all_of_it_at_onc
         let one = world.send("other", "a", "one", None).await.unwrap();
         world.broadcast("nobody asks after it").await;
         world.lease_once("a", s(60)).await;
-        world.relay().deregister(id("a")).await.unwrap();
+        world.deregister("a").await.unwrap();
         quiet().await;
         let told = world.messages("s").await;
         let (notices, counts): (Vec<&Value>, Vec<u64>) = told
@@ -163,7 +167,12 @@ fn mail_of_a_reaped_agent_dies_too_and_can_be_sent_again() {
             assert_eq!(world.reasons("a").await, [("recipient_removed", 0); 2]);
             let again = async |ids: &[&str]| {
                 let ids = ids.iter().map(ToString::to_string).collect();
-                let done = world.relay().dead_letters.redeliver(ids).await.unwrap();
+                let done = world
+                    .relay()
+                    .dead_letters
+                    .redeliver(ids, Reader::default())
+                    .await
+                    .unwrap();
                 let codes = done.failed.iter().map(|f| format!("{:?}", f.code));
                 (done.done, codes.collect::<Vec<_>>().join(" "))
             };
@@ -189,10 +198,18 @@ fn a_full_inbox_takes_no_dead_letter_back_and_the_letter_stays() {
         world.delegate("a", "x").await.unwrap();
         world.delegate("a", "y").await.unwrap();
         let ids = vec![sent.message_id];
-        let done = world.relay().dead_letters.redeliver(ids.clone()).await;
+        let done = world
+            .relay()
+            .dead_letters
+            .redeliver(ids.clone(), Reader::default())
+            .await;
         assert_eq!(done.unwrap().done, 0);
         world.poll("a").await.unwrap();
-        let done = world.relay().dead_letters.redeliver(ids).await;
+        let done = world
+            .relay()
+            .dead_letters
+            .redeliver(ids, Reader::default())
+            .await;
         assert_eq!(done.unwrap().done, 1);
     });
 }
@@ -209,7 +226,7 @@ fn five_attempts_in_vain_are_told_to_the_sender() {
         }
         let batch = world.lease_once("a", s(10)).await;
         let which = Deliveries::Batch(&batch);
-        let a = id("a");
+        let a = world.anybody("a");
         let nacked = world.relay().settle(&a, &which, Action::Nack(None));
         assert_eq!(nacked.await.unwrap().unwrap().done, 1);
         quiet().await;
@@ -246,7 +263,9 @@ fn a_broadcast_that_is_too_old_is_not_handed_over_and_nobody_is_told() {
             ttl: Some(5),
         };
         world.register("a2").await;
-        world.relay().broadcast(&call, None).await.unwrap();
+        let sender = world.anybody(call.from_agent.as_str());
+        let sent = world.relay().broadcast(&call, None, &sender);
+        sent.await.unwrap();
         pass(s(6)).await;
         assert!(world.poll("a").await.unwrap().is_empty());
         assert!(world.messages("a2").await.is_empty());

@@ -46,7 +46,7 @@ fn a_name_changes_with_its_agent() {
         world.register_as("a", Some("second"), None).await.unwrap();
         assert!(world.delegate("first", "x").await.is_err());
         assert!(world.delegate("second", "x").await.is_ok());
-        world.relay().deregister(id("a")).await.unwrap();
+        world.deregister("a").await.unwrap();
         assert!(world.delegate("second", "x").await.is_err());
     });
 }
@@ -63,7 +63,7 @@ fn the_id_of_another_is_no_name_now_and_for_a_day() {
                 .is_ok(),
             "its own"
         );
-        world.relay().deregister(id("taken")).await.unwrap();
+        world.deregister("taken").await.unwrap();
         pass(s(24 * 3600 - 1)).await;
         assert!(world.register_as("b", Some("taken"), None).await.is_err());
         pass(s(2)).await;
@@ -96,9 +96,10 @@ fn an_agent_without_an_id_gets_a_short_one_and_a_name() {
     on_relay(&["--agents-limit", "2"], |world| async move {
         let agent = world
             .relay()
-            .register(Register::default(), "10.1.2.3".into())
+            .register(Register::default(), "10.1.2.3".into(), None)
             .await
             .unwrap()
+            .entry
             .record(&world.relay().clock);
         assert_eq!(agent.agent_id.len(), 8);
         assert_eq!(agent.name, format!("agent-{}", &agent.agent_id[..4]));

@@ -108,7 +108,7 @@ fn an_agent_that_left_is_not_started_again() {
         world.register("a").await;
         let agent = world.relay().directory.get("a").unwrap().agent.clone();
         agent.address().do_send(Panic);
-        world.relay().deregister(id("a")).await.unwrap();
+        world.deregister("a").await.unwrap();
         quiet().await;
         assert_eq!((world.status("a"), world.relay().online()), (None, 0));
         assert!(agent.poll(Ask::PLAIN, Duration::ZERO).await.is_err());

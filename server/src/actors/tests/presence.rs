@@ -36,7 +36,7 @@ fn a_heartbeat_a_poll_and_registering_again_count_as_heard() {
             pass(s(119)).await;
             assert_eq!(world.status("a"), Some("online"), "round {round}");
             match round % 3 {
-                0 => assert!(world.relay().heartbeat(&id("a"))),
+                0 => assert!(world.relay().heartbeat(&world.anybody("a"))),
                 1 => drop(world.poll("a").await.unwrap()),
                 _ => world.register("a").await,
             }
@@ -56,7 +56,7 @@ fn a_stale_agent_that_is_heard_turns_stale_again_in_its_time() {
         for _ in 0..5 {
             pass(s(500)).await;
             assert_eq!(world.relay().online(), 0);
-            assert!(world.relay().heartbeat(&id("a")));
+            assert!(world.relay().heartbeat(&world.anybody("a")));
             assert_eq!(world.relay().online(), 1);
             pass(s(119)).await;
             assert_eq!(world.relay().online(), 1);
@@ -69,14 +69,14 @@ fn an_agent_is_reaped_a_day_after_it_was_last_heard() {
     on_relay(&[], |world| async move {
         world.register("a").await;
         pass(s(50_000)).await;
-        assert!(world.relay().heartbeat(&id("a")));
+        assert!(world.relay().heartbeat(&world.anybody("a")));
         pass(s(86_400) - MS).await;
         assert_eq!(world.status("a"), Some("stale"));
         pass(MS * 5).await;
         assert_eq!(world.status("a"), None);
         assert!(world.relay().directory.is_empty());
         assert_eq!(world.poll("a").await, None);
-        assert!(!world.relay().heartbeat(&id("a")));
+        assert!(!world.relay().heartbeat(&world.anybody("a")));
         let error = world.delegate("a", "too late").await.unwrap_err();
         assert!(error.starts_with("no agent \"a\" is registered"), "{error}");
     });
@@ -162,7 +162,7 @@ fn leaving_frees_the_id_and_counts_once() {
         world.register("a").await;
         let (fake, _session) = world.socket("a").await;
         let kept = world.relay().directory.get("a").unwrap().agent.clone();
-        world.relay().deregister(id("a")).await.unwrap();
+        world.deregister("a").await.unwrap();
         quiet().await;
         assert_eq!((world.status("a"), world.relay().online()), (None, 0));
         assert_eq!(*fake.dismissed.lock(), Some(Dismiss::Removed));
@@ -174,8 +174,8 @@ fn leaving_frees_the_id_and_counts_once() {
         kept.heard();
         assert!(kept.poll(Ask::PLAIN, Duration::ZERO).await.is_err());
         assert_eq!(world.relay().online(), 0);
-        let again = world.relay().deregister(id("a")).await.unwrap_err();
-        assert!(again.0.error.contains("no agent"), "{}", again.0.error);
+        let again = world.deregister("a").await.unwrap_err();
+        assert!(again.contains("no agent"), "{again}");
         world.register("a").await;
         assert_eq!(
             (world.poll("a").await.unwrap().len(), world.relay().online()),

@@ -32,7 +32,10 @@ fn attempts(batch: &Batch) -> Vec<u32> {
 
 impl World {
     async fn ask(&self, agent: &str, ask: Ask, wait: Duration) -> Option<Batch> {
-        self.relay().poll(&id(agent), ask, wait).await.unwrap()
+        self.relay()
+            .poll(&self.anybody(agent), ask, wait)
+            .await
+            .unwrap()
     }
 
     /// A leased reply that arrives: the token of its batch, and what it held.
@@ -49,7 +52,7 @@ impl World {
     async fn settle(&self, agent: &str, batch: &str, action: Action) -> Acked {
         let which = Deliveries::Batch(batch);
         self.relay()
-            .settle(&id(agent), &which, action)
+            .settle(&self.anybody(agent), &which, action)
             .await
             .unwrap()
             .unwrap()
@@ -304,7 +307,7 @@ fn polls_that_wait_survive_a_panic_and_end_with_their_agent_or_the_relay() {
         );
         let (gone, ()) = tokio::join!(world.ask("a", Ask::PLAIN, s(30)), async {
             pass(s(1)).await;
-            world.relay().deregister(id("a")).await.unwrap();
+            world.deregister("a").await.unwrap();
         });
         assert!(gone.is_none());
         world.register("b").await;

@@ -1,6 +1,7 @@
 //! Delegations to a capability: whose turn it is, and what becomes of them when that agent is away.
 
 use super::*;
+use crate::core::identity::Reader;
 use crate::core::task::{Away, State, Task};
 
 impl World {
@@ -10,7 +11,10 @@ impl World {
             capabilities: Some(vec![word(capability)]),
             ..Register::default()
         };
-        self.relay().register(call, "test".into()).await.unwrap();
+        self.relay()
+            .register(call, "test".into(), None)
+            .await
+            .unwrap();
     }
 
     async fn to_whom_can(&self, capability: &str, task: &str) -> Result<Delegated, String> {
@@ -35,7 +39,8 @@ impl World {
             thread_id: None,
             parent_id: None,
         };
-        let sent = self.relay().delegate(&call, None).await;
+        let sender = self.anybody("s");
+        let sent = self.relay().delegate(&call, None, &sender).await;
         sent.map_err(|refused| refused.0.error)
     }
 
@@ -48,7 +53,8 @@ impl World {
             result: Some(&result),
             status: None,
         };
-        self.relay().respond(&call).await.unwrap();
+        let speaker = self.anybody(agent);
+        self.relay().respond(&call, &speaker).await.unwrap();
     }
 
     /// Two answers wait in the inbox of an agent that has nothing to do.
@@ -71,7 +77,7 @@ impl World {
     async fn all_stale_but(&self, agents: &[&str]) {
         for _ in 0..13 {
             agents.iter().for_each(|agent| {
-                self.relay().heartbeat(&id(agent));
+                self.relay().heartbeat(&self.anybody(agent));
             });
             pass(s(10)).await;
         }
@@ -132,7 +138,10 @@ fn what_was_taken_and_came_back_goes_to_the_next_too() {
             lease: Some(s(600)),
             ..Ask::PLAIN
         };
-        let batch = world.relay().poll(&id("a"), ask, Duration::ZERO).await;
+        let batch = world
+            .relay()
+            .poll(&world.anybody("a"), ask, Duration::ZERO)
+            .await;
         batch.unwrap().unwrap().written();
         world.all_stale_but(&["b", "s"]).await;
         assert_eq!(task.state(), State::Delivered, "its lease runs");
@@ -153,11 +162,11 @@ fn a_task_is_passed_on_once() {
             world.able(agent, "rust").await;
         }
         let (_, task) = world.sent_to("rust", "t").await;
-        assert!(world.relay().deregister(id("a")).await.is_ok());
+        assert!(world.deregister("a").await.is_ok());
         quiet().await;
         assert_eq!(task.to(), &id("b"));
         assert_eq!(passed_on(&task), [None, Some(Away::Removed)]);
-        assert!(world.relay().deregister(id("b")).await.is_ok());
+        assert!(world.deregister("b").await.is_ok());
         quiet().await;
         assert_eq!(task.state(), State::Undeliverable);
         assert!(world.poll("c").await.unwrap().is_empty());
@@ -180,10 +189,11 @@ fn what_was_begun_or_meant_for_one_stays_with_it() {
             result: Some(&result),
             status: Some("in_progress".into()),
         };
-        world.relay().respond(&call).await.unwrap();
+        let a = world.anybody("a");
+        world.relay().respond(&call, &a).await.unwrap();
         world.send("s", "a", "meant", None).await.unwrap();
         world.all_stale_but(&["b", "s"]).await;
-        assert!(world.relay().deregister(id("a")).await.is_ok());
+        assert!(world.deregister("a").await.is_ok());
         quiet().await;
         assert_eq!((begun.to(), begun.state()), (&id("a"), State::InProgress));
         assert!(world.poll("b").await.unwrap().is_empty());
@@ -275,7 +285,7 @@ fn nothing_is_kept_of_agents_that_are_gone() {
                 pass(s(130)).await;
                 assert!(world.relay().router.is_anybody_stranded());
             }
-            world.relay().deregister(id(&agent)).await.unwrap();
+            world.deregister(&agent).await.unwrap();
             quiet().await;
         }
         assert!(!world.relay().router.is_anybody_stranded());
@@ -318,7 +328,7 @@ fn who_was_silent_and_heard_before_it_was_noted_gets_what_was_left() {
         assert!(!b.agent.presence().is_online());
         // Another thread looks for somebody, finds nobody, and b is heard.
         assert!(world.relay().router.pick(&word("rust"), &[]).is_none());
-        world.relay().heartbeat(&id("b"));
+        world.relay().heartbeat(&world.anybody("b"));
         quiet().await;
         assert_eq!(task.to(), &id("b"));
     });
@@ -353,12 +363,15 @@ fn a_task_that_was_forgotten_is_a_message_and_no_more() {
             .unwrap();
         pass(s(61)).await;
         for agent in ["a", "b", "s"] {
-            world.relay().heartbeat(&id(agent));
+            world.relay().heartbeat(&world.anybody(agent));
         }
         // Another one takes its place.
         world.send("s", "s", "other", None).await.unwrap();
         assert!(world.relay().task(&sent.message_id).is_err());
-        let again = world.relay().dead_letters.redeliver(vec![sent.message_id]);
+        let again = world
+            .relay()
+            .dead_letters
+            .redeliver(vec![sent.message_id], Reader::default());
         assert_eq!(again.await.unwrap().done, 1);
         world.all_stale_but(&["b", "s"]).await;
         assert!(world.poll("b").await.unwrap().is_empty());
@@ -378,7 +391,10 @@ fn a_task_whose_sender_has_told_more_stays_where_that_is_known() {
             from_agent: id("s"),
             content: &content,
         };
-        let told = world.relay().input(task.asked.id.as_str(), &call).await;
+        let told = world
+            .relay()
+            .input(task.asked.id.as_str(), &call, &world.anybody("s"))
+            .await;
         told.unwrap();
         world.all_stale_but(&["b", "s"]).await;
         assert_eq!(task.to(), &id("a"));
@@ -397,11 +413,14 @@ fn nobody_is_told_of_the_end_of_what_it_never_had() {
             lease: Some(s(60)),
             ..Ask::PLAIN
         };
-        let batch = world.relay().poll(&id("a"), ask, Duration::ZERO).await;
+        let batch = world
+            .relay()
+            .poll(&world.anybody("a"), ask, Duration::ZERO)
+            .await;
         batch.unwrap().unwrap().written();
         world.all_stale_but(&["b", "s"]).await;
         assert_eq!(task.to(), &id("b"));
-        let (task, sender) = (task.asked.id.as_str(), id("s"));
+        let (task, sender) = (task.asked.id.as_str(), world.anybody("s"));
         world.relay().cancel(task, &sender).await.unwrap();
         assert!(world.poll("b").await.unwrap().is_empty());
     });
@@ -420,7 +439,10 @@ fn what_is_sent_again_to_one_who_is_away_goes_to_another() {
         world.all_stale_but(&["s"]).await;
         world.able("b", "rust").await;
         assert_eq!(task.state(), State::Expired);
-        let again = world.relay().dead_letters.redeliver(vec![sent.message_id]);
+        let again = world
+            .relay()
+            .dead_letters
+            .redeliver(vec![sent.message_id], Reader::default());
         again.await.unwrap();
         quiet().await;
         assert_eq!((task.to(), task.state()), (&id("b"), State::Queued));

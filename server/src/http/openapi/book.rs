@@ -1,8 +1,10 @@
 //! How an OpenAPI document is put together, call by call.
 
 use crate::http::error::status;
+use clawlink_protocol::agents::SECRET_HEADER;
 use clawlink_protocol::error::ErrorBody;
 use clawlink_protocol::error::ErrorCode::{self, *};
+use clawlink_protocol::files::AGENT_HEADER;
 use clawlink_protocol::name::AgentId;
 use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, SchemaGenerator};
@@ -205,10 +207,28 @@ impl Operation<'_> {
             .header("If-None-Match", none, false)
     }
 
-    /// The call has no body that could name its agent.
-    pub(super) fn names_agent(self) -> Self {
+    fn agent(self, required: bool) -> Self {
         let schema = self.book.parsed.subschema_for::<AgentId>().into();
-        self.header("X-Agent-Id", schema, true)
+        self.header(AGENT_HEADER, schema, required)
+    }
+
+    /// The call is in the name of an agent, and shows its secret if it has one.
+    pub(super) fn speaks(self) -> Self {
+        let schema = json!({
+            "type": "string", "pattern": "^[0-9A-Fa-f]{64}$",
+            "description": "The secret of the agent in whose name the call is.",
+        });
+        self.header(SECRET_HEADER, schema, false)
+    }
+
+    /// The same, and the call has no body that could name its agent.
+    pub(super) fn names_agent(self) -> Self {
+        self.agent(true).speaks()
+    }
+
+    /// The call may be in the name of an agent, which sees more.
+    pub(super) fn may_name_agent(self) -> Self {
+        self.agent(false).speaks()
     }
 
     pub(super) fn takes<T: JsonSchema>(mut self) -> Self {

@@ -345,6 +345,7 @@ fn task(id: &str) -> Arc<Task> {
     Arc::new(Task::new(
         1,
         Asked {
+            sender: None,
             id: MessageId::parse(id).unwrap(),
             from: agent.clone(),
             to: agent,
