@@ -117,6 +117,7 @@ impl Server {
             gate,
             flow,
             limits,
+            tls: config.tls.is_some(),
             ping_every: config.ping_every,
             traffic: Traffic::new(&http::calls()),
             process: Process::started(),

@@ -244,6 +244,7 @@ fn what_is_on_its_way_is_bounded_and_short_calls_go_through_all_the_same() {
         })
         .collect();
     let refused = eventually("there is no room", || {
+        relay.poll("c");
         let reply = relay.post_text("/delegate", &long);
         (reply.status != 200).then_some(reply)
     });

@@ -8,7 +8,7 @@ const TOKEN: &str = "s3cr3t-T0ken-value";
 
 #[test]
 fn every_call_but_health_needs_it() {
-    let relay = Relay::with(&["--token", TOKEN]);
+    let relay = Relay::with(&["--token", TOKEN, "--wrong-tokens-per-minute", "1000"]);
     let bearer = format!("Bearer {TOKEN}");
     for (method, path) in [
         ("GET", "/"),

@@ -125,7 +125,7 @@ fn facts(request: &ServiceRequest, token: bool) -> Facts<'_> {
         origin: text(ORIGIN),
         fetch_site: text(SEC_FETCH_SITE),
         token,
-        tls: request.app_config().secure(),
+        tls: request.app_data::<Shared>().is_some_and(|state| state.tls),
     }
 }
 

@@ -1,6 +1,8 @@
 //! A connection as the HTTP layer below reads and writes it, which by itself
 //!
-//! - watches over the first request's head alone: a second one may come as slowly as it likes;
+//! - watches over the first request's head alone, and by a clock that goes on while the process
+//!   stands still: a second one may come as slowly as it likes, and what connects just after a
+//!   standstill is late before it has begun (seen);
 //! - reads whatever a peer sends while a request is worked off, keeps hundreds of requests that
 //!   came at once, and spins when its buffer is full: one connection that waits in a poll and
 //!   has sent 128 KiB of further requests takes a whole core (seen);
@@ -42,7 +44,7 @@ enum Phase {
 pub struct Watch {
     flow: Arc<Flow>,
     phase: Cell<Phase>,
-    /// No request has come yet: the layer above watches over its head.
+    /// No request has come yet: its head is awaited from the beginning.
     first: Cell<bool>,
     /// Since when no request is worked off.
     since: Cell<Millis>,
@@ -113,7 +115,10 @@ impl Watch {
         let limits = &self.flow.limits;
         let head = match self.phase.get() {
             Phase::Stream => return None,
-            Phase::Between if !self.first.get() => {
+            Phase::Between if self.first.get() => {
+                Some((self.since.get() + millis(limits.head), Late::Head))
+            }
+            Phase::Between => {
                 // Which of the bytes that came during the last request began the next one is not
                 // known here. An idle connection is ended before this by the layer above.
                 let since = self.since.get() + millis(limits.keep_alive);

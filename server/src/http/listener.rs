@@ -101,7 +101,8 @@ where
                 async move { ending.notified().await }
             })
             .keep_alive(limits.keep_alive)
-            .client_request_timeout(limits.head)
+            // The link watches over heads.
+            .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(DISCONNECT)
             .h1_allow_half_closed(false)
             .h1_write_buffer_size(WRITE_BUFFER)

@@ -55,6 +55,8 @@ pub struct State {
     pub flow: Arc<Flow>,
     /// The bounds of requests.
     pub limits: Limits,
+    /// Whether connections are encrypted.
+    pub tls: bool,
     /// Between two pings of a socket.
     pub ping_every: Duration,
     /// How requests went.
