@@ -127,6 +127,9 @@ pub struct Args {
     /// many at once (default 200)
     #[argh(option, default = "200")]
     pub requests_per_second: u32,
+    /// requests a second in the name of one agent from other machines; twice as many at once (default 200)
+    #[argh(option, default = "200")]
+    pub agent_requests_per_second: u32,
     /// wrong tokens a minute from one address (default 30)
     #[argh(option, default = "30")]
     pub wrong_tokens_per_minute: u32,
@@ -173,6 +176,8 @@ pub struct FlowLimits {
     pub in_flight: usize,
     /// Requests of a peer that is not of this machine.
     pub requests_per_second: u32,
+    /// Requests a second in the name of one agent from other machines; twice as many at once.
+    pub agent_requests_per_second: u32,
     /// Of one peer.
     pub wrong_tokens_per_minute: u32,
 }
@@ -419,6 +424,10 @@ impl Config {
             ("in-flight-bytes", flow.in_flight),
             ("requests-per-second", flow.requests_per_second as usize),
             (
+                "agent-requests-per-second",
+                flow.agent_requests_per_second as usize,
+            ),
+            (
                 "wrong-tokens-per-minute",
                 flow.wrong_tokens_per_minute as usize,
             ),
@@ -442,6 +451,10 @@ fn flow(args: &Args) -> Result<FlowLimits, StartupError> {
         body_total: seconds("--body-deadline", args.body_deadline)?,
         in_flight: args.in_flight_bytes,
         requests_per_second: rate("--requests-per-second", args.requests_per_second)?,
+        agent_requests_per_second: rate(
+            "--agent-requests-per-second",
+            args.agent_requests_per_second,
+        )?,
         wrong_tokens_per_minute: rate("--wrong-tokens-per-minute", args.wrong_tokens_per_minute)?,
     })
 }

@@ -94,3 +94,38 @@ fn on_this_machine_wrong_tokens_are_refused_and_the_right_one_still_passes() {
     let refused = harness::socket::Socket::try_open(relay.address, "/ws/a?token=wrong");
     assert!(refused.err().is_some_and(|error| error.contains("429")));
 }
+
+/// One agent that asks from the far host, and another beside it.
+const AGENTS: &str = r#"
+start_relay "" 10.77.0.1 --insecure --no-mdns --agent-requests-per-second 5
+url=http://10.77.0.1:9077
+beats() { for _ in $(seq 40); do printf 'url = "%s/heartbeat"\noutput = "/dev/null"\n' "$url"; done; }
+ask() {
+    beats | $there curl -s -K - -w '%{http_code}\n' -H 'Content-Type: application/json' -d "{\"agent_id\":\"$1\"}" |
+        sort | uniq -c | tr -s ' \n' ' '
+}
+echo "busy: $(ask busy)"
+echo "other: $($there curl -s -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' -d '{"agent_id":"other"}' $url/heartbeat)"
+echo "metric: $(curl -s "http://127.0.0.1:9077/metrics" | grep 'what="agent"')"
+"#;
+
+#[test]
+fn one_agent_asks_no_more_often_than_it_may_and_others_do_not_suffer() {
+    let (out, err) = two_hosts::run(AGENTS);
+    let busy = out.lines().find(|line| line.starts_with("busy:"));
+    let numbers: Vec<usize> = busy
+        .unwrap_or_default()
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    let [passed, 200, refused, 429] = numbers[..] else {
+        panic!("{out}{err}");
+    };
+    assert!(
+        (10..=30).contains(&passed) && passed + refused == 40,
+        "{out}"
+    );
+    assert!(out.contains("other: 200"), "{out}{err}");
+    let counted = format!("clawlink_rate_limited_total{{what=\"agent\"}} {refused}");
+    assert!(out.contains(&counted), "{out}{err}");
+}

@@ -88,11 +88,7 @@ pub async fn heartbeat(
     body: Body,
 ) -> Result<impl Responder, ApiError> {
     let AboutAgent { agent_id } = body.parse()?;
-    let speaker = match caller.speak_for(&state, &agent_id) {
-        // Told like anybody that it has to register, also by a strict relay.
-        Err(_) if state.relay.directory.get(agent_id.as_str()).is_none() => None,
-        speaker => Some(speaker?),
-    };
+    let speaker = caller.speak_for_known(&state, &agent_id)?;
     let known = speaker.is_some_and(|speaker| state.relay.heartbeat(&speaker));
     Ok(Json(Status::of(if known { "ok" } else { "unknown_agent" })))
 }

@@ -62,7 +62,32 @@ impl Caller {
     /// Speaks for an agent, if this caller may. Every call in the name of an agent begins with it.
     pub fn speak_for(&self, state: &Shared, agent: &AgentId) -> Result<Speaker, ApiError> {
         speaks_for(&self.request, agent);
-        Ok(state.relay.may_speak_for(agent, self.shown)?)
+        let speaker = state.relay.may_speak_for(agent, self.shown)?;
+        self.take_turn(state, agent)?;
+        Ok(speaker)
+    }
+
+    /// The same for a call that tells an agent which is not registered that it has to, also on a
+    /// strict relay.
+    pub fn speak_for_known(
+        &self,
+        state: &Shared,
+        agent: &AgentId,
+    ) -> Result<Option<Speaker>, ApiError> {
+        speaks_for(&self.request, agent);
+        let speaker = match state.relay.may_speak_for(agent, self.shown) {
+            Err(_) if state.relay.directory.get(agent.as_str()).is_none() => None,
+            speaker => Some(speaker?),
+        };
+        self.take_turn(state, agent)?;
+        Ok(speaker)
+    }
+
+    /// Whoever may not speak for an agent does not use up its turns.
+    fn take_turn(&self, state: &Shared, agent: &AgentId) -> Result<(), ApiError> {
+        let peer = self.request.peer_addr().map(|peer| peer.ip());
+        let digest = state.relay.replays.digest(agent.as_str().as_bytes());
+        state.flow.may_speak(peer, digest)
     }
 
     /// Reads what agents have sent each other, in the name of the agent of the header, if there is

@@ -5,6 +5,7 @@ use crate::actors::clock::Clock;
 use crate::config::FlowLimits;
 use crate::core::Millis;
 use crate::core::rate::{Meter, Peer, Rate};
+use crate::core::replay::Digest;
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::Duration;
 /// Bytes of a request's or a reply's body, or of a socket's message, that are not counted: so much
 /// every connection has room for, and calls of a usual size go through while long ones are refused.
 const FREE: usize = 8 * 1024;
-/// Peers that are told apart by how often they ask.
+/// Peers, and agents, that are told apart by how often they ask.
 const PEERS: usize = 65_536;
 /// In milliseconds.
 const SECOND: Millis = 1_000;
@@ -34,6 +35,8 @@ pub struct Flow {
     seated: AtomicUsize,
     in_flight: AtomicUsize,
     requests: Mutex<Meter<Peer>>,
+    /// By the digests of their ids.
+    agents: Mutex<Meter<Digest>>,
     wrong_tokens: Mutex<Meter<Peer>>,
 }
 
@@ -52,6 +55,8 @@ pub struct Counts {
     pub late_messages: AtomicU64,
     /// `clawlink_rate_limited_total{what="request"}`: refused for their rate.
     pub requests_limited: AtomicU64,
+    /// `clawlink_rate_limited_total{what="agent"}`: refused for the rate of their agent.
+    pub agents_limited: AtomicU64,
     /// `clawlink_rate_limited_total{what="token"}`: refused for the wrong tokens before.
     pub tokens_limited: AtomicU64,
     /// `clawlink_rate_limited_total{what="frame"}`: delayed for their rate.
@@ -68,11 +73,14 @@ pub fn count(counter: &AtomicU64) {
 impl Flow {
     /// No connection yet.
     pub fn new(limits: FlowLimits, clock: Clock) -> Arc<Flow> {
-        let (requests, wrong) = (limits.requests_per_second, limits.wrong_tokens_per_minute);
-        let requests = Rate::new(requests, SECOND, requests.saturating_mul(2));
+        let wrong = limits.wrong_tokens_per_minute;
+        let second = |rate: u32| Rate::new(rate, SECOND, rate.saturating_mul(2));
+        let requests = second(limits.requests_per_second);
+        let agents = second(limits.agent_requests_per_second);
         let wrong_tokens = Rate::new(wrong, MINUTE, wrong);
         Arc::new(Flow {
             requests: Mutex::new(Meter::new(requests, PEERS)),
+            agents: Mutex::new(Meter::new(agents, PEERS)),
             wrong_tokens: Mutex::new(Meter::new(wrong_tokens, PEERS)),
             clock,
             limits,
@@ -118,12 +126,33 @@ impl Flow {
         })
     }
 
+    /// Whether an agent may ask once more, from wherever it does so; on this machine as often as it
+    /// likes.
+    pub fn may_speak(&self, peer: Option<IpAddr>, agent: Digest) -> Result<(), ApiError> {
+        if peer.is_none_or(is_here) {
+            return Ok(());
+        }
+        let asked = self.agents.lock().take(agent, self.clock.now());
+        asked.map_err(|wait| {
+            count(&self.counts.agents_limited);
+            let rate = self.limits.agent_requests_per_second;
+            let error = format!(
+                "more than {rate} requests a second in the name of one agent \
+                 (--agent-requests-per-second); slow down, or wait for mail with \
+                 GET /poll/{{agent_id}}?wait=S"
+            );
+            ApiError::rate_limited(error, wait)
+        })
+    }
+
     /// How long a frame of a socket has to wait for its turn: it counts as a request.
-    pub fn turn_of_frame(&self, peer: Option<IpAddr>) -> Duration {
+    pub fn turn_of_frame(&self, peer: Option<IpAddr>, agent: Digest) -> Duration {
         let Some(peer) = peer.filter(|peer| !is_here(*peer)) else {
             return Duration::ZERO;
         };
-        let wait = self.requests.lock().book(Peer::of(peer), self.clock.now());
+        let now = self.clock.now();
+        let of_peer = self.requests.lock().book(Peer::of(peer), now);
+        let wait = of_peer.max(self.agents.lock().book(agent, now));
         if wait > 0 {
             count(&self.counts.frames_delayed);
         }

@@ -142,10 +142,11 @@ fn bounds(page: &mut Exposition, flow: &Flow) {
     }
     let mut limited = page.counter(
         "clawlink_rate_limited_total",
-        "Requests and tokens that were refused for the rate of their address, and frames that waited for it.",
+        "Requests and tokens that were refused for the rate of their address or agent, and frames that waited for it.",
     );
     for (what, times) in [
         ("request", &counts.requests_limited),
+        ("agent", &counts.agents_limited),
         ("token", &counts.tokens_limited),
         ("frame", &counts.frames_delayed),
     ] {

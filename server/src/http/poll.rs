@@ -87,11 +87,7 @@ pub async fn poll(
     let id = agent_id(&id)?;
     let query: PollQuery = parameters(request.query_string())?;
     let (ask, wait) = query.ask()?;
-    let speaker = match caller.speak_for(&state, &id) {
-        // Told like anybody that it has to register, also by a strict relay.
-        Err(_) if state.relay.directory.get(id.as_str()).is_none() => None,
-        speaker => Some(speaker?),
-    };
+    let speaker = caller.speak_for_known(&state, &id)?;
     let acked = match &query.ack {
         Some(batch) => {
             let which = Deliveries::Batch(batch);

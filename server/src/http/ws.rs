@@ -333,7 +333,8 @@ impl Socket {
     fn frame(&mut self, text: ByteString, ctx: &mut SocketContext) {
         self.agent.heard();
         let (state, receiver) = (self.state.clone(), self.receiver.clone());
-        let turn = state.flow.turn_of_frame(self.peer);
+        let agent = state.relay.replays.digest(self.id.as_str().as_bytes());
+        let turn = state.flow.turn_of_frame(self.peer, agent);
         let work = async move {
             if !turn.is_zero() {
                 sleep(turn).await;
