@@ -105,6 +105,9 @@ pub struct Args {
     /// reservations of one agent (default 64)
     #[argh(option, default = "64")]
     pub reservations_limit: usize,
+    /// polls of one agent that may wait at the same time (default 8)
+    #[argh(option, default = "8")]
+    pub polls_limit: usize,
     /// connections at one time (default 20000)
     #[argh(option, default = "20_000")]
     pub connections_limit: usize,
@@ -227,6 +230,8 @@ pub struct Config {
     pub agents_limit: usize,
     /// Reservations of one agent at most.
     pub reservations_limit: usize,
+    /// Polls of one agent that may wait at the same time.
+    pub polls_limit: usize,
     /// Bounds of connections.
     pub flow: FlowLimits,
     /// `TCP_USER_TIMEOUT` of each connection.
@@ -348,6 +353,7 @@ impl Config {
         }
         at_least("--inbox-limit", args.inbox_limit, 2, "messages")?;
         at_least("--agents-limit", args.agents_limit, 1, "agent")?;
+        at_least("--polls-limit", args.polls_limit, 1, "poll")?;
         Ok(Config {
             host,
             port: args.port,
@@ -393,6 +399,7 @@ impl Config {
             },
             agents_limit: args.agents_limit,
             reservations_limit: args.reservations_limit,
+            polls_limit: args.polls_limit,
             flow: flow(args)?,
             dead_peer_after: seconds("--dead-peer-after", args.dead_peer_after)?,
         })
@@ -420,6 +427,7 @@ impl Config {
             ("broadcasts-limit", self.log.count),
             ("broadcasts-bytes", self.log.bytes),
             ("reservations-limit", self.reservations_limit),
+            ("polls-limit", self.polls_limit),
             ("connections-limit", flow.connections),
             ("in-flight-bytes", flow.in_flight),
             ("requests-per-second", flow.requests_per_second as usize),

@@ -244,6 +244,7 @@ fn start_actors(
     let common = Common {
         clock: clock.clone(),
         inbox: config.inbox,
+        polls_limit: config.polls_limit,
         budget: budget.clone(),
         reap_after: config.reap_after,
         online: online.clone(),

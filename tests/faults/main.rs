@@ -23,7 +23,7 @@ struct Scale {
 
 const LONG: Scale = Scale {
     peers: 2_000,
-    idle: 9_000,
+    idle: 10_000,
     storm: 50_000,
     standstill: Duration::from_secs(300),
 };

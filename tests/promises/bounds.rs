@@ -1,6 +1,6 @@
 //! Everything has a bound, and meeting it is told.
 
-use harness::{Relay, json};
+use harness::{Relay, Scrape, eventually, json};
 
 #[test]
 fn a_body_over_its_bound_is_413_with_a_length_and_without() {
@@ -242,4 +242,25 @@ fn ten_thousand_names_that_nobody_registered_leave_nothing_behind() {
     let grown = relay.rss_kib().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB");
     assert_eq!(relay.get("/discover?all=1").json()["count"], 1);
+}
+
+#[test]
+fn of_more_polls_than_may_wait_the_oldest_makes_room() {
+    let relay = Relay::with(&["--polls-limit", "2"]);
+    relay.register("a");
+    let waits = || Scrape::of(&relay).value("clawlink_polls_waiting");
+    std::thread::scope(|scope| {
+        let poll = || relay.get("/poll/a?wait=20").json()["count"].clone();
+        let first = scope.spawn(poll);
+        eventually("the first waits", || (waits() >= 1.0).then_some(()));
+        let second = scope.spawn(poll);
+        eventually("the second waits", || (waits() >= 2.0).then_some(()));
+        let third = scope.spawn(poll);
+        // The oldest has made room, and is answered without mail.
+        assert_eq!(first.join().expect("an answer"), 0);
+        for (task, waiting) in [("one", second), ("two", third)] {
+            relay.delegate("s", "a", task);
+            assert_eq!(waiting.join().expect("an answer"), 1);
+        }
+    });
 }

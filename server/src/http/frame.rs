@@ -110,6 +110,8 @@ async fn perform(
             let call = body::parse::<AckFrame>(text)?.of(id);
             written(&settle(relay, &call, speaker).await?)
         }
+        #[cfg(test)]
+        "panic" => panic!("injected by a test"),
         other => {
             let known = "heartbeat, delegate, respond, broadcast, ack";
             let error = format!("type \"{other}\" is not one of {known}");

@@ -42,6 +42,8 @@ pub struct Common {
     pub budget: Arc<Budget>,
     /// Silence after which an agent is removed.
     pub reap_after: Duration,
+    /// Polls of one agent that may wait at the same time.
+    pub polls_limit: usize,
     /// How many are online.
     pub online: Arc<AtomicUsize>,
     /// Tells polls that wait when the relay ends.

@@ -9,9 +9,6 @@ use actix::{Handler, Message};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Polls of one agent that wait at the same time.
-pub(super) const WAITERS_MAX: usize = 8;
-
 impl Agent {
     /// Gives polls that wait what has come. One that has gone meanwhile is passed over.
     pub(super) fn serve(&mut self) {
@@ -73,7 +70,7 @@ impl Handler<Poll> for Agent {
         }
         if ask.wait && self.own().inbox.waiting() == 0 {
             let (reply, later) = oneshot::channel();
-            if self.waiters.len() >= WAITERS_MAX {
+            if self.waiters.len() >= door.common.polls_limit {
                 // The oldest makes room: it is the likeliest to have been forgotten.
                 self.waiters.pop_front();
                 door.common.metrics.polls_replaced.inc();

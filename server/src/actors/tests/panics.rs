@@ -195,6 +195,52 @@ fn a_call_that_panics_is_cut_off_and_all_others_are_served() {
     });
 }
 
+/// Opens a socket, lets a frame panic in it, and reads until it is cut off.
+fn panics_in_a_socket(address: std::net::SocketAddr) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(s(10))).unwrap();
+    let head = "GET /ws/a HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut got = [0; 4096];
+    let length = stream.read(&mut got).unwrap();
+    assert!(got[..length].starts_with(b"HTTP/1.1 101"));
+    let text = br#"{"type":"panic"}"#;
+    let mut frame = vec![0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
+    frame.extend_from_slice(text);
+    stream.write_all(&frame).unwrap();
+    // Its end, not the time-out of the read.
+    while stream.read(&mut got).is_ok_and(|length| length > 0) {}
+}
+
+#[test]
+fn a_socket_that_panics_is_cut_off_and_its_mail_comes_again() {
+    let args = Args::from_args(&["clawlink-server"], &["--port", "0", "--no-mdns"]).unwrap();
+    actix::System::new().block_on(async {
+        let server = Server::new(Config::new(&args, None).unwrap()).unwrap();
+        let world = World { server };
+        world.register("a").await;
+        world.delegate("a", "t").await.unwrap();
+        let state = world.server.state.clone();
+        let running = world.server.listen().unwrap();
+        let address = running.address;
+        let panics = tokio::task::spawn_blocking(move || {
+            let began = std::time::Instant::now();
+            panics_in_a_socket(address);
+            assert!(began.elapsed() < s(5));
+            assert!(asked(address, "/health").starts_with("HTTP/1.1 200"));
+            asked(address, "/poll/a?wait=5")
+        });
+        let ends = async {
+            let answer = panics.await.unwrap();
+            assert!(answer.contains(r#""task":"t""#), "{answer}");
+            assert_eq!(state.relay.online(), 1);
+        };
+        running.until(ends).await;
+    });
+}
+
 #[test]
 fn a_hub_that_panics_ends_the_relay() {
     fn ends(hub: &'static str, panic: fn(&World)) {
