@@ -78,22 +78,10 @@ impl Router {
         // Noted before the look, so that whoever comes in between sees it.
         let before = self.note(from, capabilities(&waiting));
         fence(Ordering::SeqCst);
-        let mut nobody = BTreeSet::new();
-        let mut gone = Vec::new();
+        let (mut nobody, mut gone) = (BTreeSet::new(), Vec::new());
         for (seq, envelope) in waiting {
-            let Some(capability) = capability_of(&envelope) else {
-                continue;
-            };
-            let share = before.contains(&capability);
-            if nobody.contains(&capability) {
-                continue;
-            }
-            match self.pass(&envelope, &capability, from, Away::Stale, share) {
-                Passing::Passed => gone.push((seq, envelope)),
-                Passing::Nobody => {
-                    nobody.insert(capability);
-                }
-                Passing::Stays => {}
+            if self.pass(&envelope, from, Away::Stale, &before, &mut nobody) {
+                gone.push((seq, envelope));
             }
         }
         self.note(from, nobody);
@@ -101,26 +89,38 @@ impl Router {
     }
 
     /// The same for an agent that is gone. Gives what nobody else has got.
-    pub(super) fn pass_on_all(&self, from: &AgentId, dead: Vec<Dead>) -> Vec<Dead> {
-        self.note(from, BTreeSet::new());
-        let mut nobody = BTreeSet::new();
-        let stays = |dead: &Dead| {
-            let Some(capability) = capability_of(&dead.envelope) else {
-                return true;
-            };
-            if nobody.contains(&capability) {
-                return true;
-            }
-            let passing = self.pass(&dead.envelope, &capability, from, Away::Removed, false);
-            if passing == Passing::Nobody {
-                nobody.insert(capability);
-            }
-            passing != Passing::Passed
-        };
-        dead.into_iter().filter(stays).collect()
+    pub(super) fn pass_on_all(&self, from: &AgentId, mut dead: Vec<Dead>) -> Vec<Dead> {
+        let (known, mut nobody) = (BTreeSet::new(), BTreeSet::new());
+        self.note(from, known.clone());
+        dead.retain(|dead| !self.pass(&dead.envelope, from, Away::Removed, &known, &mut nobody));
+        dead
     }
 
+    /// Gives a delegation to another agent, if it may be and somebody takes it. What is shared out is
+    /// in `shared`; what nobody takes is noted in `nobody`, and not tried again.
     fn pass(
+        &self,
+        envelope: &Envelope,
+        from: &AgentId,
+        why: Away,
+        shared: &BTreeSet<Word>,
+        nobody: &mut BTreeSet<Word>,
+    ) -> bool {
+        let Some(capability) = capability_of(envelope) else {
+            return false;
+        };
+        if nobody.contains(&capability) {
+            return false;
+        }
+        let share = shared.contains(&capability);
+        let passing = self.find(envelope, &capability, from, why, share);
+        if passing == Passing::Nobody {
+            nobody.insert(capability);
+        }
+        passing == Passing::Passed
+    }
+
+    fn find(
         &self,
         envelope: &Envelope,
         capability: &Word,

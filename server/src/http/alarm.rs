@@ -1,8 +1,8 @@
 //! A timer on the relay's clock, for what is polled.
 
-use super::flow::millis;
 use crate::actors::clock::Clock;
 use crate::core::Millis;
+use crate::core::presence::millis;
 use std::pin::Pin;
 use std::task::Context;
 use std::time::Duration;

@@ -208,11 +208,6 @@ fn is_here(peer: IpAddr) -> bool {
     peer.to_canonical().is_loopback()
 }
 
-/// As the relay's clock counts.
-pub fn millis(time: Duration) -> Millis {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// The bytes of one body, reply or message in flight. Dropped, they are free.
 pub struct Load {
     flow: Arc<Flow>,

@@ -12,8 +12,9 @@
 //! the connection is: [`Watch`] is told by whoever asks, reads a body, or has answered.
 
 use super::alarm::Alarm;
-use super::flow::{Flow, count, millis};
+use super::flow::{Flow, count};
 use crate::core::Millis;
+use crate::core::presence::millis;
 use std::cell::Cell;
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
