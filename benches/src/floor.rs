@@ -1,0 +1,79 @@
+//! The floor: a bare actix-web handler that parses the same JSON and answers the same bytes. It runs as
+//! a process of its own.
+
+use crate::Outcome;
+use actix_web::http::header::{CACHE_CONTROL, ContentType};
+use actix_web::web::{self, Bytes, Data, Path, PayloadConfig};
+use actix_web::{App, HttpResponse, HttpServer};
+use clawlink_protocol::agents::AboutAgent;
+use clawlink_protocol::messages::Delegate;
+
+/// The hidden command that runs it.
+pub(crate) const COMMAND: &str = "floor";
+/// Bytes of a body that it takes.
+const BODY: usize = 64 * 1024 * 1024;
+
+/// What it answers, as the relay did.
+struct Answers {
+    delegate: Bytes,
+    heartbeat: Bytes,
+    poll: Bytes,
+}
+
+/// Serves until it is killed. The arguments are the bodies of its answers.
+pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
+    let [delegate, heartbeat, poll] = arguments else {
+        return Err("floor wants the bodies of three answers".into());
+    };
+    let bytes = |text: &String| Bytes::from(text.clone().into_bytes());
+    let answers = Data::new(Answers {
+        delegate: bytes(delegate),
+        heartbeat: bytes(heartbeat),
+        poll: bytes(poll),
+    });
+    actix_web::rt::System::new().block_on(async move {
+        // The relay has as many workers.
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(answers.clone())
+                .app_data(PayloadConfig::new(BODY))
+                .route("/delegate", web::post().to(delegated))
+                .route("/heartbeat", web::post().to(heard))
+                .route("/poll/{agent_id}", web::get().to(polled))
+                .route("/echo", web::post().to(echo))
+        });
+        let server = server.workers(workers).bind(("127.0.0.1", 0))?;
+        println!("{}", server.addrs()[0]);
+        Ok(server.run().await?)
+    })
+}
+
+fn answer(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .content_type(ContentType::json())
+        .body(body)
+}
+
+async fn delegated(answers: Data<Answers>, body: Bytes) -> HttpResponse {
+    match serde_json::from_slice::<Delegate<'_>>(&body) {
+        Ok(_) => answer(answers.delegate.clone()),
+        Err(error) => HttpResponse::BadRequest().body(error.to_string()),
+    }
+}
+
+async fn heard(answers: Data<Answers>, body: Bytes) -> HttpResponse {
+    match serde_json::from_slice::<AboutAgent>(&body) {
+        Ok(_) => answer(answers.heartbeat.clone()),
+        Err(error) => HttpResponse::BadRequest().body(error.to_string()),
+    }
+}
+
+async fn polled(answers: Data<Answers>, _id: Path<String>) -> HttpResponse {
+    answer(answers.poll.clone())
+}
+
+async fn echo(body: Bytes) -> HttpResponse {
+    answer(body)
+}
