@@ -211,6 +211,7 @@ async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Bo
         let due = end.min(after(clock, limits.body_gap));
         let Some(next) = by(clock, due, payload.next()).await else {
             count(&flow.counts.late_bodies);
+            tokio::time::sleep(flow.turn_of_connection()).await;
             return Err(ApiError::bad_request("the body did not come in time").closing());
         };
         let Some(chunk) = next else {

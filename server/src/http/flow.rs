@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 /// Bytes of a request's or a reply's body, or of a socket's message, that are not counted: so much
@@ -18,6 +18,9 @@ use std::time::Duration;
 const FREE: usize = 8 * 1024;
 /// Peers, and agents, that are told apart by how often they ask.
 const PEERS: usize = 65_536;
+/// Connections that begin or are ended, each millisecond for each worker: work that can wait, and
+/// would come before that of everybody else.
+pub const TURNS: u32 = 5;
 /// In milliseconds.
 const SECOND: Millis = 1_000;
 /// The same.
@@ -34,10 +37,13 @@ pub struct Flow {
     /// Connections that have a place.
     seated: AtomicUsize,
     in_flight: AtomicUsize,
+    /// Where between two moments the last one was put, in parts of 2^32.
+    spread: AtomicU32,
     requests: Mutex<Meter<Peer>>,
     /// By the digests of their ids.
     agents: Mutex<Meter<Digest>>,
     wrong_tokens: Mutex<Meter<Peer>>,
+    turns: Mutex<Meter<()>>,
 }
 
 /// What has happened, for `GET /metrics`. Counters only grow.
@@ -78,7 +84,10 @@ impl Flow {
         let requests = second(limits.requests_per_second);
         let agents = second(limits.agent_requests_per_second);
         let wrong_tokens = Rate::new(wrong, MINUTE, wrong);
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let turns = TURNS.saturating_mul(u32::try_from(workers).unwrap_or(u32::MAX));
         Arc::new(Flow {
+            turns: Mutex::new(Meter::new(Rate::new(turns, 1, turns), 1)),
             requests: Mutex::new(Meter::new(requests, PEERS)),
             agents: Mutex::new(Meter::new(agents, PEERS)),
             wrong_tokens: Mutex::new(Meter::new(wrong_tokens, PEERS)),
@@ -87,6 +96,7 @@ impl Flow {
             counts: Counts::default(),
             seated: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
+            spread: AtomicU32::new(0),
         })
     }
 
@@ -101,6 +111,21 @@ impl Flow {
         let limit = self.limits.connections;
         let more = |seated: usize| (seated < limit).then_some(seated + 1);
         self.seated.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
+
+    /// How long until a connection may begin, or one that is late may be ended, when so many others
+    /// do.
+    pub fn turn_of_connection(&self) -> Duration {
+        Duration::from_millis(self.turns.lock().book((), self.clock.now()))
+    }
+
+    /// A number below this one, far from those given before: what would happen at one moment is
+    /// spread evenly by it.
+    pub fn spread(&self, below: u64) -> u64 {
+        // Steps of the golden ratio leave no gap for long.
+        const STEP: u32 = 0x9E37_79B9;
+        let place = self.spread.fetch_add(STEP, Relaxed);
+        (u64::from(place) * below.min(u64::from(u32::MAX))) >> 32
     }
 
     /// Gives a place back.

@@ -11,7 +11,7 @@
 //! So the relay's own stream stands between it and the kernel, and knows where in the conversation
 //! the connection is: [`Watch`] is told by whoever asks, reads a body, or has answered.
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
 use crate::core::Millis;
 use crate::core::presence::millis;
@@ -20,12 +20,22 @@ use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 /// Bytes that are read between two requests before the layer above has looked at them: so many
 /// requests of one write it may take in at a time.
 const SLICE: usize = 8 * 1024;
+/// A read that gives less is a drop.
+const DROP: usize = 512;
+/// Drops of one head, or of one body, that are read as they come. Those after them are left to
+/// gather: of many peers that send theirs at the same moment nobody else takes notice then, as each
+/// waits for a time of its own.
+const DROPS: u32 = 2;
+/// Milliseconds for which drops gather at first, and at most; once more as much is spread.
+const GATHER: (u64, u64) = (32, 128);
 
 /// Where in its conversation a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +63,8 @@ pub struct Watch {
     begun: Cell<Option<Millis>>,
     /// Since when the peer has not taken all of what was written.
     stuck: Cell<Option<Millis>>,
+    /// Reads of this head or body that gave little.
+    drops: Cell<u32>,
     /// Who wants to read what stays in the kernel.
     reader: Cell<Option<Waker>>,
     /// Whether it has one of the places that there are.
@@ -67,6 +79,7 @@ impl Watch {
             since: Cell::new(flow.clock.now()),
             begun: Cell::new(None),
             stuck: Cell::new(None),
+            drops: Cell::new(0),
             reader: Cell::new(None),
             seated: Cell::new(flow.sit_down()),
             flow,
@@ -106,9 +119,23 @@ impl Watch {
 
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
+        self.drops.set(0);
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
+    }
+
+    /// How long to wait until the next read after one of so many bytes, if at all.
+    fn gather(&self, read: usize) -> Option<Duration> {
+        if read == 0 || read >= DROP {
+            return None;
+        }
+        let drops = self.drops.get().saturating_add(1);
+        self.drops.set(drops);
+        let (least, most) = GATHER;
+        let doubled = drops.checked_sub(DROPS + 1)?.min(u64::BITS / 2);
+        let time = (least << doubled).min(most);
+        Some(Duration::from_millis(time + self.flow.spread(time)))
     }
 
     /// When the connection is to end, as far as it is now known, and for what.
@@ -171,6 +198,10 @@ pub struct Link<S> {
     /// Bytes handed up between two requests since the layer above last had time to look at them.
     run: usize,
     alarm: Alarm,
+    /// When it is its turn to be ended, once it is late.
+    turn: Option<Millis>,
+    /// Runs while drops gather.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Link<S> {
@@ -182,6 +213,8 @@ impl<S> Link<S> {
             early: None,
             run: 0,
             alarm: Alarm::default(),
+            turn: None,
+            pause: None,
         }
     }
 
@@ -193,12 +226,47 @@ impl<S> Link<S> {
     /// What is too late, if anything is. If nothing is, the task is woken when something may be.
     fn late(&mut self, context: &mut Context<'_>) -> Option<Late> {
         let (due, late) = self.watch.deadline()?;
-        let clock = &self.watch.flow.clock;
-        self.alarm.is_over(clock, due, context).then_some(late)
+        let flow = &self.watch.flow;
+        let mut is_over = |due| self.alarm.is_over(&flow.clock, due, context);
+        if !is_over(due) {
+            return None;
+        }
+        let turn = *self
+            .turn
+            .get_or_insert_with(|| after(&flow.clock, flow.turn_of_connection()));
+        is_over(turn).then_some(late)
     }
 }
 
 impl<S: AsyncRead + Unpin> Link<S> {
+    /// Whether drops gather still.
+    fn gathers(&mut self, context: &mut Context<'_>) -> bool {
+        // What is read next may be no part of it any more.
+        let gathering = self.watch.drops.get() > DROPS;
+        let pause = self.pause.as_mut().filter(|_| gathering);
+        if pause.is_some_and(|pause| pause.as_mut().poll(context).is_pending()) {
+            return true;
+        }
+        self.pause = None;
+        false
+    }
+
+    /// A head or a body has come on by so many bytes.
+    fn came(&mut self, bytes: usize) {
+        self.pause = self.watch.gather(bytes).map(|time| Box::pin(sleep(time)));
+    }
+
+    /// Reads what of a body there is.
+    fn read_body(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        if self.gathers(context) {
+            return Poll::Pending;
+        }
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
+        self.came(into.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads no more than a slice at a time, so that requests are looked at one by one.
     fn read_between(
         &mut self,
@@ -210,6 +278,9 @@ impl<S: AsyncRead + Unpin> Link<S> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
+        if self.gathers(context) {
+            return self.end_if_late(context);
+        }
         let step = into.remaining().min(SLICE);
         let mut part = ReadBuf::new(into.initialize_unfilled_to(step));
         match Pin::new(&mut self.stream).poll_read(context, &mut part)? {
@@ -218,6 +289,7 @@ impl<S: AsyncRead + Unpin> Link<S> {
                 into.advance(read);
                 self.run += read;
                 self.notice_bytes();
+                self.came(read);
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => {
@@ -287,10 +359,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Link<S> {
             }
             return Poll::Ready(Ok(()));
         }
-        if phase == Phase::Between {
-            return link.read_between(context, into);
+        match phase {
+            Phase::Between => link.read_between(context, into),
+            Phase::Body => link.read_body(context, into),
+            _ => Pin::new(&mut link.stream).poll_read(context, into),
         }
-        Pin::new(&mut link.stream).poll_read(context, into)
     }
 }
 
@@ -325,3 +398,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests;
