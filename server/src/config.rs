@@ -10,6 +10,7 @@ pub use startup::StartupError;
 
 use crate::core::dead_letters::LetterLimits;
 use crate::core::inbox;
+use crate::core::json::PARSER_DEPTH;
 use crate::core::knowledge::LogLimits;
 use crate::core::ledger::LedgerLimits;
 use crate::core::shelf::ShelfLimits;
@@ -25,6 +26,8 @@ pub struct Limits {
     pub body: usize,
     /// Bytes of a file, decoded.
     pub file: usize,
+    /// Levels of JSON in a call or a frame, where that is fewer than its parser takes anyway.
+    pub depth: Option<usize>,
 }
 
 /// The bounds of connections and of what comes and goes on them.
@@ -118,6 +121,7 @@ impl Config {
         let seconds = |time: Duration| time.as_secs() as usize;
         let bounds = [
             ("body-limit", self.limits.body),
+            ("json-depth", self.limits.depth.unwrap_or(PARSER_DEPTH)),
             ("file-limit", self.limits.file),
             ("files-limit", self.shelf.total),
             ("inbox-limit", self.inbox.places),

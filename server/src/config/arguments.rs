@@ -53,6 +53,9 @@ pub struct Args {
     /// bytes of a request's body and of a socket's message (default 1048576)
     #[argh(option, default = "1024 * 1024")]
     pub body_limit: usize,
+    /// levels of arrays and objects in a call or frame, itself counted; 1 to 128 (default 128)
+    #[argh(option, default = "128")]
+    pub json_depth: usize,
     /// bytes of one shared file (default 8388608)
     #[argh(option, default = "8 * 1024 * 1024")]
     pub file_limit: usize,

@@ -3,6 +3,7 @@
 use super::{Args, Config, FlowLimits, Limits, StartupError};
 use crate::core::dead_letters::LetterLimits;
 use crate::core::inbox;
+use crate::core::json::PARSER_DEPTH;
 use crate::core::knowledge::LogLimits;
 use crate::core::ledger::LedgerLimits;
 use crate::core::shelf::ShelfLimits;
@@ -64,6 +65,7 @@ impl Config {
             limits: Limits {
                 body: args.body_limit,
                 file: args.file_limit,
+                depth: depth(args.json_depth)?,
             },
             inbox: inbox::Limits {
                 places: args.inbox_limit,
@@ -132,6 +134,17 @@ fn rate(name: &str, value: u32) -> Result<u32, StartupError> {
     Err(StartupError::BadOption(format!(
         "{name} takes 1 to {RATE_MAX}, not {value}"
     )))
+}
+
+/// What is looked at before the parser is asked: nothing, where it sees to the bound by itself.
+fn depth(levels: usize) -> Result<Option<usize>, StartupError> {
+    match levels {
+        PARSER_DEPTH => Ok(None),
+        1..PARSER_DEPTH => Ok(Some(levels)),
+        _ => Err(StartupError::BadOption(format!(
+            "--json-depth takes 1 to {PARSER_DEPTH} levels, not {levels}"
+        ))),
+    }
 }
 
 fn at_least(name: &str, value: usize, least: usize, unit: &str) -> Result<(), StartupError> {
@@ -282,6 +295,8 @@ mod tests {
             (vec!["--stale-after", "0"], "--stale-after"),
             (vec!["--reap-after", "99999999999"], "--reap-after"),
             (vec!["--body-limit", "10"], "--body-limit"),
+            (vec!["--json-depth", "0"], "--json-depth"),
+            (vec!["--json-depth", "129"], "--json-depth"),
             (vec!["--inbox-limit", "1"], "--inbox-limit"),
             (vec!["--token", "a", "--token-file", "b"], "--token-file"),
             (

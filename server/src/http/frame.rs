@@ -23,6 +23,9 @@ pub async fn serve(state: &Shared, receiver: &Speaker, text: ByteString) -> Opti
         state.traffic.refused(error.code());
         Some(failure(&error))
     };
+    if let Err(error) = body::shallow(text.as_bytes(), state.limits.depth) {
+        return refused(error);
+    }
     let head = match body::parse::<FrameHead<'_>>(text.as_bytes()) {
         Ok(head) => head,
         Err(error) => return refused(error),
