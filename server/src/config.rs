@@ -5,7 +5,7 @@ mod arguments;
 mod startup;
 mod validation;
 
-pub use arguments::Args;
+pub use arguments::{Args, GROUPS};
 pub use startup::StartupError;
 
 use crate::core::dead_letters::LetterLimits;
@@ -13,6 +13,8 @@ use crate::core::inbox;
 use crate::core::json::PARSER_DEPTH;
 use crate::core::knowledge::LogLimits;
 use crate::core::ledger::LedgerLimits;
+use crate::core::merge::MergeLimits;
+use crate::core::reservation::LeaseLimits;
 use crate::core::shelf::ShelfLimits;
 use crate::tls::Certificate;
 use std::net::IpAddr;
@@ -37,6 +39,8 @@ pub struct FlowLimits {
     pub connections: usize,
     /// Idleness between two requests of a connection.
     pub keep_alive: Duration,
+    /// A TLS handshake.
+    pub handshake: Duration,
     /// The head of a request.
     pub head: Duration,
     /// Silence within a body, or within a socket's message.
@@ -51,6 +55,13 @@ pub struct FlowLimits {
     pub agent_requests_per_second: u32,
     /// Of one peer.
     pub wrong_tokens_per_minute: u32,
+    /// Peers, and agents, that are told apart by how often they ask.
+    pub peers: usize,
+    /// Whole frames of a socket that may wait to be worked off before more are read. One read may
+    /// bring more.
+    pub frames_ahead: u64,
+    /// Requests under way after the order to end. Whole seconds.
+    pub shutdown: Duration,
 }
 
 /// A relay's configuration, validated.
@@ -90,14 +101,20 @@ pub struct Config {
     pub tasks: LedgerLimits,
     /// Bounds of the dead letters.
     pub dead_letters: LetterLimits,
+    /// Steps kept of a task's history.
+    pub task_steps: usize,
+    /// Agents compared for one delegation to a capability.
+    pub candidates: usize,
     /// Bounds of the files.
     pub shelf: ShelfLimits,
+    /// Bounds of merges.
+    pub merges: MergeLimits,
     /// Bounds of the log of broadcasts.
     pub log: LogLimits,
     /// Agents at most.
     pub agents_limit: usize,
-    /// Reservations of one agent at most.
-    pub reservations_limit: usize,
+    /// Bounds of the reservations.
+    pub reservations: LeaseLimits,
     /// Polls of one agent that may wait at the same time.
     pub polls_limit: usize,
     /// Bounds of connections.
@@ -124,6 +141,12 @@ impl Config {
             ("json-depth", self.limits.depth.unwrap_or(PARSER_DEPTH)),
             ("file-limit", self.limits.file),
             ("files-limit", self.shelf.total),
+            ("file-versions", self.shelf.earlier),
+            ("merges-limit", self.merges.at_once),
+            ("merge-deadline", seconds(self.merges.time)),
+            ("merge-tries", self.merges.tries),
+            ("merge-bytes", self.merges.bytes),
+            ("merge-lines", self.merges.lines),
             ("inbox-limit", self.inbox.places),
             ("inbox-bytes", self.inbox.bytes),
             ("inboxes-bytes", self.inboxes_bytes),
@@ -132,10 +155,13 @@ impl Config {
             ("idempotency-bytes", self.idempotency_bytes),
             ("tasks-limit", self.tasks.count),
             ("tasks-bytes", self.tasks.bytes),
+            ("task-steps", self.task_steps),
+            ("candidates-limit", self.candidates),
             ("agents-limit", self.agents_limit),
             ("broadcasts-limit", self.log.count),
             ("broadcasts-bytes", self.log.bytes),
-            ("reservations-limit", self.reservations_limit),
+            ("reservations-limit", self.reservations.each),
+            ("reservations-total", self.reservations.all),
             ("polls-limit", self.polls_limit),
             ("connections-limit", flow.connections),
             ("in-flight-bytes", flow.in_flight),
@@ -148,10 +174,14 @@ impl Config {
                 "wrong-tokens-per-minute",
                 flow.wrong_tokens_per_minute as usize,
             ),
+            ("peers-limit", flow.peers),
+            ("frames-ahead", flow.frames_ahead as usize),
             ("keep-alive", seconds(flow.keep_alive)),
+            ("handshake-deadline", seconds(flow.handshake)),
             ("head-deadline", seconds(flow.head)),
             ("body-gap", seconds(flow.body_gap)),
             ("body-deadline", seconds(flow.body_total)),
+            ("shutdown-deadline", seconds(flow.shutdown)),
         ];
         bounds.map(|(flag, value)| (flag, value as u64)).into()
     }

@@ -6,9 +6,12 @@ use crate::core::inbox;
 use crate::core::json::PARSER_DEPTH;
 use crate::core::knowledge::LogLimits;
 use crate::core::ledger::LedgerLimits;
+use crate::core::merge::MergeLimits;
+use crate::core::reservation::LeaseLimits;
 use crate::core::shelf::ShelfLimits;
 use crate::tls::Certificate;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +21,14 @@ const SECONDS_MIN: u64 = 1;
 const SECONDS_MAX: u64 = 365 * 24 * 3600;
 /// The highest rate that is told apart from none.
 const RATE_MAX: u32 = 1_000_000;
+/// Threads that the runtime has for work that takes long.
+const THREADS_MAX: usize = 512;
+/// Tries of one call that still make sense.
+const TRIES_MAX: usize = 1_000_000;
+/// Steps that a task, counted with 1 KiB, may have.
+const STEPS_MAX: usize = 1_000;
+/// Agents that may be looked at.
+const AGENTS_MAX: usize = 1_000_000;
 /// The smallest bound of bytes that leaves room for a message at all.
 const BYTES_MIN: usize = 1024;
 
@@ -32,6 +43,7 @@ impl Config {
         for (name, value) in [
             ("--body-limit", args.body_limit),
             ("--file-limit", args.file_limit),
+            ("--merge-bytes", args.merge_bytes),
             ("--files-limit", args.files_limit),
             ("--inbox-bytes", args.inbox_bytes),
             ("--inboxes-bytes", args.inboxes_bytes),
@@ -78,6 +90,8 @@ impl Config {
                 count: args.tasks_limit,
                 bytes: args.tasks_bytes,
             },
+            task_steps: within("--task-steps", args.task_steps, 2..=STEPS_MAX)?,
+            candidates: within("--candidates-limit", args.candidates_limit, 1..=AGENTS_MAX)?,
             dead_letters: LetterLimits {
                 count: args.dead_letters_limit,
                 bytes: args.dead_letters_bytes,
@@ -85,13 +99,18 @@ impl Config {
             shelf: ShelfLimits {
                 file: args.file_limit,
                 total: args.files_limit,
+                earlier: args.file_versions,
             },
+            merges: merges(args)?,
             log: LogLimits {
                 count: args.broadcasts_limit,
                 bytes: args.broadcasts_bytes,
             },
             agents_limit: args.agents_limit,
-            reservations_limit: args.reservations_limit,
+            reservations: LeaseLimits {
+                each: args.reservations_limit,
+                all: args.reservations_total,
+            },
             polls_limit: args.polls_limit,
             flow: flow(args)?,
             dead_peer_after: seconds("--dead-peer-after", args.dead_peer_after)?,
@@ -99,12 +118,25 @@ impl Config {
     }
 }
 
+fn merges(args: &Args) -> Result<MergeLimits, StartupError> {
+    Ok(MergeLimits {
+        at_once: within("--merges-limit", args.merges_limit, 1..=THREADS_MAX)?,
+        time: seconds("--merge-deadline", args.merge_deadline)?,
+        tries: within("--merge-tries", args.merge_tries, 1..=TRIES_MAX)?,
+        bytes: args.merge_bytes,
+        lines: args.merge_lines,
+    })
+}
+
 fn flow(args: &Args) -> Result<FlowLimits, StartupError> {
     let connections = args.connections_limit;
     at_least("--connections-limit", connections, 1, "connection")?;
+    at_least("--peers-limit", args.peers_limit, 1, "address")?;
+    at_least("--frames-ahead", args.frames_ahead as usize, 1, "frame")?;
     Ok(FlowLimits {
         connections,
         keep_alive: seconds("--keep-alive", args.keep_alive)?,
+        handshake: seconds("--handshake-deadline", args.handshake_deadline)?,
         head: seconds("--head-deadline", args.head_deadline)?,
         body_gap: seconds("--body-gap", args.body_gap)?,
         body_total: seconds("--body-deadline", args.body_deadline)?,
@@ -115,6 +147,9 @@ fn flow(args: &Args) -> Result<FlowLimits, StartupError> {
             args.agent_requests_per_second,
         )?,
         wrong_tokens_per_minute: rate("--wrong-tokens-per-minute", args.wrong_tokens_per_minute)?,
+        peers: args.peers_limit,
+        frames_ahead: args.frames_ahead,
+        shutdown: seconds("--shutdown-deadline", args.shutdown_deadline)?,
     })
 }
 
@@ -145,6 +180,16 @@ fn depth(levels: usize) -> Result<Option<usize>, StartupError> {
             "--json-depth takes 1 to {PARSER_DEPTH} levels, not {levels}"
         ))),
     }
+}
+
+fn within(name: &str, value: usize, range: RangeInclusive<usize>) -> Result<usize, StartupError> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let (from, to) = range.into_inner();
+    Err(StartupError::BadOption(format!(
+        "{name} takes {from} to {to}, not {value}"
+    )))
 }
 
 fn at_least(name: &str, value: usize, least: usize, unit: &str) -> Result<(), StartupError> {
@@ -297,6 +342,12 @@ mod tests {
             (vec!["--body-limit", "10"], "--body-limit"),
             (vec!["--json-depth", "0"], "--json-depth"),
             (vec!["--json-depth", "129"], "--json-depth"),
+            (vec!["--merges-limit", "513"], "--merges-limit"),
+            (vec!["--merge-deadline", "0"], "--merge-deadline"),
+            (vec!["--merge-tries", "0"], "--merge-tries"),
+            (vec!["--merge-bytes", "1"], "--merge-bytes"),
+            (vec!["--task-steps", "1"], "--task-steps"),
+            (vec!["--candidates-limit", "0"], "--candidates-limit"),
             (vec!["--inbox-limit", "1"], "--inbox-limit"),
             (vec!["--token", "a", "--token-file", "b"], "--token-file"),
             (
@@ -308,6 +359,10 @@ mod tests {
             (vec!["--token", "a\nb"], "token"),
             (vec!["--token", ""], "token"),
             (vec!["--head-deadline", "0"], "--head-deadline"),
+            (vec!["--handshake-deadline", "0"], "--handshake-deadline"),
+            (vec!["--shutdown-deadline", "0"], "--shutdown-deadline"),
+            (vec!["--frames-ahead", "0"], "--frames-ahead"),
+            (vec!["--peers-limit", "0"], "--peers-limit"),
             (vec!["--requests-per-second", "0"], "--requests-per-second"),
             (vec!["--host", "no such host"], "no such host"),
         ] {
