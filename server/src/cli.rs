@@ -260,7 +260,7 @@ mod tests {
         let parsers = Args::from_args(&["clawlink-server"], &["--help"]).unwrap_err();
         let help = help(&parsers.output);
         let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text}"));
-        let places = GROUPS.map(|(first, heading)| at(&format!("\n\n{heading}:\n  {first} ")));
+        let places = GROUPS.map(|(first, heading)| at(&format!("\n\n{heading}:\n  {first}")));
         assert!(places.is_sorted(), "{places:?}");
         let options = |text: &str| text.lines().filter(|l| l.starts_with("  --")).count();
         assert_eq!(options(&help), options(&parsers.output));
