@@ -6,6 +6,7 @@ use clawlink_protocol::name::Word;
 use serde_json::value::RawValue;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// More than any relay takes.
@@ -19,6 +20,22 @@ pub(crate) fn arguments() -> Result<Vec<String>, Failure> {
         let shown = word.to_string_lossy().into_owned();
         usage(format!("\"{shown}\" is not UTF-8"), "only text can be sent")
     })
+}
+
+/// Refuses the number of an option that is outside its range.
+pub(crate) fn within(
+    option: &str,
+    value: Option<u64>,
+    range: RangeInclusive<u64>,
+    unit: &str,
+) -> Result<(), Failure> {
+    match value {
+        Some(value) if !range.contains(&value) => Err(usage(
+            format!("{option} cannot be {value}"),
+            format!("it takes {} to {} {unit}", range.start(), range.end()),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A text given by an option (`-` is standard input) or by the option for a file of the same

@@ -23,12 +23,13 @@ pub struct FrameHead<'a> {
 }
 
 impl FrameHead<'_> {
-    /// The word that says what the frame is; empty where there is none.
-    pub fn kind(&self) -> String {
-        let kind = self
-            .kind
-            .and_then(|kind| serde_json::from_str(kind.get()).ok());
-        kind.unwrap_or_default()
+    /// The word that says what the frame is: empty where there is none, nothing where it is no
+    /// string.
+    pub fn kind(&self) -> Option<String> {
+        match self.kind {
+            Some(kind) => serde_json::from_str(kind.get()).ok(),
+            None => Some(String::new()),
+        }
     }
 }
 

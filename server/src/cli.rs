@@ -2,7 +2,7 @@
 
 use argh::FromArgs;
 use clawlink_server::Running;
-use clawlink_server::config::{Args, Config, StartupError, authority};
+use clawlink_server::config::{Args, Config, GROUPS, StartupError, authority};
 use clawlink_server::tls::Certificate;
 use std::fmt::Display;
 use std::io::Write;
@@ -42,10 +42,22 @@ pub(crate) fn arguments() -> Result<Args, ExitCode> {
     })
 }
 
-/// The parser's help, whose first line names every option before the list does.
+/// The parser's help, whose first line names every option before the list does; its options in
+/// groups.
 fn help(parsers: &str) -> String {
-    let rest = parsers.split_once('\n').map_or(parsers, |(_, rest)| rest);
-    format!("Usage: clawlink-server [OPTIONS]\n{}\n", rest.trim_end())
+    let mut help = "Usage: clawlink-server [OPTIONS]\n".to_owned();
+    for line in parsers.trim_end().lines().skip(1) {
+        let option = line.split_whitespace().next().unwrap_or_default();
+        match GROUPS.iter().find(|(first, _)| *first == option) {
+            _ if line == "Options:" => continue,
+            Some((_, heading)) if help.ends_with("\n\n") => help += &format!("{heading}:\n"),
+            Some((_, heading)) => help += &format!("\n{heading}:\n"),
+            None => {}
+        }
+        help += line;
+        help.push('\n');
+    }
+    help
 }
 
 /// `--opt=value` as `--opt value`, which is all that the parser knows; `-h` as `--help`.
@@ -242,6 +254,21 @@ fn reachable(host: IpAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_help_tells_every_option_once_in_its_group() {
+        let parsers = Args::from_args(&["clawlink-server"], &["--help"]).unwrap_err();
+        let help = help(&parsers.output);
+        let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text}"));
+        let places = GROUPS.map(|(first, heading)| at(&format!("\n\n{heading}:\n  {first}")));
+        assert!(places.is_sorted(), "{places:?}");
+        let options = |text: &str| text.lines().filter(|l| l.starts_with("  --")).count();
+        assert_eq!(options(&help), options(&parsers.output));
+        assert!(
+            !help.contains("\n\n\n") && !help.contains("Options:"),
+            "{help}"
+        );
+    }
 
     #[test]
     fn an_option_may_carry_its_value_behind_an_equals_sign() {

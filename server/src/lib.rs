@@ -27,7 +27,7 @@ use actors::directory::Directory;
 use actors::herald::Herald;
 use actors::library::Library;
 use actors::lifeline::Lifeline;
-use actors::merging::MERGES_AT_ONCE;
+use actors::merging::Merges;
 use actors::registry::{Registry, Settings};
 use actors::relay::Relay;
 use actors::replays::Replays;
@@ -45,7 +45,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use tls::Certificate;
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 /// The relay, ready to listen.
@@ -217,7 +216,12 @@ fn start_actors(
         lifeline.clone(),
         metrics.clone(),
     );
-    let board = Board::new(config.tasks, clock.clone(), metrics.clone());
+    let board = Board::new(
+        config.tasks,
+        config.task_steps,
+        clock.clone(),
+        metrics.clone(),
+    );
     let dead_letters = DeadLetterOffice::start(
         config.dead_letters,
         directory.clone(),
@@ -234,12 +238,17 @@ fn start_actors(
     );
     let replays = Replays::new(config.idempotency_bytes, clock.clone());
     let reservations = ReservationsHandle::new(
-        config.reservations_limit,
+        config.reservations,
         directory.clone(),
         clock.clone(),
         ids.clone(),
     );
-    let router = Router::new(directory.clone(), board.clone(), metrics.clone());
+    let router = Router::new(
+        config.candidates,
+        directory.clone(),
+        board.clone(),
+        metrics.clone(),
+    );
     let budget = Budget::new(config.inboxes_bytes);
     let common = Common {
         clock: clock.clone(),
@@ -269,7 +278,7 @@ fn start_actors(
         registry,
         herald,
         library,
-        merges: Semaphore::new(MERGES_AT_ONCE),
+        merges: Merges::new(config.merges),
         dead_letters,
         board,
         router,

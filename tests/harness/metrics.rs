@@ -144,6 +144,14 @@ impl Scrape {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
+    /// What a label of this metric is, wherever there is one.
+    pub fn labels(&self, name: &str, label: &str) -> BTreeSet<String> {
+        let values = self
+            .named(name)
+            .filter_map(|((_, labels), _)| labels.get(label));
+        values.cloned().collect()
+    }
+
     /// How many samples there are.
     pub fn len(&self) -> usize {
         self.samples.len()

@@ -419,6 +419,8 @@ fn wrong_usage_exits_2_and_shows_the_usage_on_standard_error() {
         ["--timeout", "0", "info"].as_slice(),
         &["register", "--name", "n", "--ttl", "29"],
         &["register", "--name", ""],
+        &["poll", "--max", "0"],
+        &["poll", "--peek", "--max", "501"],
         &["scan", "--for", "0"],
         &["--as", "../x", "info"],
         &["--as", "x", "--as", "y", "info"],

@@ -161,8 +161,11 @@ fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
+/// Why a bound has no option.
+const WITHOUT: [&str; 2] = ["part of the wire", "the HTTP library's own"];
+
 #[test]
-fn every_limit_has_a_metric_that_a_scrape_holds() {
+fn every_limit_has_an_option_or_says_why_not_and_a_metric() {
     let scrape = Scrape::of(&Relay::start());
     let page = document("docs/operations.md");
     let limits = page.split("\n## Limits\n").nth(1).expect("the limits");
@@ -172,25 +175,28 @@ fn every_limit_has_a_metric_that_a_scrape_holds() {
         .take_while(|line| line.starts_with('|'))
         .collect();
     assert!(rows.len() >= 45, "{}", rows.len());
-    let mut without = 0;
+    let mut options = BTreeSet::new();
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let metrics = cells.get(4).unwrap_or_else(|| panic!("no metric: {row}"));
-        without += usize::from(metrics.starts_with("none: "));
         let named = quoted(metrics);
-        assert!(!named.is_empty() || metrics.starts_with("none: "), "{row}");
+        assert!(!named.is_empty(), "{row}");
         for metric in named {
             assert!(scrape.find(metric).is_some(), "{metric} is not told: {row}");
         }
-        for flag in quoted(cells[2]) {
+        let (flags, words) = (quoted(cells[2]), cells[2].split('`').next());
+        match words.unwrap_or_default().trim() {
+            "" | "follows" => assert!(!flags.is_empty(), "no option: {row}"),
+            why => assert!(WITHOUT.contains(&why) && flags.is_empty(), "{row}"),
+        }
+        for flag in flags {
             let limit = format!("clawlink_limit{{option=\"{}\"}}", flag.trim_matches('-'));
             assert!(scrape.find(&limit).is_some(), "{limit} is not told: {row}");
+            options.insert(flag.trim_matches('-').to_owned());
         }
     }
-    assert_eq!(
-        without, 2,
-        "of its end, and of what never became a connection"
-    );
+    // Nor is an option left out.
+    assert_eq!(options, scrape.labels("clawlink_limit", "option"));
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod joining;
 mod knowing;
 mod large;
 mod leasing;
+mod limiting;
 mod losing;
 mod merging;
 mod messaging;

@@ -156,9 +156,27 @@ fn a_frame_with_a_ref_is_always_answered() {
         (&json!({"n": 2}), &json!("error"))
     );
     assert_eq!(reply["code"], "unknown_agent");
-    for odd in [json!({"ref": 9}), json!({"ref": 9, "type": 5})] {
+    for (odd, word) in [
+        (json!({"ref": 9}), "is not one of heartbeat"),
+        (json!({"ref": 9, "type": null}), "is not one of heartbeat"),
+        (json!({"ref": 9, "type": 5}), "type must be a string"),
+        (
+            json!({"ref": 9, "type": ["delegate"]}),
+            "type must be a string",
+        ),
+    ] {
         socket.send(&odd);
-        assert_eq!(socket.next_of("reply")["ref"], 9);
+        let reply = socket.next_of("reply");
+        assert_eq!(
+            (&reply["ref"], &reply["code"]),
+            (&json!(9), &json!("bad_request"))
+        );
+        assert!(
+            reply["error"]
+                .as_str()
+                .is_some_and(|error| error.contains(word)),
+            "{reply}"
+        );
     }
     let escaped = r#"{"type":"heart\u0062eat","ref":1}"#;
     socket.send_message(tungstenite::Message::text(escaped));

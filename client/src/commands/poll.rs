@@ -8,12 +8,13 @@ use crate::api::Reply;
 use crate::args::{self, Top};
 use crate::escape;
 use crate::failure::Failure;
+use crate::input;
 use crate::kept;
 use crate::message::Message;
 use crate::output;
 use crate::session::{self, Session};
 use crate::state::Identity;
-use clawlink_protocol::messages::WAIT_MAX;
+use clawlink_protocol::messages::{POLL_MAX, WAIT_MAX};
 use std::time::{Duration, Instant};
 
 /// Seconds of the longest wait: a year.
@@ -26,6 +27,7 @@ const LEASE: u64 = 60;
 const KEEP: u64 = 3600;
 
 pub(super) fn poll(session: &Session, args: &args::Poll) -> Done {
+    input::within("--max", args.max, 1..=POLL_MAX, "messages")?;
     let identity = look_first(session, session.identity()?, args)?;
     let identity = mail::known_to_original(session, identity)?;
     let query = match identity.entry.is_true("original") {

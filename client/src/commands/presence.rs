@@ -21,18 +21,7 @@ pub(super) const KEY_LENGTH: usize = 16;
 pub(super) fn register(session: &Session, args: args::Register) -> Done {
     let name = input::word("--name", &args.name)?;
     let capabilities = input::words("--caps", args.caps.as_deref())?;
-    if let Some(ttl) = args.ttl
-        && !TTL_RANGE.contains(&ttl)
-    {
-        return Err(usage(
-            format!("--ttl cannot be {ttl}"),
-            format!(
-                "it takes {} to {} seconds",
-                TTL_RANGE.start(),
-                TTL_RANGE.end()
-            ),
-        ));
-    }
+    input::within("--ttl", args.ttl, TTL_RANGE, "seconds")?;
     // What was said at an earlier registration and is not said anew still holds.
     let (id, mut entry) = match session.known()? {
         Some(identity) => (Some(identity.id), identity.entry),

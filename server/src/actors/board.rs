@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::directory::Entry;
 use crate::core::ledger::{Ledger, LedgerLimits, NotOpened, Whose};
 use crate::core::metrics::Metrics;
-use crate::core::task::{Asked, Away, HISTORY_MAX, Progress, State, Step, Task};
+use crate::core::task::{Asked, Away, Progress, State, Step, Task};
 use bytestring::ByteString;
 use clawlink_protocol::name::AgentId;
 use parking_lot::Mutex;
@@ -23,6 +23,8 @@ pub struct Board {
     clock: Clock,
     ledger: Mutex<Ledger>,
     bells: [Notify; BELLS],
+    /// Steps kept of a task's history.
+    steps: usize,
     metrics: Arc<Metrics>,
 }
 
@@ -45,12 +47,18 @@ impl Until {
 }
 
 impl Board {
-    /// An empty one.
-    pub fn new(limits: LedgerLimits, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
+    /// An empty one, which keeps so many steps of each task.
+    pub fn new(
+        limits: LedgerLimits,
+        steps: usize,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         Arc::new(Board {
             clock,
             ledger: Mutex::new(Ledger::new(limits)),
             bells: std::array::from_fn(|_| Notify::new()),
+            steps,
             metrics,
         })
     }
@@ -85,7 +93,7 @@ impl Board {
     pub fn step_held(&self, task: &Task, progress: &mut Progress, step: Step) {
         let now = self.clock.now();
         if let Some(ended) = progress.step(step, now) {
-            self.note_history(progress);
+            self.bound_history(progress);
             self.moved(task, ended);
         }
     }
@@ -139,16 +147,16 @@ impl Board {
         let size = |progress: &Progress| progress.answer().map_or(0, |answer| answer.len());
         let before = size(progress);
         if progress.answered(state, answer, self.clock.now()) {
-            self.note_history(progress);
+            self.bound_history(progress);
             let after = size(progress);
             self.ledger.lock().answered(task.number, before, after);
             self.moved(task, state.is_ended());
         }
     }
 
-    /// A step was made: where the history is full, an older one has left it.
-    fn note_history(&self, progress: &Progress) {
-        if progress.history().1 > HISTORY_MAX {
+    /// A step was made: where the history is full, an older one leaves it.
+    fn bound_history(&self, progress: &mut Progress) {
+        if progress.keep_steps(self.steps) {
             self.metrics.steps_dropped.inc();
         }
     }

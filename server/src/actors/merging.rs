@@ -5,22 +5,54 @@ use super::library::Write;
 use super::refused::Refused;
 use super::relay::Relay;
 use crate::core::content::Content;
-use crate::core::merge::{self, MERGE_BYTES, MERGE_LINES, Merged, Side};
+use crate::core::merge::{self, MergeLimits, Merged, Side};
 use crate::core::metrics::Merging;
 use crate::core::shelf::{Base, File, Written};
 use bytestring::ByteString;
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::name::FileKey;
 use std::sync::Arc;
-use std::time::Duration;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-/// Merges that run at a time; more wait in turn. Each takes a thread.
-pub const MERGES_AT_ONCE: usize = 2;
-/// How long the differences of one call are looked for, with all its tries.
-pub const MERGE_TIME: Duration = Duration::from_secs(2);
-/// Tries of one call, where others keep writing meanwhile.
-pub const MERGE_TRIES: usize = 32;
+/// The bounds of merges, and those of them that may still begin.
+#[derive(Debug)]
+pub struct Merges {
+    limits: MergeLimits,
+    turns: Semaphore,
+}
+
+impl Merges {
+    /// None runs yet.
+    pub fn new(limits: MergeLimits) -> Self {
+        let turns = Semaphore::new(limits.at_once);
+        Merges { limits, turns }
+    }
+
+    /// How many run.
+    pub fn running(&self) -> usize {
+        let free = self.turns.available_permits();
+        self.limits.at_once.saturating_sub(free)
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.turns.acquire().await
+    }
+
+    fn short_enough(&self, what: &str, text: &str) -> Result<(), Refused> {
+        let MergeLimits { bytes, lines, .. } = self.limits;
+        if self.limits.allow(text) {
+            return Ok(());
+        }
+        Err(Refused::new(
+            ErrorCode::TooLarge,
+            format!(
+                "{what} is too long to be merged: at most {bytes} bytes and {lines} lines \
+                 (--merge-bytes, --merge-lines)"
+            ),
+        ))
+    }
+}
 
 /// A text to be written, merged with what is there.
 #[derive(Debug, Clone)]
@@ -65,17 +97,17 @@ impl Relay {
             let error = "merge needs base_version: the version that the text was made from";
             return Err(Refused::bad_request(error));
         };
-        short_enough("the text that was sent", &sent)?;
-        let turn = self.merges.acquire().await;
+        self.merges.short_enough("the text that was sent", &sent)?;
+        let turn = self.merges.turn().await;
         let _turn = turn.map_err(|_| Refused::unavailable("the merges"))?;
-        let end = Instant::now() + MERGE_TIME;
+        let end = Instant::now() + self.merges.limits.time;
         let mut tries = 0;
         loop {
             match self.try_merge(&merge, base, &sent, end).await? {
                 Try::Done(done) => return Ok(done),
                 Try::Again(refused) => {
                     tries += 1;
-                    if tries >= MERGE_TRIES || Instant::now() >= end {
+                    if tries >= self.merges.limits.tries || Instant::now() >= end {
                         return Err(refused);
                     }
                 }
@@ -100,8 +132,8 @@ impl Relay {
         };
         let before = base_text(key, base, &kept, &current)?;
         let stored = text_of(key, &current, &current)?;
-        short_enough("the base", &before)?;
-        short_enough("the stored text", &stored)?;
+        self.merges.short_enough("the base", &before)?;
+        self.merges.short_enough("the stored text", &stored)?;
         let text = merged(
             &merge.write,
             base,
@@ -205,16 +237,4 @@ fn not_merged(key: &FileKey, current: &File, reason: &str) -> Refused {
     let mut refused = Refused::conflict(key, current.as_conflict());
     refused.0.reason = Some(reason.to_owned());
     refused
-}
-
-fn short_enough(what: &str, text: &str) -> Result<(), Refused> {
-    if merge::fits(text) {
-        return Ok(());
-    }
-    Err(Refused::new(
-        ErrorCode::TooLarge,
-        format!(
-            "{what} is too long to be merged: at most {MERGE_BYTES} bytes and {MERGE_LINES} lines"
-        ),
-    ))
 }

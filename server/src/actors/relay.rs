@@ -10,6 +10,7 @@ use super::directory::{Directory, Entry, Unresolved};
 use super::herald::HeraldHandle;
 use super::library::LibraryHandle;
 use super::lifeline::Lifeline;
+use super::merging::Merges;
 use super::refused::Refused;
 use super::registry::{NotRegistered, RegistryHandle};
 use super::replays::Replays;
@@ -36,7 +37,6 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// Bytes of what an agent says of its machine.
 pub const MACHINE_MAX: usize = 256;
@@ -60,7 +60,7 @@ pub struct Relay {
     /// Files.
     pub library: LibraryHandle,
     /// Merges that may run.
-    pub merges: Semaphore,
+    pub merges: Merges,
     /// Mail that died.
     pub dead_letters: DeadLettersHandle,
     /// Tasks.

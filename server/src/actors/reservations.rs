@@ -19,9 +19,6 @@ use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reservations of all agents together.
-pub const RESERVATIONS_MAX: usize = 10_000;
-
 /// The typed handle of the reservations. Its calls may take long enough to be made where nobody
 /// waits.
 #[derive(Debug, Clone)]
@@ -39,10 +36,13 @@ struct Inner {
 }
 
 impl ReservationsHandle {
-    /// None yet; so many for each agent.
-    pub fn new(each: usize, directory: Arc<Directory>, clock: Clock, ids: Arc<Ids>) -> Self {
-        let all = RESERVATIONS_MAX;
-        let limits = LeaseLimits { each, all };
+    /// None yet.
+    pub fn new(
+        limits: LeaseLimits,
+        directory: Arc<Directory>,
+        clock: Clock,
+        ids: Arc<Ids>,
+    ) -> Self {
         ReservationsHandle(Arc::new(Inner {
             table: Mutex::new(Reservations::new(limits)),
             left: Mutex::default(),
@@ -97,7 +97,7 @@ impl ReservationsHandle {
                 self.0.limits.each
             )),
             NotReserved::Full => full(format!(
-                "all agents together hold their limit of {} reservations",
+                "all agents together hold their limit of {} reservations (--reservations-total)",
                 self.0.limits.all
             )),
         }

@@ -19,16 +19,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-/// Agents online that are compared for one delegation; where more have the capability, the next so
-/// many have their turn at the next.
-const COMPARED_MAX: usize = 1024;
-
 /// Agents that are tried one after the other for one delegation, where inboxes are full.
 pub(super) const TRIES: usize = 8;
 
 /// Finds agents by what they can do.
 #[derive(Debug)]
 pub struct Router {
+    /// Agents online that are compared for one delegation; where more have the capability, the next so
+    /// many have their turn at the next.
+    candidates: usize,
     directory: Arc<Directory>,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
@@ -48,9 +47,15 @@ enum Passing {
 }
 
 impl Router {
-    /// One that has found nobody yet.
-    pub fn new(directory: Arc<Directory>, board: Arc<Board>, metrics: Arc<Metrics>) -> Arc<Self> {
+    /// One that has found nobody yet, and compares so many for one delegation.
+    pub fn new(
+        candidates: usize,
+        directory: Arc<Directory>,
+        board: Arc<Board>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         Arc::new(Router {
+            candidates,
             directory,
             board,
             metrics,
@@ -61,8 +66,8 @@ impl Router {
     /// The agent online with this capability that has the fewest open tasks; among equals the one
     /// that was given one longest ago. None of `but`.
     pub fn pick(&self, capability: &Word, but: &[AgentId]) -> Option<Arc<Entry>> {
-        let mut able = self.directory.able(capability, COMPARED_MAX + 1);
-        if able.len() > COMPARED_MAX {
+        let mut able = self.directory.able(capability, self.candidates + 1);
+        if able.len() > self.candidates {
             self.metrics.partial_picks.inc();
         }
         able.retain(|entry| !but.contains(entry.agent.id()));

@@ -3,8 +3,12 @@
 //! A body is passed on as its sender wrote it, so the relay must not take what would break the
 //! recipient's parser: a lone surrogate, a number beyond a double, deep nesting.
 
+use memchr::memchr2;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+
+/// Levels at which the parser gives up by itself.
+pub const PARSER_DEPTH: usize = 128;
 
 /// Nesting at most. A reader that takes 128 levels, as many do, meets a body inside a message
 /// inside a list inside a reply.
@@ -80,9 +84,47 @@ pub fn check(text: &str) -> Result<(), serde_json::Error> {
     deserializer.end()
 }
 
+/// Whether a JSON text has more levels of arrays and objects than this. One pass, and no step into
+/// the levels: it may be asked before anything is parsed. What it says of a text that is no JSON is
+/// true of what stands before its first mistake, which is as far as a parser comes.
+pub fn is_deeper(text: &[u8], than: usize) -> bool {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > than {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => at += string(&text[at..]),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Bytes of a string and its closing quote; all there are where it does not end.
+fn string(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(next) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += next + 1;
+        match text[at - 1] {
+            b'"' => return at,
+            // What is escaped ends nothing.
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
 
     #[test]
     fn what_a_reader_would_refuse_is_refused() {
@@ -116,5 +158,73 @@ mod tests {
         let reply = format!(r#"{{"messages":[{{"task":{}}}]}}"#, deep(DEPTH_MAX));
         assert!(serde_json::from_str::<serde_json::Value>(&reply).is_ok());
         assert!(check(&deep(DEPTH_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn levels_are_counted_outside_strings() {
+        for (text, levels) in [
+            ("", 0),
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[1,[2]],"b":{}}"#, 3),
+            (r#"["[[[["]"#, 1),
+            (r#"["\"[[[[","\\",[]]"#, 2),
+            (r#"["\\\"[[[["#, 1),
+            ("]]]]{[", 2),
+        ] {
+            assert!(!is_deeper(text.as_bytes(), levels), "{text}");
+            assert!(
+                levels == 0 || is_deeper(text.as_bytes(), levels - 1),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_parser_refuses_by_itself_what_has_as_many_levels() {
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let read = |levels| serde_json::from_str::<Value>(&deep(levels));
+        assert!(read(PARSER_DEPTH - 1).is_ok() && read(PARSER_DEPTH).is_err());
+    }
+
+    fn levels(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(levels).max().unwrap_or(0),
+            Value::Object(fields) => 1 + fields.values().map(levels).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            r#"[\[\]{}"\\a]{0,6}"#.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 40, 4, |inner| {
+            let key = r#"[\[{"\\]{0,3}"#;
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(key, inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_levels_are_seen_as_there_are(value in value()) {
+            let (text, levels) = (value.to_string(), levels(&value));
+            prop_assert!(!is_deeper(text.as_bytes(), levels));
+            if levels > 0 {
+                prop_assert!(is_deeper(text.as_bytes(), levels - 1));
+            }
+        }
+
+        #[test]
+        fn any_bytes_have_an_answer(text in prop::collection::vec(any::<u8>(), 0..60), than in 0usize..9) {
+            let brackets = text.iter().filter(|byte| b"[{".contains(byte)).count();
+            prop_assert!(!is_deeper(&text, than) || brackets > than);
+        }
     }
 }

@@ -9,19 +9,31 @@
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[cfg(test)]
 mod tests;
 
-/// Bytes of each text at most.
-pub const MERGE_BYTES: usize = 1024 * 1024;
-/// Lines of each text at most.
-pub const MERGE_LINES: usize = 20_000;
+/// How much work merges may make.
+#[derive(Debug, Clone, Copy)]
+pub struct MergeLimits {
+    /// Merges that run at a time; more wait in turn. Each takes a thread.
+    pub at_once: usize,
+    /// How long the differences of one call are looked for, with all its tries.
+    pub time: Duration,
+    /// Tries of one call, where others keep writing meanwhile.
+    pub tries: usize,
+    /// Bytes of each text.
+    pub bytes: usize,
+    /// Lines of each text.
+    pub lines: usize,
+}
 
-/// Whether a text is short enough to be merged.
-pub fn fits(text: &str) -> bool {
-    text.len() <= MERGE_BYTES && text.split_inclusive('\n').count() <= MERGE_LINES
+impl MergeLimits {
+    /// Whether a text is short enough to be merged.
+    pub fn allow(&self, text: &str) -> bool {
+        text.len() <= self.bytes && text.split_inclusive('\n').count() <= self.lines
+    }
 }
 
 /// A text and what it is called where it conflicts.

@@ -1,6 +1,6 @@
 //! Shared files: their versions, what a writer must have seen, and the room for all of it.
 //!
-//! A file keeps its current version and the [`EARLIER`] before it, a deletion being a version too.
+//! A file keeps its current version and [some](ShelfLimits::earlier) before it, a deletion being a version too.
 //! All versions of all files share one room. Where it ends, the version that was written longest ago
 //! leaves first, and a current one never does: a write that does not fit beside the current versions
 //! of the others is refused.
@@ -20,10 +20,10 @@ pub struct ShelfLimits {
     pub file: usize,
     /// Bytes of all files with their versions.
     pub total: usize,
+    /// Versions of a file besides the current one.
+    pub earlier: usize,
 }
 
-/// Versions that are kept of a file besides the current one.
-pub const EARLIER: usize = 20;
 /// Bytes that a version counts beside its content, key and type, so that empty ones are bounded too.
 pub const FILE_OVERHEAD: usize = 256;
 
@@ -253,7 +253,7 @@ impl Shelf {
         });
         self.bytes += cost_now;
         self.versions += 1;
-        if versions.len() > EARLIER + 1
+        if versions.len().saturating_sub(1) > self.limits.earlier
             && let Some(oldest) = versions.pop_front()
         {
             self.leaving.remove(&oldest.number);

@@ -12,9 +12,6 @@ use clawlink_protocol::name::{AgentId, MessageId, Word};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::OnceLock;
 
-/// Steps kept of a task's history; beyond it the oldest but the first leave.
-pub const HISTORY_MAX: usize = 100;
-
 /// Where a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
@@ -289,9 +286,6 @@ impl Progress {
         self.state = state;
         self.rev += 1;
         self.made += 1;
-        if self.history.len() == HISTORY_MAX {
-            self.history.remove(1);
-        }
         let passed_on = match step {
             Step::PassedOn(why) => Some(why),
             _ => None,
@@ -303,6 +297,13 @@ impl Progress {
         });
         self.ended_at = state.is_ended().then_some(now);
         Some(state.is_ended())
+    }
+
+    /// Keeps so many steps of its history: the first, and the latest. Says whether one has left.
+    pub fn keep_steps(&mut self, count: usize) -> bool {
+        let over = self.history.len().saturating_sub(count.max(1));
+        self.history.drain(1..1 + over);
+        over > 0
     }
 
     /// Moves it by an answer, which is kept.
@@ -434,6 +435,24 @@ mod tests {
 
     proptest! {
         #[test]
+        fn the_first_step_and_the_latest_are_kept(
+            steps in prop::collection::vec(step(), 0..60),
+            keep in 2usize..9,
+        ) {
+            let (mut bounded, mut all) = (Progress::new(0), Progress::new(0));
+            for (now, step) in (1..).zip(steps) {
+                let moved = all.step(step, now).is_some();
+                prop_assert_eq!(bounded.step(step, now).is_some(), moved);
+                prop_assert_eq!(bounded.keep_steps(keep), moved && all.history.len() > keep);
+                let times = |made: &[Made]| made.iter().map(|made| made.at).collect::<Vec<_>>();
+                let (mut wanted, over) = (times(&all.history), all.history.len().saturating_sub(keep));
+                wanted.drain(1..1 + over);
+                prop_assert_eq!(times(&bounded.history), wanted);
+                prop_assert_eq!(bounded.history().1, all.history.len());
+            }
+        }
+
+        #[test]
         fn no_sequence_of_steps_leaves_the_diagram(steps in prop::collection::vec(step(), 0..200)) {
             let mut progress = Progress::new(0);
             for (now, step) in steps.into_iter().enumerate() {
@@ -450,7 +469,6 @@ mod tests {
                     None => prop_assert_eq!((from, rev), (to, progress.rev())),
                 }
                 prop_assert_eq!(progress.ended_at().is_some(), to.is_ended());
-                prop_assert!(progress.history().0.len() <= HISTORY_MAX);
                 prop_assert_eq!(progress.history().1 as u64, progress.rev());
             }
             prop_assert_eq!(progress.history().0[0].state, State::Queued);

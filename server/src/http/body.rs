@@ -7,6 +7,7 @@ use super::flow::{Flow, Load, count};
 use super::link::Watch;
 use super::turns::in_flight_full;
 use super::{Shared, State};
+use crate::core::json::is_deeper;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest};
@@ -72,6 +73,19 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_str(text).map_err(|error| not_understood::<T>(text, &error))
 }
 
+/// Refuses a call of more levels than it may have; where the parser sees to that, nothing is looked
+/// at.
+pub fn shallow(call: &[u8], depth: Option<usize>) -> Result<(), ApiError> {
+    match depth {
+        Some(depth) if is_deeper(call, depth) => {
+            let error =
+                format!("nested deeper than {depth} levels (--json-depth); send less in one");
+            Err(ApiError::bad_request(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Says which field is wrong, when it is a field. Reads the body anew: the way that goes well
 /// does not pay for it.
 fn not_understood<'a, T: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> ApiError {
@@ -112,7 +126,9 @@ impl FromRequest for Body {
             if let Some(watch) = &watch {
                 watch.body_ends();
             }
-            body
+            let body = body?;
+            shallow(body.bytes(), state.limits.depth)?;
+            Ok(body)
         })
     }
 }

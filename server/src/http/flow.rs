@@ -16,8 +16,6 @@ use std::time::Duration;
 /// Bytes of a request's or a reply's body, or of a socket's message, that are not counted: so much
 /// every connection has room for, and calls of a usual size go through while long ones are refused.
 const FREE: usize = 8 * 1024;
-/// Peers, and agents, that are told apart by how often they ask.
-const PEERS: usize = 65_536;
 /// Connections that begin or are ended, each millisecond for each worker: work that can wait, and
 /// would come before that of everybody else.
 pub const TURNS: u32 = 5;
@@ -39,6 +37,7 @@ pub struct Flow {
     in_flight: AtomicUsize,
     /// Where between two moments the last one was put, in parts of 2^32.
     spread: AtomicU32,
+    under_way: AtomicUsize,
     requests: Mutex<Meter<Peer>>,
     /// By the digests of their ids.
     agents: Mutex<Meter<Digest>>,
@@ -51,6 +50,8 @@ pub struct Flow {
 pub struct Counts {
     /// `clawlink_connections_refused_total`: requests on a connection beyond `--connections-limit`.
     pub connections_refused: AtomicU64,
+    /// `clawlink_deadlines_total{what="handshake"}`: a TLS handshake was not done in time.
+    pub late_handshakes: AtomicU64,
     /// `clawlink_deadlines_total{what="head"}`: the head of a later request did not come in time.
     pub late_heads: AtomicU64,
     /// `clawlink_deadlines_total{what="body"}`: a body did not come in time.
@@ -88,15 +89,16 @@ impl Flow {
         let turns = TURNS.saturating_mul(u32::try_from(workers).unwrap_or(u32::MAX));
         Arc::new(Flow {
             turns: Mutex::new(Meter::new(Rate::new(turns, 1, turns), 1)),
-            requests: Mutex::new(Meter::new(requests, PEERS)),
-            agents: Mutex::new(Meter::new(agents, PEERS)),
-            wrong_tokens: Mutex::new(Meter::new(wrong_tokens, PEERS)),
+            requests: Mutex::new(Meter::new(requests, limits.peers)),
+            agents: Mutex::new(Meter::new(agents, limits.peers)),
+            wrong_tokens: Mutex::new(Meter::new(wrong_tokens, limits.peers)),
             clock,
             limits,
             counts: Counts::default(),
             seated: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             spread: AtomicU32::new(0),
+            under_way: AtomicUsize::new(0),
         })
     }
 
@@ -104,6 +106,17 @@ impl Flow {
     /// written and messages of sockets that have come in part.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
+    }
+
+    /// `clawlink_requests_under_way`, a gauge: from the head of a request until its reply has gone.
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Relaxed)
+    }
+
+    /// A request has begun.
+    pub fn begin(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Relaxed);
+        UnderWay { load: self.load() }
     }
 
     /// A place for a connection, if there is one left.
@@ -231,6 +244,18 @@ impl Flow {
 /// Whether a peer is on this machine.
 fn is_here(peer: IpAddr) -> bool {
     peer.to_canonical().is_loopback()
+}
+
+/// A request that is under way; dropped, it is not any more.
+pub struct UnderWay {
+    /// Its reply.
+    pub load: Load,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.load.flow.under_way.fetch_sub(1, Relaxed);
+    }
 }
 
 /// The bytes of one body, reply or message in flight. Dropped, they are free.

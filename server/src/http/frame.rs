@@ -16,6 +16,9 @@ use clawlink_protocol::events::{
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
+/// What a frame may be.
+const KNOWN: &str = "heartbeat, delegate, respond, broadcast, ack";
+
 /// Does what a frame asks for, and gives the answer, if it wants one: with a `ref` every frame is
 /// answered, without one only a failure.
 pub async fn serve(state: &Shared, receiver: &Speaker, text: ByteString) -> Option<String> {
@@ -23,6 +26,9 @@ pub async fn serve(state: &Shared, receiver: &Speaker, text: ByteString) -> Opti
         state.traffic.refused(error.code());
         Some(failure(&error))
     };
+    if let Err(error) = body::shallow(text.as_bytes(), state.limits.depth) {
+        return refused(error);
+    }
     let head = match body::parse::<FrameHead<'_>>(text.as_bytes()) {
         Ok(head) => head,
         Err(error) => return refused(error),
@@ -68,7 +74,8 @@ async fn call(
     head: &FrameHead<'_>,
     text: &ByteString,
 ) -> Result<String, ApiError> {
-    let kind = head.kind();
+    let no_string = || ApiError::bad_request(format!("type must be a string: {KNOWN}"));
+    let kind = head.kind().ok_or_else(no_string)?;
     // Anew for each frame: the agent may have been claimed since the upgrade, or be another's.
     let speaker = state.relay.may_speak_for(receiver.id(), receiver.proof())?;
     let route = [DELEGATE, RESPOND, BROADCAST];
@@ -113,8 +120,7 @@ async fn perform(
         #[cfg(test)]
         "panic" => panic!("injected by a test"),
         other => {
-            let known = "heartbeat, delegate, respond, broadcast, ack";
-            let error = format!("type \"{other}\" is not one of {known}");
+            let error = format!("type \"{other}\" is not one of {KNOWN}");
             Err(ApiError::bad_request(error))
         }
     }

@@ -16,8 +16,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Whole frames that the codec may hold; the read after that waits. One read may hold more.
-const FRAMES_AHEAD: u64 = 16;
 /// How often one looks whether there is room for a message again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -137,7 +135,7 @@ impl Stream for Incoming {
         // The codec takes in whatever there is before it gives out a frame, and a session works off
         // a few of them at a time: without this a peer could fill the memory in between.
         let ahead = this.guard.frames().saturating_sub(this.shared.done.get());
-        let full = ahead >= FRAMES_AHEAD;
+        let full = ahead >= this.flow.limits.frames_ahead;
         if full && !this.paused {
             this.metrics.reads_paused.inc();
         }

@@ -1,7 +1,7 @@
 //! From a listening port to the calls: what `actix_web::HttpServer` does, with the relay's own
 //! [`Link`] in between, for which it has no place.
 
-use super::flow::Flow;
+use super::flow::{Flow, count};
 use super::link::{Link, Watch};
 use crate::machine::unseated;
 use actix_http::error::DispatchError;
@@ -25,12 +25,8 @@ use tracing::debug;
 /// Bytes of a reply that may have left its message's hands without having left the process. The
 /// next part of a reply is asked for when no more than this waits; a usual reply is written at once.
 const WRITE_BUFFER: usize = 4 * 1024;
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection that is being ended may take for that.
 const DISCONNECT: Duration = Duration::from_secs(1);
-/// How long requests may go on after the relay was told to end. Whole seconds.
-const GRACE: Duration = Duration::from_secs(8);
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1024;
 /// Silence on a connection before TCP asks whether the peer is there, and between two questions.
@@ -88,7 +84,7 @@ where
     let builder = Server::build()
         .workers(workers)
         .max_concurrent_connections(places.div_ceil(workers))
-        .shutdown_timeout(GRACE.as_secs())
+        .shutdown_timeout(connections.flow.limits.shutdown.as_secs())
         .disable_signals();
     let ending = builder.graceful_shutdown_signal();
     let builder = builder.listen("clawlink", listener, move || {
@@ -121,7 +117,7 @@ where
                 sleep_for(flow.turn_of_connection()).await;
                 let stream = match tls {
                     None => Either::Left(stream),
-                    Some(tls) => Either::Right(Box::new(encrypted(tls, stream).await?)),
+                    Some(tls) => Either::Right(Box::new(encrypted(tls, stream, &flow).await?)),
                 };
                 Ok((Link::new(stream, flow), Protocol::Http1, peer))
             }
@@ -140,9 +136,13 @@ async fn sleep_for(time: Duration) {
 async fn encrypted(
     tls: TlsAcceptor,
     stream: TcpStream,
+    flow: &Flow,
 ) -> Result<TlsStream<TcpStream>, DispatchError> {
-    let handshake = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await;
-    let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
+    let handshake = tokio::time::timeout(flow.limits.handshake, tls.accept(stream)).await;
+    let late = |_| {
+        count(&flow.counts.late_handshakes);
+        std::io::Error::from(std::io::ErrorKind::TimedOut)
+    };
     handshake.map_err(late).flatten().map_err(DispatchError::Io)
 }
 

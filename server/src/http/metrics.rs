@@ -6,7 +6,6 @@ use super::exposition::{CONTENT_TYPE, Exposition};
 use super::flow::Flow;
 use super::traffic::CLASSES;
 use super::{Shared, State};
-use crate::actors::merging::MERGES_AT_ONCE;
 use crate::actors::refused::Refused;
 use crate::core::budget::For;
 use actix_web::HttpResponse;
@@ -129,10 +128,11 @@ fn bounds(page: &mut Exposition, flow: &Flow) {
     .is(count(&counts.connections_refused));
     let mut deadlines = page.counter(
         "clawlink_deadlines_total",
-        "Heads of later requests, bodies, and messages of sockets that did not come in time, and replies \
+        "TLS handshakes, heads of later requests, bodies, and messages of sockets that did not come in time, and replies \
          that were not taken in time.",
     );
     for (what, late) in [
+        ("handshake", &counts.late_handshakes),
         ("head", &counts.late_heads),
         ("body", &counts.late_bodies),
         ("message", &counts.late_messages),
@@ -152,6 +152,11 @@ fn bounds(page: &mut Exposition, flow: &Flow) {
     ] {
         limited.of(&[("what", what)], count(times));
     }
+    page.gauge(
+        "clawlink_requests_under_way",
+        "Requests whose reply has not gone, with polls that wait and sockets; what an order to end waits for.",
+    )
+    .is(flow.under_way());
     page.gauge(
         "clawlink_in_flight_bytes",
         "Bytes of bodies and replies on their way, and of messages of sockets that have come in part.",
@@ -327,7 +332,7 @@ fn kept(page: &mut Exposition, state: &State) {
     )
     .by("why", &metrics.versions_gone);
     page.gauge("clawlink_merges_running", "Merges under way.")
-        .is(MERGES_AT_ONCE.saturating_sub(relay.merges.available_permits()));
+        .is(relay.merges.running());
     page.counter("clawlink_merges_total", "Merges, by what came of them.")
         .by("result", &metrics.merges);
     page.gauge("clawlink_reservations", "Reservations.")

@@ -3,7 +3,7 @@
 
 use super::Shared;
 use super::error::ApiError;
-use super::flow::{Load, count};
+use super::flow::{UnderWay, count};
 use super::link::{Turn, Watch};
 use actix_web::body::{BodySize, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -27,9 +27,10 @@ pub async fn turns<B: MessageBody>(
 ) -> Result<ServiceResponse<EitherBody<Held<B>>>, Error> {
     let turn = request.conn_data::<Rc<Watch>>().cloned().map(Watch::ask);
     let state = request.app_data::<Shared>().cloned();
+    let mut under_way = state.as_ref().map(|state| state.flow.begin());
     let response = next.call(request).await?;
-    let mut load = state.as_ref().map(|state| state.flow.load());
-    if let (Some(load), BodySize::Sized(size)) = (&mut load, response.response().body().size()) {
+    let size = response.response().body().size();
+    if let (Some(UnderWay { load }), BodySize::Sized(size)) = (&mut under_way, size) {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         if !load.add(size) {
             // What has been done must be told; what was asked can be asked again.
@@ -44,7 +45,7 @@ pub async fn turns<B: MessageBody>(
     let held = |body| Held {
         body,
         rest: Bytes::new(),
-        _load: load,
+        _under_way: under_way,
         _turn: turn,
     };
     Ok(response.map_body(|_, body| held(body)).map_into_left_body())
@@ -75,7 +76,7 @@ pin_project_lite::pin_project! {
         #[pin]
         body: B,
         rest: Bytes,
-        _load: Option<Load>,
+        _under_way: Option<UnderWay>,
         _turn: Option<Turn>,
     }
 }

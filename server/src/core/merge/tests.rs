@@ -2,7 +2,9 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::time::Duration;
+
+/// Lines of the longest texts.
+const LINES: usize = 20_000;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
@@ -76,16 +78,24 @@ fn a_carriage_return_belongs_to_its_line() {
 
 #[test]
 fn a_text_that_is_too_long_is_not_merged() {
-    assert!(fits(&"\n".repeat(MERGE_LINES)) && fits(&"x".repeat(MERGE_BYTES)));
-    assert!(!fits(&"\n".repeat(MERGE_LINES + 1)) && !fits(&"x".repeat(MERGE_BYTES + 1)));
-    assert!(!fits(&format!("{}x", "\n".repeat(MERGE_LINES))));
+    let limits = MergeLimits {
+        at_once: 1,
+        time: Duration::from_secs(1),
+        tries: 1,
+        bytes: 9,
+        lines: 5,
+    };
+    let fits = |text: &str| limits.allow(text);
+    assert!(fits(&"\n".repeat(5)) && fits(&"x".repeat(9)));
+    assert!(!fits(&"\n".repeat(6)) && !fits(&"x".repeat(10)));
+    assert!(!fits(&format!("{}x", "\n".repeat(5))));
 }
 
 /// What is known to be hard for ways of finding differences, at its longest.
 #[test]
 fn the_worst_texts_are_merged_in_time() {
     let lines = |line: &dyn Fn(usize) -> usize| -> String {
-        (0..MERGE_LINES).map(|n| format!("{}\n", line(n))).collect()
+        (0..LINES).map(|n| format!("{}\n", line(n))).collect()
     };
     let dice = |seed: usize, sides: usize| {
         move |n: usize| {
@@ -107,14 +117,10 @@ fn the_worst_texts_are_merged_in_time() {
         ),
         (
             lines(&|n| n),
-            lines(&|n| MERGE_LINES - n),
-            lines(&|n| n * 7919 % MERGE_LINES),
+            lines(&|n| LINES - n),
+            lines(&|n| n * 7919 % LINES),
         ),
-        (
-            lines(&|n| n),
-            lines(&|n| n + MERGE_LINES),
-            lines(&|n| n % 2),
-        ),
+        (lines(&|n| n), lines(&|n| n + LINES), lines(&|n| n % 2)),
         (lines(&|_| 0), lines(&|n| n % 3), lines(&|n| n / 2 % 2)),
     ];
     for (at, (base, ours, theirs)) in texts.iter().enumerate() {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 const LIMITS: ShelfLimits = ShelfLimits {
     file: 300,
     total: 8 * (FILE_OVERHEAD + 2 + "text".len()) + 700,
+    earlier: 20,
 };
 
 fn key(text: &str) -> FileKey {
@@ -43,6 +44,7 @@ fn roomy() -> Shelf {
     Shelf::new(ShelfLimits {
         file: 10,
         total: 100_000,
+        ..LIMITS
     })
 }
 
@@ -63,8 +65,29 @@ fn a_file_keeps_its_current_version_and_twenty_before_it() {
         put(&mut shelf, "a", &n.to_string()).unwrap();
     }
     let kept: Vec<u64> = (10..=30).rev().collect();
-    assert_eq!(kept.len(), EARLIER + 1);
+    assert_eq!(kept.len(), LIMITS.earlier + 1);
     assert_eq!(versions(&shelf, "a"), kept);
+}
+
+#[test]
+fn as_many_earlier_versions_are_kept_as_it_is_told() {
+    for earlier in [0, 1, 3] {
+        let limits = ShelfLimits {
+            earlier,
+            total: 100_000,
+            ..LIMITS
+        };
+        let mut shelf = Shelf::new(limits);
+        for n in 0..5 {
+            put(&mut shelf, "a", &n.to_string()).unwrap();
+        }
+        let kept: Vec<u64> = (1..=5).rev().take(earlier + 1).collect();
+        assert_eq!(versions(&shelf, "a"), kept);
+        assert_eq!(shelf.gone().0, 4 - earlier as u64);
+        delete(&mut shelf, "a").unwrap();
+        assert_eq!(versions(&shelf, "a").len(), earlier + 1);
+        assert_eq!(put(&mut shelf, "a", "x"), Ok(7));
+    }
 }
 
 #[test]
@@ -116,7 +139,11 @@ fn a_base_that_is_not_the_current_version_is_refused_and_told_who_wrote_that() {
 fn what_does_not_fit_beside_the_current_versions_changes_nothing() {
     let own = |keys: usize| keys * (FILE_OVERHEAD + "a".len() + "text".len());
     let total = own(2) + 15;
-    let mut shelf = Shelf::new(ShelfLimits { file: 10, total });
+    let mut shelf = Shelf::new(ShelfLimits {
+        file: 10,
+        total,
+        ..LIMITS
+    });
     put(&mut shelf, "a", "0123456789").unwrap();
     assert_eq!(
         put(&mut shelf, "a", "0123456789x"),
@@ -135,7 +162,11 @@ fn what_does_not_fit_beside_the_current_versions_changes_nothing() {
 #[test]
 fn empty_files_are_bounded_too() {
     let total = 100 * (FILE_OVERHEAD + 2 + "text".len());
-    let mut shelf = Shelf::new(ShelfLimits { file: 10, total });
+    let mut shelf = Shelf::new(ShelfLimits {
+        file: 10,
+        total,
+        ..LIMITS
+    });
     let saved = (10..200).filter(|n| put(&mut shelf, &format!("{}", n % 1000), "").is_ok());
     assert!((99..=100).contains(&saved.count()));
 }
@@ -143,7 +174,11 @@ fn empty_files_are_bounded_too() {
 #[test]
 fn a_version_never_comes_twice_even_when_a_deletion_was_forgotten() {
     let total = 3 * (FILE_OVERHEAD + 10);
-    let mut shelf = Shelf::new(ShelfLimits { file: 10, total });
+    let mut shelf = Shelf::new(ShelfLimits {
+        file: 10,
+        total,
+        ..LIMITS
+    });
     for _ in 0..3 {
         put(&mut shelf, "a", "x").unwrap();
     }
@@ -235,7 +270,7 @@ impl Model {
             return Err("full");
         }
         self.rows.push(new);
-        if self.of(name).len() > EARLIER + 1 {
+        if self.of(name).len() > LIMITS.earlier + 1 {
             let oldest = self.of(name)[0];
             self.rows.retain(|row| *row != oldest);
         }

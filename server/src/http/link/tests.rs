@@ -1,6 +1,7 @@
 use super::*;
 use crate::actors::clock::Clock;
-use crate::config::FlowLimits;
+use crate::config::{Args, Config};
+use argh::FromArgs;
 use std::future::poll_fn;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
@@ -9,17 +10,10 @@ use tokio::time::Instant;
 const HEAD: Duration = Duration::from_secs(10);
 
 fn flow() -> Arc<Flow> {
-    let limits = FlowLimits {
-        connections: 100_000,
-        keep_alive: Duration::from_secs(5),
-        head: HEAD,
-        body_gap: Duration::from_secs(10),
-        body_total: Duration::from_secs(60),
-        in_flight: 1 << 20,
-        requests_per_second: 200,
-        agent_requests_per_second: 200,
-        wrong_tokens_per_minute: 30,
-    };
+    let args = Args::from_args(&["clawlink-server"], &["--connections-limit", "100000"]);
+    let config = Config::new(&args.expect("good arguments"), None);
+    let limits = config.expect("a good configuration").flow;
+    assert_eq!(limits.head, HEAD);
     let clock = Clock::start();
     // Without it the time that a test passes over is a standstill.
     spawn_local(clock.clone().tick());
