@@ -15,8 +15,8 @@ pub mod tls;
 use crate::core::budget::Budget;
 use crate::core::ids::Ids;
 use crate::core::metrics::Metrics;
+use actix_service::apply;
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use actors::agent::door::Common;
 use actors::arbiters::Arbiters;
@@ -36,10 +36,10 @@ use actors::routing::Router;
 use config::{Config, StartupError};
 use http::browser::Allowed;
 use http::flow::Flow;
-use http::guard::{Gate, guard};
+use http::front::Front;
+use http::guard::Gate;
 use http::process::Process;
 use http::traffic::{Connection, Traffic};
-use http::turns::turns;
 use http::{Shared, State, listener};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -152,11 +152,8 @@ impl Server {
         let tls = tls.map_err(StartupError::BadCertificate)?;
         let app = move || {
             arbiters.join(actix::Arbiter::current());
-            App::new()
-                .app_data(shared.clone())
-                .wrap(from_fn(guard))
-                .wrap(from_fn(turns))
-                .configure(http::routes)
+            let app = App::new().app_data(shared.clone());
+            apply(Front(shared.clone()), app.configure(http::routes))
         };
         let connections = listener::Connections {
             flow: state.flow.clone(),

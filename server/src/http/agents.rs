@@ -4,12 +4,12 @@ use super::Shared;
 use super::body::Body;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::guard::speaks_for;
+use super::once::{json, written};
 use super::page::{COMPLETE, PAGE_BYTES, Page, cursor, parameters};
 use crate::actors::clock::timestamp;
 use crate::actors::directory::{Entry, Wanted};
 use actix_web::web::Json;
-use actix_web::{HttpRequest, Responder};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use clawlink_protocol::agents::{
     AboutAgent, Discovered, Register, Registered, Status, Subscribe, Subscribed,
 };
@@ -37,14 +37,14 @@ pub async fn register(
 ) -> Result<impl Responder, ApiError> {
     let call: Register = body.parse()?;
     if let Some(id) = &call.agent_id {
-        speaks_for(&request, id);
+        caller.notes(id);
     }
     let joined = state
         .relay
         .register(call, peer(&request), caller.shown())
         .await?;
     let agent = joined.entry.record(&state.relay.clock);
-    speaks_for(&request, &agent.agent_id);
+    caller.notes(joined.entry.agent.id());
     Ok(Json(Registered {
         status: "registered".to_owned(),
         agent,
@@ -86,11 +86,12 @@ pub async fn heartbeat(
     state: Shared,
     caller: Caller,
     body: Body,
-) -> Result<impl Responder, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let AboutAgent { agent_id } = body.parse()?;
     let speaker = caller.speak_for_known(&state, &agent_id)?;
     let known = speaker.is_some_and(|speaker| state.relay.heartbeat(&speaker));
-    Ok(Json(Status::of(if known { "ok" } else { "unknown_agent" })))
+    let status = if known { "ok" } else { "unknown_agent" };
+    written(&Status::of(status)).map(json)
 }
 
 /// The filters of `GET /discover`.

@@ -3,8 +3,9 @@
 use crate::actors::clock::Clock;
 use crate::core::Millis;
 use crate::core::presence::millis;
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -55,6 +56,22 @@ pub async fn by<F: Future + Unpin>(clock: &Clock, due: Millis, mut future: F) ->
             return None;
         }
     }
+}
+
+/// What a future gives if it does at once, or when its task comes around once more: the layer below
+/// hands a request on first, and then what has come of its body.
+pub async fn soon<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    let mut again = true;
+    poll_fn(move |context| match Pin::new(&mut future).poll(context) {
+        Poll::Ready(given) => Poll::Ready(Some(given)),
+        Poll::Pending if again => {
+            again = false;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// So far from now.

@@ -1,15 +1,17 @@
 //! Reads a request's body: bounded, with deadlines, whatever its content type claims to be, as
 //! long as it is not one that a web page can send without asking.
 
-use super::alarm::{after, by};
+use super::alarm::{after, by, soon};
 use super::error::ApiError;
 use super::flow::{Flow, Load, count};
 use super::link::Watch;
 use super::turns::in_flight_full;
 use super::{Shared, State};
+use crate::config::Limits;
 use crate::core::json::is_deeper;
+use actix_http::RequestHead;
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::{FromRequest, HttpRequest};
 use bytes::Bytes;
 use clawlink_protocol::error::ErrorCode;
@@ -110,37 +112,59 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let payload = payload.take();
-        let checked = acceptable(request);
-        let watch = request.conn_data::<Rc<Watch>>().cloned();
         let state = request.app_data::<Shared>().cloned();
+        let limits = state.as_ref().map(|state| &state.limits);
+        let checked = acceptable(request.headers(), request.path(), limits);
+        let watch = request.conn_data::<Rc<Watch>>().cloned();
         Box::pin(async move {
             let bound = checked?;
             let Some(state) = state else {
                 return Err(bound.exceeded());
             };
-            // Only where it is read: what nobody reads stays in the kernel.
-            if let Some(watch) = &watch {
-                watch.body_begins();
-            }
-            let body = read(payload, bound, &state.flow).await;
-            if let Some(watch) = &watch {
-                watch.body_ends();
-            }
-            let body = body?;
-            shallow(body.bytes(), state.limits.depth)?;
-            Ok(body)
+            whole(payload, bound, watch, &state).await
         })
     }
 }
 
+impl Body {
+    /// Reads the body of a request.
+    pub async fn of(
+        head: &RequestHead,
+        payload: Payload,
+        watch: Option<Rc<Watch>>,
+        state: &State,
+    ) -> Result<Body, ApiError> {
+        let bound = acceptable(&head.headers, head.uri.path(), Some(&state.limits))?;
+        whole(payload, bound, watch, state).await
+    }
+}
+
+async fn whole(
+    payload: Payload,
+    bound: Bound,
+    watch: Option<Rc<Watch>>,
+    state: &State,
+) -> Result<Body, ApiError> {
+    // Only where it is read: what nobody reads stays in the kernel.
+    if let Some(watch) = &watch {
+        watch.body_begins();
+    }
+    let body = read(payload, bound, &state.flow).await;
+    if let Some(watch) = &watch {
+        watch.body_ends();
+    }
+    let body = body?;
+    shallow(body.bytes(), state.limits.depth)?;
+    Ok(body)
+}
+
 /// The bound of this request's body.
-fn acceptable(request: &HttpRequest) -> Result<Bound, ApiError> {
-    let header = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+fn acceptable(
+    headers: &HeaderMap,
+    path: &str,
+    limits: Option<&Limits>,
+) -> Result<Bound, ApiError> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let coding = header(CONTENT_ENCODING).unwrap_or("identity");
     if !coding.eq_ignore_ascii_case("identity") {
         let error = format!("a body in Content-Encoding {coding} is not taken; send it as it is");
@@ -159,8 +183,8 @@ fn acceptable(request: &HttpRequest) -> Result<Bound, ApiError> {
             ),
         ));
     }
-    let mut limit = match request.app_data::<Shared>() {
-        Some(state) => bound(request.path(), state),
+    let mut limit = match limits {
+        Some(limits) => bound(path, limits),
         None => Bound {
             bytes: 0,
             flag: "--body-limit",
@@ -192,8 +216,7 @@ impl Bound {
     }
 }
 
-fn bound(path: &str, state: &State) -> Bound {
-    let limits = &state.limits;
+fn bound(path: &str, limits: &Limits) -> Bound {
     let file = limits.file.saturating_mul(JSON_GROWTH);
     match path {
         "/files" => Bound {
@@ -220,12 +243,20 @@ fn room(length: usize, announced: usize) -> usize {
 
 async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Body, ApiError> {
     let (clock, limits) = (&flow.clock, &flow.limits);
-    let end = after(clock, limits.body_total);
     let mut whole = Vec::new();
     let mut load = flow.load();
+    // A short body is there already: no timer is wound up for it.
+    let mut early = soon(payload.next()).await;
+    let end = after(clock, limits.body_total);
     loop {
-        let due = end.min(after(clock, limits.body_gap));
-        let Some(next) = by(clock, due, payload.next()).await else {
+        let next = match early.take() {
+            None => {
+                let due = end.min(after(clock, limits.body_gap));
+                by(clock, due, payload.next()).await
+            }
+            early => early,
+        };
+        let Some(next) = next else {
             count(&flow.counts.late_bodies);
             tokio::time::sleep(flow.turn_of_connection()).await;
             return Err(ApiError::bad_request("the body did not come in time").closing());

@@ -1,21 +1,59 @@
-//! Who asks: the two headers of an agent, read in one place.
+//! Who asks: the headers of an agent, read in one place.
 
 use super::Shared;
 use super::error::ApiError;
-use super::guard::speaks_for;
+use super::link::Watch;
 use crate::actors::speaking::Speaker;
 use crate::core::identity::{Reader, SecretHash};
 use actix_web::dev::Payload;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpRequest};
 use clawlink_protocol::agents::SECRET_HEADER;
 use clawlink_protocol::files::AGENT_HEADER;
 use clawlink_protocol::name::AgentId;
 use std::future::{Ready, ready};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+// As headers are looked up; what the protocol calls them is for people.
+const SECRET: HeaderName = HeaderName::from_static("x-agent-secret");
+const AGENT: HeaderName = HeaderName::from_static("x-agent-id");
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What a request shows of who sent it. What cannot be a secret is refused before the call is read.
 pub struct Caller {
-    request: HttpRequest,
     shown: Option<SecretHash>,
+    named: Header,
+    key: Header,
+    peer: Option<IpAddr>,
+    watch: Option<Rc<Watch>>,
+}
+
+/// A header that may stand there once.
+enum Header {
+    Absent,
+    Once(HeaderValue),
+    Twice,
+}
+
+impl Header {
+    fn of(headers: &HeaderMap, name: HeaderName) -> Header {
+        let mut values = headers.get_all(name);
+        match (values.next(), values.next()) {
+            (None, _) => Header::Absent,
+            (Some(value), None) => Header::Once(value.clone()),
+            (Some(_), Some(_)) => Header::Twice,
+        }
+    }
+
+    /// What it says; what is no text says nothing.
+    fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        match self {
+            Header::Absent => Ok(None),
+            Header::Once(value) => Ok(Some(value.to_str().unwrap_or_default())),
+            Header::Twice => Err(ApiError::bad_request(format!("there are two {name}"))),
+        }
+    }
 }
 
 impl FromRequest for Caller {
@@ -23,45 +61,56 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Caller, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let shown = shown(request);
-        ready(shown.map(|shown| Caller {
-            request: request.clone(),
-            shown,
-        }))
+        let watch = request.conn_data::<Rc<Watch>>().cloned();
+        ready(Caller::of(request.headers(), request.peer_addr(), watch))
     }
-}
-
-fn shown(request: &HttpRequest) -> Result<Option<SecretHash>, ApiError> {
-    let error = || {
-        // Not what came: it may be a secret with a slip in it.
-        let error = format!("{SECRET_HEADER} must be 32 bytes as 64 hex digits");
-        ApiError::bad_request(error)
-    };
-    let Some(value) = header(request, SECRET_HEADER)? else {
-        return Ok(None);
-    };
-    SecretHash::of(value).map(Some).ok_or_else(error)
-}
-
-/// The value of a header that may stand there once.
-fn header<'a>(request: &'a HttpRequest, name: &str) -> Result<Option<&'a str>, ApiError> {
-    let mut values = request.headers().get_all(name);
-    let value = values.next();
-    if values.next().is_some() {
-        return Err(ApiError::bad_request(format!("there are two {name}")));
-    }
-    Ok(value.map(|value| value.to_str().unwrap_or_default()))
 }
 
 impl Caller {
+    /// Reads the headers of a request.
+    pub fn of(
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+        watch: Option<Rc<Watch>>,
+    ) -> Result<Caller, ApiError> {
+        let header = |name| Header::of(headers, name);
+        let shown = match header(SECRET).text(SECRET_HEADER)? {
+            None => None,
+            Some(text) => Some(SecretHash::of(text).ok_or_else(|| {
+                // Not what came: it may be a secret with a slip in it.
+                let error = format!("{SECRET_HEADER} must be 32 bytes as 64 hex digits");
+                ApiError::bad_request(error)
+            })?),
+        };
+        Ok(Caller {
+            shown,
+            named: header(AGENT),
+            key: header(KEY),
+            peer: peer.map(|peer| peer.ip()),
+            watch,
+        })
+    }
+
     /// The secret that was shown.
     pub fn shown(&self) -> Option<SecretHash> {
         self.shown
     }
 
+    /// The text of the idempotency key, if it brings one.
+    pub fn key(&self) -> Result<Option<&str>, ApiError> {
+        self.key.text("Idempotency-Key headers")
+    }
+
+    /// Notes for the log which agent the request is about.
+    pub fn notes(&self, agent: &AgentId) {
+        if let Some(watch) = &self.watch {
+            watch.note(agent);
+        }
+    }
+
     /// Speaks for an agent, if this caller may. Every call in the name of an agent begins with it.
     pub fn speak_for(&self, state: &Shared, agent: &AgentId) -> Result<Speaker, ApiError> {
-        speaks_for(&self.request, agent);
+        self.notes(agent);
         let speaker = state.relay.may_speak_for(agent, self.shown)?;
         self.take_turn(state, agent)?;
         Ok(speaker)
@@ -74,7 +123,7 @@ impl Caller {
         state: &Shared,
         agent: &AgentId,
     ) -> Result<Option<Speaker>, ApiError> {
-        speaks_for(&self.request, agent);
+        self.notes(agent);
         let speaker = match state.relay.may_speak_for(agent, self.shown) {
             Err(_) if state.relay.directory.get(agent.as_str()).is_none() => None,
             speaker => Some(speaker?),
@@ -85,9 +134,8 @@ impl Caller {
 
     /// Whoever may not speak for an agent does not use up its turns.
     fn take_turn(&self, state: &Shared, agent: &AgentId) -> Result<(), ApiError> {
-        let peer = self.request.peer_addr().map(|peer| peer.ip());
-        let digest = state.relay.replays.digest(agent.as_str().as_bytes());
-        state.flow.may_speak(peer, digest)
+        let digest = || state.relay.replays.digest(agent.as_str().as_bytes());
+        state.flow.may_speak(self.peer, digest)
     }
 
     /// Reads what agents have sent each other, in the name of the agent of the header, if there is
@@ -95,7 +143,7 @@ impl Caller {
     pub fn read(&self, state: &Shared) -> Result<Reader, ApiError> {
         let agent = self.named()?;
         if let Some(agent) = &agent {
-            speaks_for(&self.request, agent);
+            self.notes(agent);
         }
         Ok(state.relay.reader(agent, self.shown)?)
     }
@@ -110,9 +158,20 @@ impl Caller {
 
     fn named(&self) -> Result<Option<AgentId>, ApiError> {
         let bad = |why| ApiError::bad_request(format!("{AGENT_HEADER}: {why}"));
-        let agent = header(&self.request, AGENT_HEADER)?;
+        let agent = self.named.text(AGENT_HEADER)?;
         agent
             .map(|text| AgentId::parse(text).map_err(bad))
             .transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_looked_up_by_the_names_that_the_protocol_gives_them() {
+        let same = |name: HeaderName, called: &str| name.as_str().eq_ignore_ascii_case(called);
+        assert!(same(SECRET, SECRET_HEADER) && same(AGENT, AGENT_HEADER));
     }
 }

@@ -45,7 +45,7 @@ pub async fn put(
     let asked = conditions::of_write(&request)?;
     let call: PutFile<&RawValue> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.agent_id)?;
-    let key = key_of(&request, &speaker, WRITE)?;
+    let key = key_of(&caller, &speaker, WRITE)?;
     let key = key.map(|key| keyed(&state, key, body.bytes(), asked));
     let (merge, typed) = (call.merge == Some(true), call.file_type.is_some());
     let call = call.with(|content| body.part(content.get()));
@@ -69,7 +69,7 @@ pub async fn delete(
     let file_key = key_in(&request)?;
     let editor = caller.agent("deletes")?;
     let speaker = caller.speak_for(&state, &editor)?;
-    let key = key_of(&request, &speaker, DELETE)?;
+    let key = key_of(&caller, &speaker, DELETE)?;
     let key = key.map(|key| keyed(&state, key, file_key.as_str().as_bytes(), asked));
     let write = Write {
         key: file_key,

@@ -166,11 +166,15 @@ impl Flow {
 
     /// Whether an agent may ask once more, from wherever it does so; on this machine as often as it
     /// likes.
-    pub fn may_speak(&self, peer: Option<IpAddr>, agent: Digest) -> Result<(), ApiError> {
+    pub fn may_speak(
+        &self,
+        peer: Option<IpAddr>,
+        agent: impl FnOnce() -> Digest,
+    ) -> Result<(), ApiError> {
         if peer.is_none_or(is_here) {
             return Ok(());
         }
-        let asked = self.agents.lock().take(agent, self.clock.now());
+        let asked = self.agents.lock().take(agent(), self.clock.now());
         asked.map_err(|wait| {
             count(&self.counts.agents_limited);
             let rate = self.limits.agent_requests_per_second;

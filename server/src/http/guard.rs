@@ -1,22 +1,17 @@
-//! Stands before every call: who may ask, and one line in the log for how it went.
+//! Stands before every call: who may ask.
 
 use super::Shared;
 use super::browser::{Allowed, Facts, Foreign};
 use super::error::ApiError;
 use super::flow::count;
 use super::link::Watch;
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_http::{HttpMessage, Request};
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, HOST, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY,
+    AUTHORIZATION, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY,
 };
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 use clawlink_protocol::error::ErrorCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
-use tracing::{debug, info, warn};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -28,20 +23,10 @@ pub struct Gate {
     pub token: Option<String>,
 }
 
-/// Which agent a request speaks for; a handler leaves it for the log.
-struct SpeaksFor(String);
-
-/// Notes for the log which agent a request speaks for.
-pub fn speaks_for(request: &HttpRequest, agent: impl ToString) {
-    request
-        .extensions_mut()
-        .insert(SpeaksFor(agent.to_string()));
-}
-
 impl Gate {
-    fn admit(&self, request: &ServiceRequest) -> Result<(), ApiError> {
+    fn admit(&self, request: &Request, tls: bool) -> Result<(), ApiError> {
         let token = self.token_state(request);
-        let facts = facts(request, token == Token::Right);
+        let facts = facts(request, token == Token::Right, tls);
         self.allowed.judge(facts).map_err(foreign)?;
         match token {
             Token::NotNeeded | Token::Right => Ok(()),
@@ -57,7 +42,7 @@ impl Gate {
         }
     }
 
-    fn token_state(&self, request: &ServiceRequest) -> Token {
+    fn token_state(&self, request: &Request) -> Token {
         let Some(wanted) = &self.token else {
             return Token::NotNeeded;
         };
@@ -77,7 +62,7 @@ impl Gate {
             request.path().starts_with("/ws/") && request.headers().contains_key(SEC_WEBSOCKET_KEY);
         let in_query = || {
             upgrade
-                .then(|| query_token(request.query_string()))
+                .then(|| query_token(query(request)))
                 .flatten()
         };
         match bearer.or_else(in_query) {
@@ -108,7 +93,7 @@ fn query_token(query: &str) -> Option<String> {
         .token
 }
 
-fn facts(request: &ServiceRequest, token: bool) -> Facts<'_> {
+fn facts(request: &Request, token: bool, tls: bool) -> Facts<'_> {
     let text = |name: HeaderName| {
         let mut values = request.headers().get_all(name);
         let value = values.next()?;
@@ -125,7 +110,7 @@ fn facts(request: &ServiceRequest, token: bool) -> Facts<'_> {
         origin: text(ORIGIN),
         fetch_site: text(SEC_FETCH_SITE),
         token,
-        tls: request.app_data::<Shared>().is_some_and(|state| state.tls),
+        tls,
     }
 }
 
@@ -143,7 +128,7 @@ fn foreign(why: Foreign) -> ApiError {
 }
 
 /// Judges a request by what has come before it, and then by itself.
-fn may_come(state: &Shared, request: &ServiceRequest) -> Result<(), ApiError> {
+pub fn may_come(state: &Shared, request: &Request) -> Result<(), ApiError> {
     let peer = request.peer_addr().map(|peer| peer.ip());
     has_place(state, request)?;
     state.flow.may_ask(peer)?;
@@ -151,21 +136,25 @@ fn may_come(state: &Shared, request: &ServiceRequest) -> Result<(), ApiError> {
     if tries {
         state.flow.may_try(peer)?;
     }
-    state.gate.admit(request).map_err(|refused| {
+    state.gate.admit(request, state.tls).map_err(|refused| {
         let wrong = tries && refused.code() == ErrorCode::Unauthorized;
         let limited = wrong.then(|| state.flow.tried(peer).err()).flatten();
         limited.unwrap_or(refused)
     })
 }
 
-fn brings_token(request: &ServiceRequest) -> bool {
-    let in_query = || request.query_string().contains("token=");
+fn query(request: &Request) -> &str {
+    request.uri().query().unwrap_or_default()
+}
+
+fn brings_token(request: &Request) -> bool {
+    let in_query = || query(request).contains("token=");
     request.headers().contains_key(AUTHORIZATION)
         || request.path().starts_with("/ws/") && in_query()
 }
 
 /// Whether the connection is one of those that the relay may have.
-fn has_place(state: &Shared, request: &ServiceRequest) -> Result<(), ApiError> {
+fn has_place(state: &Shared, request: &Request) -> Result<(), ApiError> {
     let watch = request.conn_data::<Rc<Watch>>();
     if watch.is_none_or(|watch| watch.has_place()) {
         return Ok(());
@@ -176,59 +165,4 @@ fn has_place(state: &Shared, request: &ServiceRequest) -> Result<(), ApiError> {
         "the relay has its {limit} connections (--connections-limit); try again when one has ended"
     );
     Err(ApiError::new(ErrorCode::RelayFull, error).closing())
-}
-
-/// The middleware.
-pub async fn guard<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let began = Instant::now();
-    let state = request.app_data::<Shared>().cloned();
-    let admitted = match &state {
-        Some(state) => may_come(state, &request),
-        None => Ok(()),
-    };
-    let mut response = match admitted {
-        Ok(()) => next.call(request).await?.map_into_left_body(),
-        Err(refused) => request
-            .into_response(refused.error_response())
-            .map_into_right_body(),
-    };
-    let headers = response.headers_mut();
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    let took = began.elapsed();
-    if let Some(state) = state {
-        state.traffic.count(&response, took);
-    }
-    log(&response, took);
-    Ok(response)
-}
-
-/// Method, route pattern, status, duration, agent. Never a path, query, header or body: they may
-/// hold a token, and they hold other people's text.
-fn log<B>(response: &ServiceResponse<B>, took: Duration) {
-    let request = response.request();
-    let status = response.status();
-    if !status.is_client_error()
-        && !status.is_server_error()
-        && !tracing::enabled!(tracing::Level::DEBUG)
-    {
-        return;
-    }
-    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
-    let method = request.method().as_str();
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let extensions = request.extensions();
-    let agent = extensions
-        .get::<SpeaksFor>()
-        .map_or("-", |agent| agent.0.as_str());
-    let status = status.as_u16();
-    match status {
-        500.. => warn!(method, route, status, micros, agent, "failed"),
-        400.. => info!(method, route, status, micros, agent, "refused"),
-        _ => debug!(method, route, status, micros, agent, "served"),
-    }
 }

@@ -15,14 +15,15 @@ use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
 use crate::core::Millis;
 use crate::core::presence::millis;
-use std::cell::Cell;
+use clawlink_protocol::name::AgentId;
+use std::cell::{Cell, RefCell};
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// Bytes that are read between two requests before the layer above has looked at them: so many
@@ -65,6 +66,8 @@ pub struct Watch {
     stuck: Cell<Option<Millis>>,
     /// Reads of this head or body that gave little.
     drops: Cell<u32>,
+    /// The agent that the request under way is about, for the log.
+    agent: RefCell<Option<AgentId>>,
     /// Who wants to read what stays in the kernel.
     reader: Cell<Option<Waker>>,
     /// Whether it has one of the places that there are.
@@ -80,6 +83,7 @@ impl Watch {
             begun: Cell::new(None),
             stuck: Cell::new(None),
             drops: Cell::new(0),
+            agent: RefCell::new(None),
             reader: Cell::new(None),
             seated: Cell::new(flow.sit_down()),
             flow,
@@ -98,8 +102,19 @@ impl Watch {
     pub fn ask(self: Rc<Watch>) -> Turn {
         self.first.set(false);
         self.stuck.set(None);
+        self.agent.take();
         self.enter(Phase::Asked);
         Turn(self)
+    }
+
+    /// The request under way is about this agent.
+    pub fn note(&self, agent: &AgentId) {
+        self.agent.replace(Some(agent.clone()));
+    }
+
+    /// The agent that was noted last.
+    pub fn noted(&self) -> Option<AgentId> {
+        self.agent.borrow().clone()
     }
 
     /// Its body is read from now on.
@@ -281,12 +296,11 @@ impl<S: AsyncRead + Unpin> Link<S> {
         if self.gathers(context) {
             return self.end_if_late(context);
         }
-        let step = into.remaining().min(SLICE);
-        let mut part = ReadBuf::new(into.initialize_unfilled_to(step));
-        match Pin::new(&mut self.stream).poll_read(context, &mut part)? {
+        let before = into.filled().len();
+        let mut slice = (&mut self.stream).take(SLICE as u64);
+        match Pin::new(&mut slice).poll_read(context, into)? {
             Poll::Ready(()) => {
-                let read = part.filled().len();
-                into.advance(read);
+                let read = into.filled().len() - before;
                 self.run += read;
                 self.notice_bytes();
                 self.came(read);

@@ -7,8 +7,7 @@ use crate::machine::unseated;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol, Request};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
-use actix_web::Error;
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, Response, Server, Service, fn_service};
 use actix_web::rt::net::TcpStream;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
@@ -67,7 +66,7 @@ where
     F: Fn() -> I + Clone + Send + 'static,
     I: IntoServiceFactory<S, Request>,
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<Error> + 'static,
+    S::Error: Into<Response<BoxBody>> + 'static,
     S::InitError: Debug,
     S::Response: Into<Response<B>> + 'static,
     <S::Service as Service<Request>>::Future: 'static,
@@ -90,7 +89,7 @@ where
     let builder = builder.listen("clawlink", listener, move || {
         let (connections, ending) = (connections.clone(), ending.clone());
         let (limits, opened) = (connections.flow.limits, connections.opened.clone());
-        let app = app().into_factory().map_err(answered);
+        let app = app().into_factory();
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let ending = ending.clone();
@@ -144,10 +143,6 @@ async fn encrypted(
         std::io::Error::from(std::io::ErrorKind::TimedOut)
     };
     handshake.map_err(late).flatten().map_err(DispatchError::Io)
-}
-
-fn answered(error: impl Into<Error>) -> actix_web::HttpResponse {
-    error.into().error_response()
 }
 
 /// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor

@@ -5,7 +5,7 @@ use super::body::Body;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::once::{json, key_of, once, written};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
 use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
 use clawlink_protocol::name::AgentId;
 
@@ -19,13 +19,12 @@ pub const BROADCAST: &str = "broadcast";
 /// `POST /delegate`
 pub async fn delegate(
     state: Shared,
-    request: HttpRequest,
     caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let call: Delegate<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
-    let Some(key) = key_of(&request, &speaker, DELEGATE)? else {
+    let Some(key) = key_of(&caller, &speaker, DELEGATE)? else {
         return written(&state.relay.delegate(&call, None, &speaker).await?).map(json);
     };
     let digest = state.relay.replays.digest(body.bytes());
@@ -40,13 +39,12 @@ pub async fn delegate(
 /// `POST /respond`
 pub async fn respond(
     state: Shared,
-    request: HttpRequest,
     caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let call: Respond<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
-    let Some(key) = key_of(&request, &speaker, RESPOND)? else {
+    let Some(key) = key_of(&caller, &speaker, RESPOND)? else {
         return written(&state.relay.respond(&call, &speaker).await?).map(json);
     };
     let digest = state.relay.replays.digest(body.bytes());
@@ -61,13 +59,12 @@ pub async fn respond(
 /// `POST /broadcast`
 pub async fn broadcast(
     state: Shared,
-    request: HttpRequest,
     caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let call: Broadcast<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
-    let Some(key) = key_of(&request, &speaker, BROADCAST)? else {
+    let Some(key) = key_of(&caller, &speaker, BROADCAST)? else {
         return written(&state.relay.broadcast(&call, None, &speaker).await?).map(json);
     };
     let digest = state.relay.replays.digest(body.bytes());

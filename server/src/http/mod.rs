@@ -13,6 +13,7 @@ pub mod exposition;
 pub mod files;
 pub mod flow;
 pub mod frame;
+pub mod front;
 pub mod guard;
 pub mod incoming;
 pub mod knowledge;
@@ -121,7 +122,7 @@ pub fn calls() -> Vec<Call> {
         post("/respond", web::to(messages::respond)),
         post("/broadcast", web::to(messages::broadcast)),
         read("/broadcasts", web::to(knowledge::list)),
-        get("/poll/{agent_id}", web::to(poll::poll)),
+        get("/poll/{agent_id}", web::to(poll::routed)),
         post("/ack", web::to(poll::ack)),
         read("/tasks", web::to(tasks::list)),
         read("/tasks/{message_id}", web::to(tasks::one)),

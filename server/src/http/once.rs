@@ -1,36 +1,30 @@
 //! Calls that carry an idempotency key.
 
 use super::Shared;
+use super::caller::Caller;
 use super::delivery::without_brace;
 use super::error::ApiError;
 use crate::actors::replays::Turn;
 use crate::actors::speaking::Speaker;
 use crate::core::replay::{Digest, Key};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use clawlink_protocol::error::ErrorCode;
 use serde::Serialize;
 
-/// The header.
-const HEADER: &str = "Idempotency-Key";
 /// Characters of a key.
 const KEY_MAX: usize = 64;
 
 /// The key that a request brings.
 pub fn key_of(
-    request: &HttpRequest,
+    caller: &Caller,
     sender: &Speaker,
     route: &'static str,
 ) -> Result<Option<Key>, ApiError> {
-    let mut values = request.headers().get_all(HEADER);
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(ApiError::bad_request(
-            "there are two Idempotency-Key headers",
-        ));
-    }
-    key(value.to_str().unwrap_or_default(), sender, route).map(Some)
+    let text = caller.key()?;
+    text.map(|text| key(text, sender, route)).transpose()
 }
 
 /// A key as it was sent.
@@ -85,8 +79,9 @@ pub fn written<T: Serialize>(reply: &T) -> Result<String, ApiError> {
 }
 
 /// A reply that is text already.
-pub fn json(text: String) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/json")
-        .body(text)
+pub fn json(text: impl MessageBody + 'static) -> HttpResponse {
+    let mut response = HttpResponse::with_body(StatusCode::OK, BoxBody::new(text));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
 }

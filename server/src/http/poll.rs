@@ -6,6 +6,7 @@ use super::caller::Caller;
 use super::delivery::{without_brace, write_delivery};
 use super::error::ApiError;
 use super::messages::agent_id;
+use super::once::json;
 use super::page::{number, parameters};
 use crate::actors::agent::poll::{Action, Ask, Batch, MAX};
 use crate::actors::receiving::Deliveries;
@@ -77,15 +78,25 @@ impl PollQuery {
     }
 }
 
-/// `GET /poll/{agent_id}`
-pub async fn poll(
+/// The same, found by the route table.
+pub async fn routed(
     state: Shared,
     request: HttpRequest,
     caller: Caller,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = agent_id(&id)?;
-    let query: PollQuery = parameters(request.query_string())?;
+    poll(state, caller, &id, request.query_string()).await
+}
+
+/// `GET /poll/{agent_id}`
+pub async fn poll(
+    state: Shared,
+    caller: Caller,
+    id: &str,
+    query: &str,
+) -> Result<HttpResponse, ApiError> {
+    let id = agent_id(id)?;
+    let query: PollQuery = parameters(query)?;
     let (ask, wait) = query.ask()?;
     let speaker = caller.speak_for_known(&state, &id)?;
     let acked = match &query.ack {
@@ -116,9 +127,7 @@ pub async fn poll(
         batch,
         tried: false,
     };
-    Ok(HttpResponse::Ok()
-        .content_type("application/json")
-        .body(body))
+    Ok(json(body))
 }
 
 /// `POST /ack`

@@ -3,8 +3,7 @@
 
 use super::{Call, Shared};
 use crate::core::metrics::{Counter, Gauge, Histogram};
-use actix_web::dev::ServiceResponse;
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use clawlink_protocol::error::ErrorCode;
 use std::cell::Cell;
 use std::time::Duration;
@@ -44,7 +43,8 @@ impl OnPath {
         }
     }
 
-    fn call(&self, method: &Method) -> Option<usize> {
+    /// The call of this path that a method means.
+    pub fn call(&self, method: &Method) -> Option<usize> {
         match *method {
             Method::GET | Method::HEAD => self.get,
             Method::POST => self.post,
@@ -96,6 +96,13 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// A request has come.
+    pub fn is_used(&self) {
+        self.used.set(true);
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         let traffic = &self.state.traffic;
@@ -131,24 +138,37 @@ impl Traffic {
         }
     }
 
+    /// The number of a call of the route table.
+    pub fn number(&self, method: &str, pattern: &str) -> Option<usize> {
+        let is = |route: &Route| route.method == method && route.pattern == pattern;
+        self.routes.iter().position(is)
+    }
+
+    fn route(&self, number: Option<usize>) -> &Route {
+        &self.routes[number.unwrap_or(self.routes.len() - 1)]
+    }
+
+    /// The pattern of a call's path.
+    pub fn pattern(&self, number: Option<usize>) -> &str {
+        &self.route(number).pattern
+    }
+
     /// A request has its reply.
-    pub fn count<B>(&self, response: &ServiceResponse<B>, took: Duration) {
-        let request = response.request();
-        if let Some(connection) = request.conn_data::<Connection>() {
-            connection.used.set(true);
-        }
-        let here = request.app_data::<OnPath>();
-        let number = here.and_then(|here| here.call(request.method()));
-        let number = number.unwrap_or(self.routes.len() - 1);
-        let route = &self.routes[number];
-        let class = usize::from(response.status().as_u16() / 100);
+    pub fn count(
+        &self,
+        number: Option<usize>,
+        status: StatusCode,
+        code: Option<ErrorCode>,
+        took: Duration,
+    ) {
+        let route = self.route(number);
+        let class = usize::from(status.as_u16() / 100);
         if let Some(replies) = class.checked_sub(1).and_then(|n| route.replies.get(n)) {
             replies.inc();
         }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         route.took.observe(micros);
-        if response.status().is_client_error() || response.status().is_server_error() {
-            let code = response.response().extensions().get().copied();
+        if status.is_client_error() || status.is_server_error() {
             self.refused(code.unwrap_or(ErrorCode::Other));
         }
     }

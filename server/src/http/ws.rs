@@ -9,7 +9,6 @@
 use super::agents::peer;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::guard::speaks_for;
 use super::incoming::{self, Incoming};
 use super::link::Watch;
 use super::messages::agent_id;
@@ -72,7 +71,7 @@ pub async fn upgrade(
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let id = agent_id(&id)?;
-    speaks_for(&request, &id);
+    caller.notes(&id);
     let acks = match parameters::<Mode>(request.query_string())?.ack.as_deref() {
         None | Some("0") => false,
         Some("1") => true,
