@@ -4,7 +4,11 @@ mod cli;
 
 use clawlink_server::config::Config;
 use clawlink_server::{End, Server};
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let args = match cli::arguments() {

@@ -170,6 +170,13 @@ impl Agent {
         self.pump();
         self.serve();
         self.note_moved();
+        self.note_inside();
+    }
+
+    /// What a poll that finds nothing is told without asking the actor.
+    fn note_inside(&mut self) {
+        let empty = self.own().inbox.has_nothing();
+        self.door.note_inside(empty);
     }
 
     /// What the socket's peer has read leaves for good.
@@ -281,6 +288,7 @@ impl Agent {
     /// something. A heartbeat does not touch it; it reads when it fires, and where it is set too
     /// early it is set anew then.
     fn rearm(&mut self, ctx: &mut Context<Self>) {
+        self.note_inside();
         let now = self.door.now();
         let silence = self.judge(now);
         if self.door.is_stale() {

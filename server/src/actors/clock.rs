@@ -3,6 +3,7 @@
 use crate::core::Millis;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use parking_lot::Mutex;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -62,6 +63,11 @@ impl Clock {
         }
         // A thread that was held up between two reads must not find itself in the past.
         let now = elapsed.saturating_sub(inner.skipped.load(Ordering::SeqCst));
+        let latest = inner.latest.load(Ordering::SeqCst);
+        if now <= latest {
+            // As it is nearly always: whoever only reads it leaves it to the other threads too.
+            return latest;
+        }
         inner.latest.fetch_max(now, Ordering::SeqCst).max(now)
     }
 
@@ -102,7 +108,33 @@ pub fn timestamp_in(time: Duration) -> String {
 /// The wall-clock time, RFC 3339 with microseconds. UTC is written `+00:00`, which every
 /// version of Python reads.
 pub fn timestamp() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Micros, false)
+    let now = Utc::now();
+    let micros = now.timestamp_subsec_micros();
+    // A second of a leap is written as the library does.
+    if micros >= 1_000_000 {
+        return now.to_rfc3339_opts(SecondsFormat::Micros, false);
+    }
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != Some(now.timestamp()) {
+            *second = Some(now.timestamp());
+            *text = now.format("%Y-%m-%dT%H:%M:%S").to_string();
+        }
+        let mut written = String::with_capacity(text.len() + ".000000+00:00".len());
+        written.push_str(text);
+        written.push('.');
+        let digits = [100_000, 10_000, 1_000, 100, 10, 1].map(|unit| micros / unit % 10);
+        let digits = digits
+            .into_iter()
+            .filter_map(|digit| char::from_digit(digit, 10));
+        written.extend(digits);
+        written.push_str("+00:00");
+        written
+    })
+}
+
+thread_local! {
+    /// The second that is written most of the time, and how.
+    static SECOND: RefCell<(Option<i64>, String)> = const { RefCell::new((None, String::new())) };
 }
 
 /// The moment that a text means, as [`timestamp`] writes it: an RFC 3339 time, or whole seconds ago.

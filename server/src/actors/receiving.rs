@@ -1,7 +1,7 @@
 //! Receiving, behind the face of the [`Relay`]: polls, and what becomes of what they leased.
 
 use super::agent::handle::Gone;
-use super::agent::poll::{Action, Ask, Batch, NoMail};
+use super::agent::poll::{Action, Ask, Batch, NoMail, Settlement};
 use super::refused::Refused;
 use super::relay::Relay;
 use super::speaking::Speaker;
@@ -53,6 +53,32 @@ impl Relay {
         Ok(agent.poll(proved(&speaker), Duration::ZERO).await.ok())
     }
 
+    /// The same, after the batch of an earlier reply is acknowledged: one question to the agent.
+    pub async fn turn(
+        &self,
+        speaker: &Speaker,
+        batch: &str,
+        ask: Ask,
+        wait: Duration,
+    ) -> Result<(Option<Acked>, Option<Batch>), Refused> {
+        if let Some(agent) = speaker.agent()
+            && let Some(known) = receipt::parse_batch(agent.salt(), batch)
+        {
+            let known: Vec<_> = known.collect();
+            let ask = Ask {
+                proved: speaker.is_verified(),
+                ..ask
+            };
+            if let Ok((settlement, batch)) = agent.turn(&known, ask, wait).await {
+                let acked = self.settled(agent.salt(), Action::Ack, settlement, Vec::new());
+                return Ok((Some(acked), Some(batch)));
+            }
+        }
+        let which = Deliveries::Batch(batch);
+        let acked = self.settle(speaker, &which, Action::Ack).await?;
+        Ok((acked, self.poll(speaker, ask, wait).await?))
+    }
+
     /// Acknowledges, gives back or prolongs deliveries; `None` where nobody has registered under
     /// this id.
     pub async fn settle(
@@ -91,6 +117,17 @@ impl Relay {
             Err(Gone) if agent.is_gone() => return Ok(None),
             Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
         };
+        Ok(Some(self.settled(salt, action, settlement, expired)))
+    }
+
+    /// What is told of that; `expired` are receipts that were none of this inbox.
+    fn settled(
+        &self,
+        salt: &str,
+        action: Action,
+        settlement: Settlement,
+        mut expired: Vec<String>,
+    ) -> Acked {
         let over = settlement.expired.iter();
         expired.extend(over.map(|&delivery| receipt::receipt(salt, delivery)));
         let asked = match action {
@@ -103,11 +140,11 @@ impl Relay {
         count(Settled::Expired, expired.len());
         let expired_count = (expired.len() > EXPIRED_MAX).then_some(expired.len());
         expired.truncate(EXPIRED_MAX);
-        Ok(Some(Acked {
+        Acked {
             done: settlement.done,
             expired,
             expired_count,
             ..Acked::default()
-        }))
+        }
     }
 }

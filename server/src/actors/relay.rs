@@ -138,11 +138,9 @@ pub(super) fn envelope(
 
 /// The text of a message.
 pub(super) fn written(message: &Outgoing<'_>) -> Result<ByteString, Refused> {
-    let body = serde_json::to_string(message);
-    let mut body = body.map_err(|e| Refused::bad_request(e.to_string()))?;
-    // It may wait for days: not beside as much room again that nobody uses.
-    body.shrink_to_fit();
-    Ok(body.into())
+    let bad = |why: String| Refused::bad_request(why);
+    let body = json::written(message).map_err(|error| bad(error.to_string()))?;
+    ByteString::try_from(body).map_err(|error| bad(error.to_string()))
 }
 
 pub(super) fn constant(json: &'static str) -> &'static RawValue {

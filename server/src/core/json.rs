@@ -3,8 +3,11 @@
 //! A body is passed on as its sender wrote it, so the relay must not take what would break the
 //! recipient's parser: a lone surrogate, a number beyond a double, deep nesting.
 
+use bytes::Bytes;
 use memchr::memchr2;
+use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::cell::RefCell;
 use std::fmt;
 
 /// Levels at which the parser gives up by itself.
@@ -13,6 +16,23 @@ pub const PARSER_DEPTH: usize = 128;
 /// Nesting at most. A reader that takes 128 levels, as many do, meets a body inside a message
 /// inside a list inside a reply.
 pub const DEPTH_MAX: usize = 120;
+
+thread_local! {
+    /// Where texts are written whose length is not known before.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+/// Room that is kept for the next text.
+const SCRATCH_MAX: usize = 64 * 1024;
+
+/// Writes a value. The text takes as much room as it has bytes: it may wait for days.
+pub fn written<T: Serialize>(value: &T) -> serde_json::Result<Bytes> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        scratch.shrink_to(SCRATCH_MAX);
+        serde_json::to_writer(&mut *scratch, value)?;
+        Ok(Bytes::copy_from_slice(scratch))
+    })
+}
 
 /// Parses to nothing what every reader can read; `0` is how much deeper it may go.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use super::Millis;
 use super::task::{Asked, Task};
-use clawlink_protocol::name::AgentId;
+use clawlink_protocol::name::{AgentId, MessageId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -80,13 +80,17 @@ struct Share {
 
 impl Share {
     fn note(&mut self, number: u64) {
-        if let Err(place) = self.numbers.binary_search(&number) {
+        if self.numbers.back().is_none_or(|last| *last < number) {
+            self.numbers.push_back(number);
+        } else if let Err(place) = self.numbers.binary_search(&number) {
             self.numbers.insert(place, number);
         }
     }
 
     fn strike(&mut self, number: u64) {
-        if let Ok(place) = self.numbers.binary_search(&number) {
+        if self.numbers.front() == Some(&number) {
+            self.numbers.pop_front();
+        } else if let Ok(place) = self.numbers.binary_search(&number) {
             self.numbers.remove(place);
         }
     }
@@ -96,7 +100,7 @@ impl Share {
 #[derive(Debug)]
 pub struct Ledger {
     limits: LedgerLimits,
-    by_id: HashMap<String, Arc<Task>>,
+    by_id: HashMap<MessageId, Arc<Task>>,
     by_number: BTreeMap<u64, Kept>,
     of_agent: HashMap<AgentId, Share>,
     /// Those that ended, in that order, and when each is forgotten.
@@ -140,7 +144,7 @@ impl Ledger {
         self.next += 1;
         self.bytes += cost;
         let task = Arc::new(Task::new(number, asked));
-        self.by_id.insert(task.asked.id.to_string(), task.clone());
+        self.by_id.insert(task.asked.id.clone(), task.clone());
         let kept = Kept {
             task: task.clone(),
             cost,
@@ -331,7 +335,6 @@ impl Ledger {
 mod tests {
     use super::super::task::{State, Step};
     use super::*;
-    use clawlink_protocol::name::MessageId;
     use proptest::prelude::*;
 
     fn draft(id: usize, from: u8, to: u8, size: usize) -> Asked {

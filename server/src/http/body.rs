@@ -159,11 +159,7 @@ async fn whole(
 }
 
 /// The bound of this request's body.
-fn acceptable(
-    headers: &HeaderMap,
-    path: &str,
-    limits: Option<&Limits>,
-) -> Result<Bound, ApiError> {
+fn acceptable(headers: &HeaderMap, path: &str, limits: Option<&Limits>) -> Result<Bound, ApiError> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let coding = header(CONTENT_ENCODING).unwrap_or("identity");
     if !coding.eq_ignore_ascii_case("identity") {

@@ -77,7 +77,6 @@ where
     }
 }
 
-
 /// The calls that are answered here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Frequent {
@@ -140,7 +139,13 @@ where
         let status = response.status();
         state.traffic.count(number, status, code, took);
         log(state, &method, number, status, took, watch.as_deref());
-        Held::around(response, method == Method::GET, &state.flow, under_way, turn)
+        Held::around(
+            response,
+            method == Method::GET,
+            &state.flow,
+            under_way,
+            turn,
+        )
     }
 
     async fn answer(&self, request: Request, watch: Option<Rc<Watch>>) -> Answer {

@@ -6,9 +6,7 @@ use super::error::ApiError;
 use super::flow::count;
 use super::link::Watch;
 use actix_http::{HttpMessage, Request};
-use actix_web::http::header::{
-    AUTHORIZATION, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY,
-};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY};
 use clawlink_protocol::error::ErrorCode;
 use std::rc::Rc;
 use subtle::ConstantTimeEq;
@@ -60,11 +58,7 @@ impl Gate {
         // Only the upgrade may carry it in the query: a WebSocket client may have no other place.
         let upgrade =
             request.path().starts_with("/ws/") && request.headers().contains_key(SEC_WEBSOCKET_KEY);
-        let in_query = || {
-            upgrade
-                .then(|| query_token(query(request)))
-                .flatten()
-        };
+        let in_query = || upgrade.then(|| query_token(query(request))).flatten();
         match bearer.or_else(in_query) {
             Some(given) if right(&given) => Token::Right,
             Some(_) => Token::Wrong,

@@ -17,11 +17,7 @@ pub const RESPOND: &str = "respond";
 pub const BROADCAST: &str = "broadcast";
 
 /// `POST /delegate`
-pub async fn delegate(
-    state: Shared,
-    caller: Caller,
-    body: Body,
-) -> Result<HttpResponse, ApiError> {
+pub async fn delegate(state: Shared, caller: Caller, body: Body) -> Result<HttpResponse, ApiError> {
     let call: Delegate<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
     let Some(key) = key_of(&caller, &speaker, DELEGATE)? else {
@@ -37,11 +33,7 @@ pub async fn delegate(
 }
 
 /// `POST /respond`
-pub async fn respond(
-    state: Shared,
-    caller: Caller,
-    body: Body,
-) -> Result<HttpResponse, ApiError> {
+pub async fn respond(state: Shared, caller: Caller, body: Body) -> Result<HttpResponse, ApiError> {
     let call: Respond<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
     let Some(key) = key_of(&caller, &speaker, RESPOND)? else {

@@ -14,6 +14,8 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use clawlink_protocol::error::ErrorCode;
 use serde::Serialize;
 
+/// Bytes that most replies fit into.
+const USUAL: usize = 512;
 /// Characters of a key.
 const KEY_MAX: usize = 64;
 
@@ -74,8 +76,10 @@ where
 
 /// A reply as text.
 pub fn written<T: Serialize>(reply: &T) -> Result<String, ApiError> {
-    let text = serde_json::to_string(reply);
-    text.map_err(|error| ApiError::new(ErrorCode::Other, error.to_string()))
+    let failed = |error: String| ApiError::new(ErrorCode::Other, error);
+    let mut text = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut text, reply).map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(text).map_err(|error| failed(error.to_string()))
 }
 
 /// A reply that is text already.

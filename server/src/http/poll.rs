@@ -99,26 +99,18 @@ pub async fn poll(
     let query: PollQuery = parameters(query)?;
     let (ask, wait) = query.ask()?;
     let speaker = caller.speak_for_known(&state, &id)?;
-    let acked = match &query.ack {
-        Some(batch) => {
-            let which = Deliveries::Batch(batch);
-            let acked = match &speaker {
-                Some(speaker) => state.relay.settle(speaker, &which, Action::Ack).await?,
-                None => None,
-            };
-            // With an agent that is not known its batches are not either.
-            acked.or_else(|| {
-                Some(Acked {
-                    unknown_batch: Some(true),
-                    ..Acked::default()
-                })
-            })
-        }
-        None => None,
+    // With an agent that is not known its batches are not either.
+    let unknown = || Acked {
+        unknown_batch: Some(true),
+        ..Acked::default()
     };
-    let batch = match &speaker {
-        Some(speaker) => state.relay.poll(speaker, ask, wait).await?,
-        None => None,
+    let (acked, batch) = match (&speaker, &query.ack) {
+        (None, ack) => (ack.as_ref().map(|_| unknown()), None),
+        (Some(speaker), None) => (None, state.relay.poll(speaker, ask, wait).await?),
+        (Some(speaker), Some(ack)) => {
+            let (acked, batch) = state.relay.turn(speaker, ack, ask, wait).await?;
+            (Some(acked.unwrap_or_else(unknown)), batch)
+        }
     };
     let bounded = ask.portion.count != Portion::ALL.count;
     let body = written(batch.as_ref(), &state.relay.epoch, bounded, acked.as_ref());

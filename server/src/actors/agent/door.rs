@@ -158,6 +158,15 @@ impl Door {
         self.arrivals.lock().take()
     }
 
+    pub(super) fn note_inside(&self, empty: bool) {
+        self.arrivals.lock().note_inside(empty);
+    }
+
+    /// Whether there is nothing for a poll, which this poll may be told.
+    pub(super) fn nothing_waits(&self, proved: bool) -> bool {
+        (proved || !self.owner.is_claimed()) && self.arrivals.lock().nothing_waits()
+    }
+
     pub(super) fn release(&self, envelope: &Envelope) {
         self.arrivals.lock().release(envelope);
     }

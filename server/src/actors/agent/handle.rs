@@ -19,6 +19,7 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How long a call waits for an agent that is being started again after a panic.
 const RESTART_PATIENCE: Duration = Duration::from_secs(1);
@@ -284,6 +285,22 @@ impl AgentHandle {
     /// What waits; where nothing does, what comes within `wait`. Counts as heard, all the while it
     /// waits. Dropped while it waits, it takes nothing with it.
     pub async fn poll(&self, ask: Ask, wait: Duration) -> Result<Batch, NoMail> {
+        if wait.is_zero() && self.0.nothing_waits(ask.proved) {
+            // Most polls find nothing, and wake nobody.
+            self.heard();
+            return Ok(Batch::default());
+        }
+        let turn = self.turn(&[], ask, wait).await;
+        turn.map(|(_, batch)| batch)
+    }
+
+    /// The same, after what the reply before had leased is acknowledged.
+    pub async fn turn(
+        &self,
+        acked: &[Delivery],
+        ask: Ask,
+        wait: Duration,
+    ) -> Result<(Settlement, Batch), NoMail> {
         self.heard();
         let deadline = tokio::time::Instant::now() + wait;
         let ask = Ask {
@@ -291,14 +308,29 @@ impl AgentHandle {
             ..ask
         };
         let _present = ask.wait.then(|| Present::of(&self.0));
-        let mut later = match self.ask(|| Poll(ask)).await? {
-            Given::Now(batch) => return Ok(batch),
-            Given::Later(later) => later,
+        let poll = || Poll {
+            acked: acked.to_vec(),
+            ask,
+        };
+        let (settled, mut later) = match self.ask(poll).await? {
+            Given::Now(settled, batch) => return Ok((settled, batch)),
+            Given::Later(settled, later) => (settled, later),
             Given::NotYours => return Err(NoMail::NotYours),
         };
+        let batch = self.awaited(ask, &mut later, deadline).await;
+        batch.map(|batch| (settled, batch))
+    }
+
+    /// What a poll that waits gets until its deadline.
+    async fn awaited(
+        &self,
+        ask: Ask,
+        later: &mut oneshot::Receiver<Batch>,
+        deadline: tokio::time::Instant,
+    ) -> Result<Batch, NoMail> {
         let answered = tokio::select! {
             biased;
-            batch = &mut later => Some(batch),
+            batch = &mut *later => Some(batch),
             () = tokio::time::sleep_until(deadline) => None,
             () = self.0.common.lifeline.ending() => None,
         };
@@ -330,9 +362,17 @@ impl AgentHandle {
     }
 
     async fn ask_now(&self, ask: Ask) -> Result<Batch, NoMail> {
-        match self.ask(|| Poll(Ask { wait: false, ..ask })).await? {
-            Given::Now(batch) => Ok(batch),
-            Given::Later(_) => Ok(Batch::default()),
+        let ask = Ask { wait: false, ..ask };
+        let acked = Vec::new;
+        match self
+            .ask(|| Poll {
+                acked: acked(),
+                ask,
+            })
+            .await?
+        {
+            Given::Now(_, batch) => Ok(batch),
+            Given::Later(..) => Ok(Batch::default()),
             Given::NotYours => Err(NoMail::NotYours),
         }
     }

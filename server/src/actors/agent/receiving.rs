@@ -55,19 +55,26 @@ impl Agent {
     }
 }
 
-/// What waits, or what will.
+/// What waits, or what will; before that, deliveries that are acknowledged.
 #[derive(Message)]
 #[rtype(result = "Given")]
-pub(super) struct Poll(pub(super) Ask);
+pub(super) struct Poll {
+    pub(super) acked: Vec<Delivery>,
+    pub(super) ask: Ask,
+}
 
 impl Handler<Poll> for Agent {
     type Result = actix::MessageResult<Poll>;
-    fn handle(&mut self, Poll(ask): Poll, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Poll { acked, ask }: Poll, ctx: &mut Self::Context) -> Self::Result {
         self.settle();
         let door = self.door.clone();
         if !ask.proved && door.owner.is_claimed() {
             return actix::MessageResult(Given::NotYours);
         }
+        let settlement = match acked.is_empty() {
+            true => Settlement::default(),
+            false => self.deal(acked, Action::Ack),
+        };
         if ask.wait && self.own().inbox.waiting() == 0 {
             let (reply, later) = oneshot::channel();
             if self.waiters.len() >= door.common.polls_limit {
@@ -76,12 +83,12 @@ impl Handler<Poll> for Agent {
                 door.common.metrics.polls_replaced.inc();
             }
             self.waiters.push_back(Waiter { ask, reply });
-            return actix::MessageResult(Given::Later(later));
+            return actix::MessageResult(Given::Later(settlement, later));
         }
         let batch = Batch::of(ask, &mut self.own().inbox, &door);
         self.note_moved();
         self.rearm(ctx);
-        actix::MessageResult(Given::Now(batch))
+        actix::MessageResult(Given::Now(settlement, batch))
     }
 }
 
@@ -120,11 +127,19 @@ impl Handler<Settle> for Agent {
     type Result = actix::MessageResult<Settle>;
     fn handle(&mut self, msg: Settle, ctx: &mut Self::Context) -> Self::Result {
         self.settle();
+        let settlement = self.deal(msg.deliveries, msg.action);
+        self.rearm(ctx);
+        actix::MessageResult(settlement)
+    }
+}
+
+impl Agent {
+    fn deal(&mut self, deliveries: Vec<Delivery>, action: Action) -> Settlement {
         let now = self.door.now();
         let (mut settlement, mut dead) = (Settlement::default(), Vec::new());
-        for delivery in msg.deliveries {
+        for delivery in deliveries {
             let inbox = &mut self.own().inbox;
-            let done = match msg.action {
+            let done = match action {
                 Action::Ack => match inbox.ack(delivery, now) {
                     Settled::Left(envelope) => {
                         self.door.release(&envelope);
@@ -153,7 +168,6 @@ impl Handler<Settle> for Agent {
         self.bury(dead);
         self.tidy_window();
         self.settle();
-        self.rearm(ctx);
-        actix::MessageResult(settlement)
+        settlement
     }
 }

@@ -48,6 +48,8 @@ pub struct Arrivals {
     bytes: usize,
     next: Seq,
     waiting: Waiting,
+    /// Whether nothing waits inside either, as its owner has said since it last took something.
+    inside_empty: bool,
     closed: bool,
 }
 
@@ -101,6 +103,7 @@ impl Arrivals {
             bytes: 0,
             next: 0,
             waiting: Waiting::default(),
+            inside_empty: false,
             closed: false,
         }
     }
@@ -167,7 +170,32 @@ impl Arrivals {
 
     /// Gives up what waits since the last call.
     pub fn take(&mut self) -> Waiting {
+        self.inside_empty &= self.brings_nothing();
         std::mem::take(&mut self.waiting)
+    }
+
+    /// Whether the owner finds no message and no missed notice here.
+    fn brings_nothing(&self) -> bool {
+        let Waiting {
+            come,
+            returned,
+            missed,
+            read: _,
+        } = &self.waiting;
+        come.is_empty() && returned.is_empty() && *missed == 0
+    }
+
+    /// Whether there is nothing to be had inside, as the owner knows it now.
+    pub fn note_inside(&mut self, empty: bool) {
+        self.inside_empty = empty;
+    }
+
+    /// Whether nothing waits, outside or inside, and no missed notice is to be told of. While the
+    /// owner takes in what came nobody knows, and then it is not said; nor while it is to hear of
+    /// what was read, which it holds until then.
+    pub fn nothing_waits(&self) -> bool {
+        let heard_all = self.brings_nothing() && self.waiting.read.is_empty();
+        self.inside_empty && heard_all && !self.closed
     }
 
     /// Nothing is admitted from here on.
