@@ -25,17 +25,16 @@ pub(crate) fn arguments() -> Result<Vec<String>, Failure> {
 /// name. Exact to the last byte.
 pub(crate) fn text(
     option: &str,
-    value: Option<String>,
-    file: Option<String>,
+    value: Option<&str>,
+    file: Option<&str>,
 ) -> Result<Option<String>, Failure> {
     match (value, file) {
         (Some(_), Some(_)) => Err(usage(
             format!("{option} and {option}-file say two things"),
             "give one of them",
         )),
-        (Some(value), None) if value != "-" => Ok(Some(value)),
-        (Some(dash), None) => read(&dash).map(Some),
-        (None, Some(path)) => read(&path).map(Some),
+        (Some(value), None) if value != "-" => Ok(Some(value.to_owned())),
+        (Some(path), None) | (None, Some(path)) => read(path).map(Some),
         (None, None) => Ok(None),
     }
 }
@@ -43,10 +42,10 @@ pub(crate) fn text(
 /// The same, where there has to be one, and an empty file is a mistake.
 pub(crate) fn body(
     option: &str,
-    value: Option<String>,
-    file: Option<String>,
+    value: Option<&str>,
+    file: Option<&str>,
 ) -> Result<Box<RawValue>, Failure> {
-    let as_argument = value.as_ref().is_some_and(|value| value != "-");
+    let as_argument = value.is_some_and(|value| value != "-");
     let Some(text) = text(option, value, file)? else {
         return Err(usage(
             format!("missing: {option}"),
@@ -147,13 +146,10 @@ mod tests {
 
     #[test]
     fn a_text_comes_from_one_place() {
-        let both = text("--task", Some("x".to_owned()), Some("f".to_owned()));
+        let both = text("--task", Some("x"), Some("f"));
         assert!(both.is_err());
         assert!(body("--task", None, None).is_err());
-        assert_eq!(
-            body("--task", Some(String::new()), None).unwrap().get(),
-            "\"\""
-        );
+        assert_eq!(body("--task", Some(""), None).unwrap().get(), "\"\"");
     }
 
     #[test]

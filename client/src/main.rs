@@ -54,6 +54,6 @@ fn run() -> Result<String, Failure> {
         Arranged::Help(command) => Ok(help::help(command)),
         Arranged::Nothing => Err(Failure::Nothing),
         Arranged::Version => Ok(concat!("clawlink ", env!("CARGO_PKG_VERSION"), "\n").to_owned()),
-        Arranged::Run(line) => commands::run(help::parse(&line)?),
+        Arranged::Run(command, line) => commands::run(command.verb, &help::parse(command, &line)?),
     }
 }

@@ -4,7 +4,7 @@
 use crate::api::{
     Again, Answer, Api, Deletion, NoReply, Refusal, Reply, Request, Speaker, Trouble,
 };
-use crate::args::Top;
+use crate::args::Args;
 use crate::escape;
 use crate::failure::{Failure, Refused, usage};
 use crate::json::{self, Object};
@@ -57,48 +57,48 @@ pub(crate) fn default_relay() -> String {
 }
 
 /// The store that the global options choose.
-pub(crate) fn store(top: &Top) -> Result<Store, Failure> {
-    let name = top.identity.clone().or_else(|| variable("CLAWLINK_AGENT"));
+pub(crate) fn store(args: &Args) -> Result<Store, Failure> {
+    let name = args.identity.clone().or_else(|| variable("CLAWLINK_AGENT"));
     Store::open(name.as_deref())
 }
 
 /// `clawlink` with the option that leads to this identity.
-pub(crate) fn program(top: &Top) -> String {
-    let name = top.identity.as_ref();
+pub(crate) fn program(args: &Args) -> String {
+    let name = args.identity.as_ref();
     let option = name.map(|name| escape::shell_option("--as", name));
     ["clawlink", &option.unwrap_or_default()].concat()
 }
 
 impl Session {
     /// Settles the questions that need no network.
-    pub(crate) fn open(top: &Top) -> Result<Session, Failure> {
-        let store = store(top)?;
+    pub(crate) fn open(args: &Args) -> Result<Session, Failure> {
+        let store = store(args)?;
         let state = store.load()?;
         let saved = state.text_of("relay_url");
-        let named = top.relay.clone().or_else(|| variable("CLAWLINK_RELAY"));
+        let named = args.relay.clone().or_else(|| variable("CLAWLINK_RELAY"));
         let guessed = named.is_none() && saved.is_none();
         let chosen = named
             .or_else(|| saved.clone())
             .unwrap_or_else(default_relay);
         let url = url::normalise(&chosen)
             .map_err(|(what, hint)| usage(format!("{what}: {chosen}"), hint))?;
-        let timeout = top.timeout.unwrap_or(TIMEOUT);
+        let timeout = args.timeout.unwrap_or(TIMEOUT);
         if !(1..=TIMEOUT_MAX).contains(&timeout) {
             return Err(usage(
                 format!("--timeout cannot be {timeout}"),
                 "it takes 1 to 3600 seconds",
             ));
         }
-        let mut program = program(top);
-        if top.relay.is_some() && saved.as_deref() != Some(&url) {
+        let mut program = program(args);
+        if args.relay.is_some() && saved.as_deref() != Some(&url) {
             program.push_str(&escape::shell_option("--relay", &url));
         }
         let session = Session {
-            json: top.json,
+            json: args.json,
             program,
             api: Api {
                 url,
-                token: token(top)?,
+                token: token(args)?,
                 timeout,
                 patient: !guessed,
                 speaker: RefCell::default(),
@@ -367,8 +367,8 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// The token, from the first place that has one.
-fn token(top: &Top) -> Result<Option<String>, Failure> {
-    let named = top.token.clone().or_else(|| variable("CLAWLINK_TOKEN"));
+fn token(args: &Args) -> Result<Option<String>, Failure> {
+    let named = args.token.clone().or_else(|| variable("CLAWLINK_TOKEN"));
     let token = match (named, variable("CLAWLINK_TOKEN_FILE")) {
         (Some(token), _) => token,
         (None, None) => return Ok(None),

@@ -1,7 +1,7 @@
 //! `discover`.
 
 use super::{Done, json_lines, shown, span};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
 use crate::failure::Failure;
 use crate::input;
@@ -28,7 +28,7 @@ pub(super) fn online(session: &Session) -> Result<Vec<Object>, Failure> {
     Ok(agents.collect())
 }
 
-pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
+pub(super) fn discover(session: &Session, args: &Args) -> Done {
     let wanted = input::words("--cap", args.cap.as_deref())?.unwrap_or_default();
     if args.all {
         shows_all(session)?;
@@ -83,7 +83,7 @@ fn shows_all(session: &Session) -> Result<(), Failure> {
     })
 }
 
-fn nobody(args: &args::Discover) -> String {
+fn nobody(args: &Args) -> String {
     let (there, option) = match args.all {
         true => ("registered", " --all"),
         false => ("online", ""),

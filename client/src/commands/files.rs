@@ -4,7 +4,7 @@ use super::mail;
 use super::presence::{KEY_LENGTH, send_json};
 use super::{Done, json_line, json_lines, shown};
 use crate::api::{Again, Answer, Deletion, Reply, Request};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
 use crate::failure::{Failure, local, usage};
 use crate::input;
@@ -41,7 +41,7 @@ fn key(text: &str) -> Result<FileKey, Failure> {
         .map_err(|why| usage(format!("--key {why}"), "for example --key docs/plan.md"))
 }
 
-pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
+pub(super) fn put(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     let file_key = key(&args.key)?;
     let file_type = args
@@ -91,7 +91,7 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
     // It may be long, and stands in the body.
     drop(call);
     let reply = send_json(session, identity, "/files", &body, "saved|merged")
-        .map_err(|failure| conflict(session, failure, &args, seen))?;
+        .map_err(|failure| conflict(session, failure, args, seen))?;
     written(session, &args.key, &reply)
 }
 
@@ -146,12 +146,7 @@ fn unable(what: &str) -> Failure {
 
 /// What is said of a file that somebody else has changed: whose version would have been lost, and
 /// the ways on.
-fn conflict(
-    session: &Session,
-    failure: Failure,
-    args: &args::FilePut,
-    seen: Option<Seen>,
-) -> Failure {
+fn conflict(session: &Session, failure: Failure, args: &Args, seen: Option<Seen>) -> Failure {
     let Failure::Refused(refused) = &failure else {
         return failure;
     };
@@ -203,7 +198,7 @@ fn conflict(
     }
 }
 
-pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
+pub(super) fn get(session: &Session, args: &Args) -> Done {
     let key = key(&args.key)?;
     let mut path = ["/files/", &url::encode(key.as_str())].concat();
     if let Some(version) = args.version {
@@ -227,8 +222,8 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
     if reply.fields.text("encoding") == BASE64 {
         base64::decode(&mut bytes).map_err(|_| session.not_a_relay("its base64 is none"))?;
     }
-    let output = args.output.filter(|path| path != "-");
-    if let Some(path) = &output {
+    let output = args.output.as_deref().filter(|path| *path != "-");
+    if let Some(path) = output {
         let path = std::path::Path::new(path);
         std::fs::write(path, &bytes).map_err(|error| local("cannot write", path, error))?;
         output::note(&format!(
@@ -256,7 +251,7 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
     Ok(String::new())
 }
 
-pub(super) fn remove(session: &Session, args: args::FileRm) -> Done {
+pub(super) fn remove(session: &Session, args: &Args) -> Done {
     session.identity()?;
     let file_key = key(&args.key)?;
     let path = ["/files/", &url::encode(file_key.as_str())].concat();
@@ -306,7 +301,7 @@ pub(super) fn remove(session: &Session, args: args::FileRm) -> Done {
     ))
 }
 
-pub(super) fn log(session: &Session, args: args::FileLog) -> Done {
+pub(super) fn log(session: &Session, args: &Args) -> Done {
     let key = key(&args.key)?;
     let path = ["/files/", &url::encode(key.as_str()), "?history=1"].concat();
     let reply = session.get(&path)?;

@@ -8,7 +8,7 @@ use super::json_lines;
 use super::presence::{RESTARTED, beat, enroll_again, note_epoch};
 use super::receipts::{Fate, settle_batch};
 use crate::api::{Again, Reply, Request};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
 use crate::failure::Failure;
 use crate::json::Object;
@@ -18,6 +18,31 @@ use crate::output;
 use crate::session::Session;
 use crate::state::{Identity, Store};
 use serde_json::value::RawValue;
+
+/// How messages are taken and shown.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Manner {
+    /// Nothing is taken.
+    pub(super) peek: bool,
+    /// They stay leased.
+    pub(super) keep: bool,
+    /// Nothing is said where there are none.
+    pub(super) quiet: bool,
+    /// Nothing is shortened.
+    pub(super) full: bool,
+}
+
+impl Manner {
+    /// What the command line says.
+    pub(super) fn of(args: &Args) -> Manner {
+        Manner {
+            peek: args.peek,
+            keep: args.keep,
+            quiet: args.quiet,
+            full: args.full,
+        }
+    }
+}
 
 /// The messages of one reply.
 pub(super) struct Mail {
@@ -124,13 +149,13 @@ pub(super) fn settle(
 pub(super) fn print(
     session: &Session,
     identity: &Identity,
-    args: &args::Poll,
+    manner: Manner,
     mail: &Mail,
 ) -> Result<bool, Failure> {
-    if mail.taken && (args.peek || args.keep) && !mail.messages.is_empty() {
+    if mail.taken && (manner.peek || manner.keep) && !mail.messages.is_empty() {
         output::note("this relay cannot look or lease: the messages are off it now");
     }
-    let Err(error) = output::print(&printed(session, args, mail)) else {
+    let Err(error) = output::print(&printed(session, manner, mail)) else {
         return Ok(true);
     };
     if let Some(batch) = &mail.batch {
@@ -143,13 +168,13 @@ pub(super) fn print(
 }
 
 /// The messages as they are printed. What is printed short is kept whole before.
-fn printed(session: &Session, args: &args::Poll, mail: &Mail) -> String {
+fn printed(session: &Session, manner: Manner, mail: &Mail) -> String {
     let messages = &mail.messages;
     if session.json {
         return json_lines(messages.iter().map(|raw| raw.get()));
     }
     if messages.is_empty() {
-        return if args.quiet {
+        return if manner.quiet {
             String::new()
         } else {
             "No messages.\n".to_owned()
@@ -158,9 +183,9 @@ fn printed(session: &Session, args: &args::Poll, mail: &Mail) -> String {
     let mut text = String::new();
     tidy(session);
     for raw in messages {
-        let (message, rendered) = render(session, raw.get(), args.full);
+        let (message, rendered) = render(session, raw.get(), manner.full);
         text.push_str(&rendered);
-        if let Some(receipt) = message.receipt().filter(|_| args.keep) {
+        if let Some(receipt) = message.receipt().filter(|_| manner.keep) {
             text.push_str(&["  done: ", &session.program, " ack ", &receipt, "\n"].concat());
         }
     }

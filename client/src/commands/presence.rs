@@ -2,7 +2,7 @@
 
 use super::{Done, json_line};
 use crate::api::{Again, Answer, Reply, Request, Trouble};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
 use crate::failure::{Failure, usage};
 use crate::input;
@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 const ID_LENGTH: usize = 8;
 pub(super) const KEY_LENGTH: usize = 16;
 
-pub(super) fn register(session: &Session, args: args::Register) -> Done {
+pub(super) fn register(session: &Session, args: &Args) -> Done {
     let name = input::word("--name", &args.name)?;
     let capabilities = input::words("--caps", args.caps.as_deref())?;
     if let Some(ttl) = args.ttl
@@ -54,8 +54,8 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
     if let Some(capabilities) = capabilities {
         entry.set("capabilities", json::write(&capabilities));
     }
-    if let Some(description) = args.description {
-        entry.set_text("description", &description);
+    if let Some(description) = &args.description {
+        entry.set_text("description", description);
     }
     if let Some(ttl) = args.ttl {
         entry.set("ttl", json::write(&ttl));

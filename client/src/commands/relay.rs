@@ -2,7 +2,7 @@
 
 use super::{Done, json_lines, shown};
 use crate::api::{Again, Answer, Api, Request};
-use crate::args::{self, Top};
+use crate::args::Args;
 use crate::escape;
 use crate::failure::{Failure, usage};
 use crate::json::{self, Object};
@@ -68,8 +68,8 @@ pub(super) fn info(session: &Session) -> Done {
     ))
 }
 
-pub(super) fn scan(top: &Top, args: &args::Scan) -> Done {
-    let seconds = args.duration.unwrap_or(SCAN);
+pub(super) fn scan(args: &Args) -> Done {
+    let seconds = args.seconds.unwrap_or(SCAN);
     if !(1..=SCAN_MAX).contains(&seconds) {
         return Err(usage(
             format!("--for cannot be {seconds}"),
@@ -86,7 +86,7 @@ pub(super) fn scan(top: &Top, args: &args::Scan) -> Done {
                 .to_owned(),
         });
     }
-    if top.json {
+    if args.json {
         let lines: Vec<String> = found.iter().map(found_json).collect();
         return Ok(json_lines(lines.iter().map(String::as_str)));
     }

@@ -3,7 +3,7 @@
 use super::presence::as_member;
 use super::{Done, cannot, json_line, json_lines, shown, span};
 use crate::api::{Again, Answer, Deletion, Request};
-use crate::args;
+use crate::args::Args;
 use crate::failure::{Failure, usage};
 use crate::json::{self, Object};
 use crate::message::time;
@@ -34,11 +34,11 @@ fn path(text: &str) -> Result<FileKey, Failure> {
     })
 }
 
-pub(super) fn reserve(session: &Session, args: args::Reserve) -> Done {
-    if args.patterns.is_empty() {
+pub(super) fn reserve(session: &Session, args: &Args) -> Done {
+    if args.words.is_empty() {
         return Err(usage("missing: PATTERN", "for example 'src/**'"));
     }
-    let patterns = args.patterns.iter().map(|pattern| path(pattern));
+    let patterns = args.words.iter().map(|pattern| path(pattern));
     let patterns: Vec<FileKey> = patterns.collect::<Result<_, _>>()?;
     let (mut identity, mut text) = (session.identity()?, String::new());
     for pattern in patterns {
@@ -86,11 +86,11 @@ fn list(session: &Session, query: &str) -> Result<(String, Vec<Object>), Failure
     Ok((json_lines(raws), leases.collect()))
 }
 
-pub(super) fn reserved(session: &Session, args: args::Reserved) -> Done {
-    let Some(wanted) = args.path else {
+pub(super) fn reserved(session: &Session, args: &Args) -> Done {
+    let Some(wanted) = args.words.first() else {
         return everything(session);
     };
-    let path = path(&wanted)?;
+    let path = path(wanted)?;
     let query = ["?path=", &url::encode(path.as_str())].concat();
     let (lines, found) = list(session, &query)?;
     let me = session.known()?.map(|identity| identity.id);
@@ -101,7 +101,7 @@ pub(super) fn reserved(session: &Session, args: args::Reserved) -> Done {
         let left = span(lease.number("seconds").unwrap_or_default());
         if !mine && lease.is_true("exclusive") {
             output::print(&text).or_else(output::excuse)?;
-            return Err(taken(&wanted, &lease, &left));
+            return Err(taken(wanted, &lease, &left));
         }
         if !session.json {
             let who = if mine {
@@ -173,9 +173,9 @@ fn everything(session: &Session) -> Done {
     Ok(lines.join("\n") + "\n")
 }
 
-pub(super) fn release(session: &Session, args: args::Release) -> Done {
+pub(super) fn release(session: &Session, args: &Args) -> Done {
     let id = session.identity()?.id;
-    let mut ids = args.ids;
+    let mut ids = args.words.clone();
     if ids.is_empty() {
         // All of one's own; those of an agent that the relay has forgotten ended with it.
         for lease in list(session, "")?.1 {

@@ -3,7 +3,7 @@
 use super::presence::send;
 use super::{Done, json_line, json_lines, poll, shown};
 use crate::api::{Again, Request};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
 use crate::failure::{Failure, usage};
 use crate::input;
@@ -39,7 +39,7 @@ pub(super) fn has_tasks(identity: &Identity) -> Result<(), Failure> {
     })
 }
 
-pub(super) fn tasks(session: &Session, args: &args::Tasks) -> Done {
+pub(super) fn tasks(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     has_tasks(&identity)?;
     let mut query = Vec::new();
@@ -85,12 +85,12 @@ fn line(task: &Object, field: &str) -> String {
     escape::line(&json::text(raw).unwrap_or_else(|| raw.to_owned()))
 }
 
-pub(super) fn task(session: &Session, args: &args::Task) -> Done {
+pub(super) fn task(session: &Session, args: &Args) -> Done {
     has_tasks(&session.identity()?)?;
     match args.wait {
-        Some(seconds) => wait(session, &args.id, seconds),
+        Some(seconds) => wait(session, args.word(), seconds),
         None => {
-            let reply = session.get(&path(&args.id))?;
+            let reply = session.get(&path(args.word()))?;
             match session.json {
                 true => Ok(json_line(&reply)),
                 false => Ok(rendered(&reply.fields.object("task"))),
@@ -205,35 +205,39 @@ fn outcome(session: &Session, id: &str, task: &Object, raw: &str) -> Done {
     }
 }
 
-pub(super) fn cancel(session: &Session, args: &args::Cancel) -> Done {
+pub(super) fn cancel(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     has_tasks(&identity)?;
     let call = Cancel {
         from_agent: identity.id.clone(),
     };
-    let path = [&path(&args.id), "/cancel"].concat();
+    let path = [&path(args.word()), "/cancel"].concat();
     let reply = send(session, identity, &path, &call, "canceled")?;
     if session.json {
         return Ok(json_line(&reply));
     }
-    Ok(format!("task {} is canceled\n", escape::line(&args.id)))
+    Ok(format!("task {} is canceled\n", escape::line(args.word())))
 }
 
-pub(super) fn give_input(session: &Session, args: args::Input) -> Done {
+pub(super) fn give_input(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     has_tasks(&identity)?;
-    if args.id.is_empty() {
+    if args.word().is_empty() {
         return Err(usage(
             "missing: ID".to_owned(),
             "it stands in clawlink tasks",
         ));
     }
-    let content = input::body("--content", args.content, args.content_file)?;
+    let content = input::body(
+        "--content",
+        args.content.as_deref(),
+        args.content_file.as_deref(),
+    )?;
     let call = Input {
         from_agent: identity.id.clone(),
         content: &content,
     };
-    let path = [&path(&args.id), "/input"].concat();
+    let path = [&path(args.word()), "/input"].concat();
     let reply = send(session, identity, &path, &call, "input_sent")?;
     if session.json {
         return Ok(json_line(&reply));
@@ -241,6 +245,6 @@ pub(super) fn give_input(session: &Session, args: args::Input) -> Done {
     let state = shown(&reply.fields, "task_state");
     Ok(format!(
         "told; task {} is {state}\n",
-        escape::line(&args.id)
+        escape::line(args.word())
     ))
 }

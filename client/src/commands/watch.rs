@@ -4,13 +4,13 @@
 //! Signals are put off that long, so that no message is handled and yet comes again.
 
 use super::Done;
-use super::mail::{self, Mail};
+use super::mail::{self, Mail, Manner};
 use super::poll::PAUSE;
 use super::presence::{beat, enroll_again};
 use super::receipts::{Fate, settle_batch};
 use super::running;
 use crate::api::{Reply, Trouble};
-use crate::args;
+use crate::args::Args;
 use crate::failure::{Failure, usage};
 use crate::json::Object;
 use crate::kept;
@@ -50,7 +50,7 @@ struct Watch {
     unread: bool,
 }
 
-pub(super) fn watch(mut session: Session, args: args::Watch) -> Done {
+pub(super) fn watch(mut session: Session, args: &Args) -> Done {
     if args
         .exec
         .as_ref()
@@ -62,7 +62,7 @@ pub(super) fn watch(mut session: Session, args: args::Watch) -> Done {
     session.go_on_alone();
     let mut watch = Watch {
         session,
-        command: args.exec,
+        command: args.exec.clone(),
         batch: None,
         rest: Duration::ZERO,
         away: None,
@@ -196,7 +196,7 @@ impl Watch {
         if self.command.is_some() {
             return self.run_all(identity, mail);
         }
-        match mail::print(&self.session, identity, &args::Poll::default(), mail)? {
+        match mail::print(&self.session, identity, Manner::default(), mail)? {
             true => self.batch = mail.batch.clone(),
             false => self.unread = true,
         }
