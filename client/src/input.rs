@@ -58,7 +58,7 @@ pub(crate) fn body(
             "did the command before the pipe fail?",
         ));
     }
-    Ok(json::write_text(&text))
+    Ok(json::raw_text(&text))
 }
 
 /// The bytes of a file, or of standard input.
@@ -101,9 +101,9 @@ fn shown(path: &str) -> &str {
     if path == "-" { "standard input" } else { path }
 }
 
-/// A text that has to be JSON, as it was written.
-pub(crate) fn json_value(option: &str, text: &str) -> Result<Box<RawValue>, Failure> {
-    serde_json::from_str(text).map_err(|error| {
+/// Refuses a text that is no JSON.
+pub(crate) fn check_json(option: &str, text: &str) -> Result<(), Failure> {
+    json::check(text).map_err(|error| {
         usage(
             format!("{option} is not JSON: {error}"),
             format!("for example {option} '{{\"branch\": \"main\"}}'"),
@@ -154,10 +154,10 @@ mod tests {
 
     #[test]
     fn context_keeps_its_digits() {
-        assert_eq!(
-            json_value("--context", r#" {"n":1.50} "#).unwrap().get(),
-            r#"{"n":1.50}"#
-        );
-        assert!(json_value("--context", "{a:1}").is_err());
+        let context = r#" {"n":1.50} "#;
+        assert!(check_json("--context", context).is_ok());
+        let call = json::with("{\"task\":1}", "context", context);
+        assert_eq!(call, r#"{"task":1,"context":{"n":1.50}}"#);
+        assert!(check_json("--context", "{a:1}").is_err());
     }
 }

@@ -42,7 +42,7 @@ fn lasting(json: &str) -> String {
     match Object::parse(json) {
         Ok(mut message) => {
             message.remove("delivery");
-            message.to_raw().get().to_owned()
+            message.json().to_owned()
         }
         // Whatever it is, it has no delivery.
         Err(_) => json.to_owned(),

@@ -16,7 +16,6 @@ use crate::url;
 use clawlink_protocol::DEFAULT_PORT;
 use clawlink_protocol::agents::Register;
 use clawlink_protocol::name::{AgentId, Word};
-use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -39,6 +38,8 @@ pub(crate) struct Session {
     api: Api,
     store: Store,
     state: Object,
+    /// Who we are at this relay, if anyone.
+    known: Option<Identity>,
     /// Whether nobody ever named a relay.
     guessed: bool,
 }
@@ -46,7 +47,7 @@ pub(crate) struct Session {
 /// A list that the relay keeps.
 pub(crate) struct List {
     /// Each entry as the relay wrote it.
-    pub(crate) entries: Vec<Box<RawValue>>,
+    pub(crate) entries: Vec<String>,
     /// The relay's clock when it gave the last of them.
     pub(crate) server_time: String,
 }
@@ -93,22 +94,25 @@ impl Session {
         if args.relay.is_some() && saved.as_deref() != Some(&url) {
             program.push_str(&escape::shell_option("--relay", &url));
         }
+        let token = token(args)?;
+        let known = store.identity(&state, &url)?;
         let session = Session {
             json: args.json,
             program,
             api: Api {
                 url,
-                token: token(args)?,
+                token,
                 timeout,
                 patient: !guessed,
                 speaker: RefCell::default(),
             },
             store,
             state,
+            known,
             guessed,
         };
-        if let Some(identity) = session.known()? {
-            session.speak_as(&identity);
+        if let Some(identity) = session.known() {
+            session.speak_as(identity);
         }
         Ok(session)
     }
@@ -124,13 +128,13 @@ impl Session {
     }
 
     /// Who we are at this relay, if anyone.
-    pub(crate) fn known(&self) -> Result<Option<Identity>, Failure> {
-        self.store.identity(&self.state, self.relay())
+    pub(crate) fn known(&self) -> Option<&Identity> {
+        self.known.as_ref()
     }
 
     /// Who we are at this relay.
     pub(crate) fn identity(&self) -> Result<Identity, Failure> {
-        self.known()?.ok_or_else(|| Failure::NotRegistered {
+        self.known.clone().ok_or_else(|| Failure::NotRegistered {
             program: self.program.clone(),
             relay: self.relay().to_owned(),
             kept: self.store.names(),
@@ -140,6 +144,7 @@ impl Session {
     /// The same, as the file says now: it may have been changed since this process began.
     pub(crate) fn identity_now(&mut self) -> Result<Identity, Failure> {
         self.state = self.store.load()?;
+        self.known = self.store.identity(&self.state, self.relay())?;
         let identity = self.identity()?;
         self.speak_as(&identity);
         Ok(identity)
@@ -200,7 +205,7 @@ impl Session {
                 .fields
                 .text_of("next_cursor")
                 .filter(|_| !page.is_empty());
-            entries.extend(page);
+            entries.extend(page.into_iter().map(str::to_owned));
             let Some(cursor) = more else {
                 let server_time = reply.fields.text("server_time");
                 return Ok(List {
@@ -219,13 +224,13 @@ impl Session {
     pub(crate) fn post(
         &self,
         path: &str,
-        body: &RawValue,
+        body: &str,
         again: Again<'_>,
         status: &str,
     ) -> Result<Reply, Failure> {
         let reply = self.ask(&Request {
             path,
-            body: Some(body.get()),
+            body: Some(body),
             again,
             wait: 0,
         })?;
@@ -263,16 +268,16 @@ impl Session {
     fn claiming(&self, send: &dyn Fn() -> Result<Answer, NoReply>) -> Result<Answer, Failure> {
         let send = || send().map_err(|failed| self.no_reply(failed));
         let answer = send()?;
-        let (Answer::Refused(refusal), Some(identity)) = (&answer, self.known()?) else {
+        let (Answer::Refused(refusal), Some(identity)) = (&answer, self.known()) else {
             return Ok(answer);
         };
         if !refusal.is_about_secrets() || identity.secret().is_none() {
             return Ok(answer);
         }
-        let body = registration(Some(identity.id), &identity.entry);
+        let body = registration(Some(identity.id.clone()), &identity.entry);
         let register = self.api.send(&Request {
             path: "/register",
-            body: Some(body.get()),
+            body: Some(&body),
             again: Again::Harmless,
             wait: 0,
         });
@@ -336,7 +341,7 @@ impl Session {
 }
 
 /// What an agent says of itself when it registers: what the entry says.
-pub(crate) fn registration(id: Option<AgentId>, entry: &Object) -> Box<RawValue> {
+pub(crate) fn registration(id: Option<AgentId>, entry: &Object) -> String {
     let word = |text: &String| Word::parse(text).ok();
     let words = |field: &str| {
         let words = entry.texts(field);

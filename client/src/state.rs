@@ -146,8 +146,7 @@ impl Store {
         let _ = lock.as_ref().map(File::lock);
         let mut state = self.load()?;
         change(&mut state);
-        let mut text = state.to_raw().get().to_owned();
-        text.push('\n');
+        let text = [state.json(), "\n"].concat();
         self.write(&self.file, text.as_bytes())
     }
 
@@ -207,7 +206,8 @@ fn find(state: &Object, url: &str) -> Option<(String, Object)> {
 }
 
 fn is_current(state: &Object, url: &str) -> bool {
-    url::normalise(&state.text("relay_url")).is_ok_and(|saved| saved == url)
+    let saved = state.text("relay_url");
+    saved == url || url::normalise(&saved).is_ok_and(|saved| saved == url)
 }
 
 /// Keeps an identity, and makes its relay the one that is used from now on.
@@ -223,16 +223,16 @@ pub(crate) fn update(state: &mut Object, url: &str, identity: &Identity) {
     let mut entry = identity.entry.clone();
     entry.set_text("agent_id", identity.id.as_str());
     let mut relays = state.object("relays");
-    relays.set(url, entry.to_raw());
-    state.set("relays", relays.to_raw());
+    relays.set(url, entry.json());
+    state.set("relays", relays.json());
 }
 
 /// Forgets the identity at this relay; which relay is used stays.
 pub(crate) fn forget(state: &mut Object, url: &str) {
     let mut relays = state.object("relays");
     relays.remove(url);
-    let relays = (!relays.is_empty()).then(|| relays.to_raw());
-    state.set_or_remove("relays", relays);
+    let left = (!relays.is_empty()).then(|| relays.json());
+    state.set_or_remove("relays", left);
     if is_current(state, url) {
         state.remove("agent_id");
         state.remove("agent_name");
@@ -241,7 +241,7 @@ pub(crate) fn forget(state: &mut Object, url: &str) {
 
 /// Sets a field of an entry from an optional text.
 pub(crate) fn set_optional(entry: &mut Object, field: &str, value: Option<&str>) {
-    entry.set_or_remove(field, value.map(json::write_text));
+    entry.set_or_remove(field, value.map(json::write).as_deref());
 }
 
 /// Whether a name, given by the user or by a peer, is safe as the name of a file.

@@ -24,7 +24,7 @@ const COLUMNS: [Column; 6] = [
 /// The agents that are online.
 pub(super) fn online(session: &Session) -> Result<Vec<Object>, Failure> {
     let raws = session.list("/discover", "agents")?.entries;
-    let agents = raws.iter().filter_map(|raw| Object::parse(raw.get()).ok());
+    let agents = raws.iter().filter_map(|raw| Object::of(raw));
     Ok(agents.collect())
 }
 
@@ -42,9 +42,9 @@ pub(super) fn discover(session: &Session, args: &Args) -> Done {
             .all(|word| able.iter().any(|own| own == word.as_str()))
     };
     let mut raws = list.entries;
-    raws.retain(|raw| Object::parse(raw.get()).is_ok_and(|agent| wanted(&agent)));
+    raws.retain(|raw| Object::of(raw).is_some_and(|agent| wanted(&agent)));
     if session.json {
-        return Ok(json_lines(raws.iter().map(|raw| raw.get())));
+        return Ok(json_lines(raws.iter().map(String::as_str)));
     }
     if raws.is_empty() {
         return Ok(nobody(args));
@@ -52,7 +52,7 @@ pub(super) fn discover(session: &Session, args: &Args) -> Done {
     let now = unix_seconds(&list.server_time);
     let rows: Vec<Vec<String>> = raws
         .iter()
-        .filter_map(|raw| Object::parse(raw.get()).ok())
+        .filter_map(|raw| Object::of(raw))
         .map(|agent| row(&agent, now))
         .collect();
     let mut lines = table::render(&COLUMNS, &rows);

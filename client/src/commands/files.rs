@@ -181,7 +181,7 @@ fn conflict(session: &Session, failure: Failure, args: &Args, seen: Option<Seen>
         Some(text) => {
             // Whoever reads it has lost nothing where this fails: nothing was written.
             let _ = output::print(&match (session.json, output::to_terminal()) {
-                (true, _) => [&escape::json(json::write(body).get()), "\n"].concat(),
+                (true, _) => [&escape::json(body.json()), "\n"].concat(),
                 (false, true) => escape::lines(&text),
                 (false, false) => text,
             });
@@ -204,11 +204,7 @@ pub(super) fn get(session: &Session, args: &Args) -> Done {
     if let Some(version) = args.version {
         path.push_str(&format!("?version={version}"));
     }
-    let mut reply = session.get(&path)?;
-    if !session.json {
-        // The fields are enough, and it may be long.
-        reply.text = String::new();
-    }
+    let reply = session.get(&path)?;
     let Some(raw) = reply.fields.raw("content") else {
         return Err(session.not_a_relay("the file it sent has no content"));
     };
@@ -335,9 +331,9 @@ pub(super) fn log(session: &Session, args: &Args) -> Done {
 pub(super) fn list(session: &Session) -> Done {
     let files = session.list("/files", "files")?.entries;
     if session.json {
-        return Ok(json_lines(files.iter().map(|raw| raw.get())));
+        return Ok(json_lines(files.iter().map(String::as_str)));
     }
-    let files = files.iter().filter_map(|raw| Object::parse(raw.get()).ok());
+    let files = files.iter().filter_map(|raw| Object::of(raw));
     let rows: Vec<Vec<String>> = files.map(|file| row(&file)).collect();
     if rows.is_empty() {
         return Ok("No files.\n".to_owned());

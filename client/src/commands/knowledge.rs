@@ -35,7 +35,7 @@ pub(super) fn knowledge(session: &Session, args: &Args) -> Done {
     }
     let mut newest_first = reply.list("broadcasts");
     newest_first.reverse();
-    let in_order = newest_first.iter().map(|raw| raw.get());
+    let in_order = newest_first.iter().copied();
     if reply.raw("next_cursor").is_some() {
         output::note("there are older ones: --max N shows more of them");
     }
@@ -66,9 +66,10 @@ pub(super) fn subscribe(session: &Session, args: &Args) -> Done {
     let (mut identity, reply) = as_member(session, identity, "/subscribe", &call, "subscribed")
         .map_err(|why| cannot(why, "choose topics"))?;
     // Where the relay forgets this agent, it is told again.
-    identity
-        .entry
-        .set_or_remove("topics", topics.map(|topics| json::write(&topics)));
+    identity.entry.set_or_remove(
+        "topics",
+        topics.map(|topics| json::write(&topics)).as_deref(),
+    );
     session.update(&identity)?;
     if session.json {
         return Ok(json_line(&reply));

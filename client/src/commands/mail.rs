@@ -17,7 +17,6 @@ use crate::message::Message;
 use crate::output;
 use crate::session::Session;
 use crate::state::{Identity, Store};
-use serde_json::value::RawValue;
 
 /// How messages are taken and shown.
 #[derive(Clone, Copy, Default)]
@@ -45,17 +44,18 @@ impl Manner {
 }
 
 /// The messages of one reply.
-pub(super) struct Mail {
-    pub(super) messages: Vec<Box<RawValue>>,
+pub(super) struct Mail<'a> {
+    /// Each as the relay wrote it.
+    pub(super) messages: Vec<&'a str>,
     /// The token of their lease, if they have one.
     pub(super) batch: Option<String>,
     /// Whether the relay has them no more, whatever it was asked: an original.
     pub(super) taken: bool,
 }
 
-impl Mail {
+impl Mail<'_> {
     /// What a reply brings.
-    pub(super) fn of(reply: &Object) -> Mail {
+    pub(super) fn of(reply: &Object) -> Mail<'_> {
         Mail {
             messages: reply.list("messages"),
             batch: reply.text_of("batch"),
@@ -150,7 +150,7 @@ pub(super) fn print(
     session: &Session,
     identity: &Identity,
     manner: Manner,
-    mail: &Mail,
+    mail: &Mail<'_>,
 ) -> Result<bool, Failure> {
     if mail.taken && (manner.peek || manner.keep) && !mail.messages.is_empty() {
         output::note("this relay cannot look or lease: the messages are off it now");
@@ -168,10 +168,10 @@ pub(super) fn print(
 }
 
 /// The messages as they are printed. What is printed short is kept whole before.
-fn printed(session: &Session, manner: Manner, mail: &Mail) -> String {
+fn printed(session: &Session, manner: Manner, mail: &Mail<'_>) -> String {
     let messages = &mail.messages;
     if session.json {
-        return json_lines(messages.iter().map(|raw| raw.get()));
+        return json_lines(messages.iter().copied());
     }
     if messages.is_empty() {
         return if manner.quiet {
@@ -183,7 +183,7 @@ fn printed(session: &Session, manner: Manner, mail: &Mail) -> String {
     let mut text = String::new();
     tidy(session);
     for raw in messages {
-        let (message, rendered) = render(session, raw.get(), manner.full);
+        let (message, rendered) = render(session, raw, manner.full);
         text.push_str(&rendered);
         if let Some(receipt) = message.receipt().filter(|_| manner.keep) {
             text.push_str(&["  done: ", &session.program, " ack ", &receipt, "\n"].concat());
@@ -207,12 +207,9 @@ pub(super) fn render(session: &Session, raw: &str, full: bool) -> (Message, Stri
 }
 
 /// Keeps messages that are nowhere else, and says how to see them.
-pub(super) fn rescue(store: &Store, messages: &[Box<RawValue>]) {
+pub(super) fn rescue(store: &Store, messages: &[&str]) {
     kept::tidy(store);
-    let commands: Vec<String> = messages
-        .iter()
-        .filter_map(|raw| keep(store, raw.get()))
-        .collect();
+    let commands: Vec<String> = messages.iter().filter_map(|raw| keep(store, raw)).collect();
     if !commands.is_empty() {
         output::note(&format!("the messages are kept: {}", commands.join(", ")));
     }

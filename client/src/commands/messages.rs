@@ -1,17 +1,16 @@
 //! `delegate`, `respond`, `broadcast`.
 
-use super::presence::send;
+use super::presence::{send, send_json};
 use super::{Done, discover, json_line, shown, span, tasks};
 use crate::args::Args;
 use crate::failure::{Failure, usage};
 use crate::input;
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::session::Session;
 use crate::state::Identity;
 use crate::{escape, output};
 use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
 use clawlink_protocol::name::{MessageId, Word};
-use serde_json::value::RawValue;
 
 pub(super) fn delegate(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
@@ -35,13 +34,17 @@ pub(super) fn delegate(session: &Session, args: &Args) -> Done {
         to_agent,
         to_capability,
         task: &task,
-        context: context.as_deref(),
+        context: None,
         priority: args.priority.clone(),
         ttl: None,
         thread_id,
         parent_id,
     };
-    let reply = send(session, identity, "/delegate", &call, "delegated")?;
+    let mut body = json::write(&call);
+    if let Some(context) = context {
+        body = json::with(&body, "context", &context);
+    }
+    let reply = send_json(session, identity, "/delegate", &body, "delegated")?;
     let fields = &reply.fields;
     let said = format!(
         "task {}: {} {}{}",
@@ -99,11 +102,14 @@ fn addressee(session: &Session, identity: &Identity, to: &str) -> Result<Word, F
     }
 }
 
-fn context(args: &Args) -> Result<Option<Box<RawValue>>, Failure> {
+/// What helps to do the task: JSON.
+fn context(args: &Args) -> Result<Option<String>, Failure> {
     let (value, file) = (args.context.as_deref(), args.context_file.as_deref());
     let text = input::text("--context", value, file)?;
-    text.map(|text| input::json_value("--context", &text))
-        .transpose()
+    if let Some(text) = &text {
+        input::check_json("--context", text)?;
+    }
+    Ok(text)
 }
 
 /// The id that the relay resolved, where it tells.

@@ -87,7 +87,7 @@ fn cannot(failure: Failure, what: &str) -> Failure {
 
 /// A reply for programs.
 fn json_line(reply: &Reply) -> String {
-    [&escape::json(reply.text.trim()), "\n"].concat()
+    [&escape::json(reply.fields.json()), "\n"].concat()
 }
 
 /// The elements of a list for programs, one a line.

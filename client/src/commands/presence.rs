@@ -13,7 +13,6 @@ use crate::session::{Session, registration};
 use crate::state::{Identity, SECRET, set_optional};
 use clawlink_protocol::agents::{AboutAgent, TTL_RANGE};
 use clawlink_protocol::name::AgentId;
-use serde_json::value::RawValue;
 
 const ID_LENGTH: usize = 8;
 pub(super) const KEY_LENGTH: usize = 16;
@@ -34,35 +33,35 @@ pub(super) fn register(session: &Session, args: &Args) -> Done {
         ));
     }
     // What was said at an earlier registration and is not said anew still holds.
-    let (id, mut entry) = match session.known()? {
-        Some(identity) => (Some(identity.id), identity.entry),
+    let known = session.known();
+    let (id, mut entry) = match known {
+        Some(identity) => (Some(identity.id.clone()), identity.entry.clone()),
         // The id is our own from the first request on: one whose reply was lost is sent again,
         // and must not leave a second agent behind.
         None => (new_id(), Object::default()),
     };
-    let known = id.is_some() && session.known()?.is_some();
     let fresh = secret_for(session, &entry, args.shared)?;
     if let Some(secret) = &fresh {
         entry.set_text(SECRET, secret);
         // Others know this agent: the secret that claims it must not get lost with this process.
-        if let (true, Some(id)) = (known, &id) {
+        if let (Some(_), Some(id)) = (known, &id) {
             let (id, entry) = (id.clone(), entry.clone());
             session.update(&Identity { id, entry })?;
         }
     }
     entry.set_text("agent_name", name.as_str());
     if let Some(capabilities) = capabilities {
-        entry.set("capabilities", json::write(&capabilities));
+        entry.set("capabilities", &json::write(&capabilities));
     }
     if let Some(description) = &args.description {
         entry.set_text("description", description);
     }
     if let Some(ttl) = args.ttl {
-        entry.set("ttl", json::write(&ttl));
+        entry.set("ttl", &json::write(&ttl));
     }
     let topics = input::words("--topics", args.topics.as_deref())?;
     if let Some(topics) = &topics {
-        entry.set("topics", json::write(topics));
+        entry.set("topics", &json::write(topics));
     }
     let enrolled = enroll(session, id.clone(), entry.clone());
     if let (Err(Failure::NoReply { trouble, .. }), Some(id)) = (&enrolled, id)
@@ -79,7 +78,6 @@ pub(super) fn register(session: &Session, args: &Args) -> Done {
     }
     if reply.fields.raw(SECRET).is_some() {
         reply.fields.remove(SECRET);
-        reply.text = reply.fields.to_raw().get().to_owned();
     }
     session.remember(&identity)?;
     if topics.is_some() && identity.entry.is_true("original") {
@@ -126,7 +124,7 @@ fn enroll(
     }
     let reply = session.ask(&Request {
         path: "/register",
-        body: Some(body.get()),
+        body: Some(&body),
         again: Again::Harmless,
         wait: 0,
     })?;
@@ -177,7 +175,7 @@ pub(super) fn send_json(
     session: &Session,
     identity: Identity,
     path: &str,
-    body: &RawValue,
+    body: &str,
     status: &str,
 ) -> Result<Reply, Failure> {
     let entry = &identity.entry;
@@ -199,7 +197,7 @@ pub(super) fn as_member(
     session: &Session,
     identity: Identity,
     path: &str,
-    body: &RawValue,
+    body: &str,
     status: &str,
 ) -> Result<(Identity, Reply), Failure> {
     match session.post(path, body, Again::Harmless, status) {
@@ -221,7 +219,7 @@ pub(super) fn note_epoch(entry: &mut Object, reply: &Object) -> bool {
     let before = entry.text_of("epoch");
     let now = reply.text_of("epoch");
     set_optional(entry, "epoch", now.as_deref());
-    entry.set_or_remove("original", now.is_none().then(|| json::write(&true)));
+    entry.set_or_remove("original", now.is_none().then_some("true"));
     before.is_some() && now.is_some() && before != now
 }
 
@@ -251,7 +249,7 @@ pub(super) fn beat(session: &Session, identity: &Identity) -> Result<(Reply, boo
     });
     let reply = session.ask(&Request {
         path: "/heartbeat",
-        body: Some(body.get()),
+        body: Some(&body),
         again: Again::Harmless,
         wait: 0,
     })?;
@@ -269,7 +267,7 @@ pub(super) fn deregister(session: &Session) -> Done {
     });
     let request = Request {
         path: "/deregister",
-        body: Some(body.get()),
+        body: Some(&body),
         again: Again::Twice,
         wait: 0,
     };

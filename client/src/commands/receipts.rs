@@ -103,7 +103,7 @@ pub(super) fn settle_batch(
     // To say it twice is to say it once.
     let request = Request {
         path: "/ack",
-        body: Some(body.get()),
+        body: Some(&body),
         again: Again::Harmless,
         wait: 0,
     };

@@ -81,8 +81,8 @@ fn unable(failure: Failure) -> Failure {
 fn list(session: &Session, query: &str) -> Result<(String, Vec<Object>), Failure> {
     let path = ["/reservations", query].concat();
     let list = session.list(&path, "reservations").map_err(unable)?;
-    let raws = list.entries.iter().map(|raw| raw.get());
-    let leases = raws.clone().filter_map(|raw| Object::parse(raw).ok());
+    let raws = list.entries.iter().map(String::as_str);
+    let leases = raws.clone().filter_map(Object::of);
     Ok((json_lines(raws), leases.collect()))
 }
 
@@ -93,8 +93,7 @@ pub(super) fn reserved(session: &Session, args: &Args) -> Done {
     let path = path(wanted)?;
     let query = ["?path=", &url::encode(path.as_str())].concat();
     let (lines, found) = list(session, &query)?;
-    let me = session.known()?.map(|identity| identity.id);
-    let me = me.as_ref().map_or("", |id| id.as_str());
+    let me = session.known().map_or("", |identity| identity.id.as_str());
     let mut text = if session.json { lines } else { String::new() };
     for lease in found {
         let mine = lease.text("agent_id") == me;

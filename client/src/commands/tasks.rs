@@ -55,7 +55,7 @@ pub(super) fn tasks(session: &Session, args: &Args) -> Done {
     if session.json {
         let path = ["/tasks?", &query.join("&")].concat();
         let list = session.list(path.trim_end_matches('?'), "tasks")?;
-        return Ok(json_lines(list.entries.iter().map(|raw| raw.get())));
+        return Ok(json_lines(list.entries.iter().map(String::as_str)));
     }
     query.push(format!("limit={SHOWN}"));
     let reply = session.get(&["/tasks?", &query.join("&")].concat())?;
@@ -165,7 +165,7 @@ pub(super) fn wait(session: &Session, id: &str, seconds: u64) -> Done {
         let state = task.text("state");
         let open = ["queued", "delivered", "in_progress", "input_required"];
         if !open.contains(&state.as_str()) || state == "input_required" {
-            return outcome(session, id, &task, reply.text.trim());
+            return outcome(session, id, &task, reply.fields.json());
         }
         if wait == 0 {
             output::note(&format!("task {} is {state}", escape::line(id)));

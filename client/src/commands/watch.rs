@@ -185,7 +185,7 @@ impl Watch {
         mail::tell_missed(reply);
     }
 
-    fn handle(&mut self, identity: &Identity, mail: &Mail) -> Result<(), Failure> {
+    fn handle(&mut self, identity: &Identity, mail: &Mail<'_>) -> Result<(), Failure> {
         if mail.messages.is_empty() {
             return Ok(());
         }
@@ -205,7 +205,7 @@ impl Watch {
 
     /// Lets go of messages that nothing was done with: they come again after a delay. Where they are
     /// nowhere else they are kept, from this one on.
-    fn give_up(&self, identity: &Identity, mail: &Mail, from: usize, delay: u64) {
+    fn give_up(&self, identity: &Identity, mail: &Mail<'_>, from: usize, delay: u64) {
         if let Some(batch) = &mail.batch {
             settle_batch(&self.session, identity, batch, Fate::Again(delay));
         } else {
@@ -214,13 +214,13 @@ impl Watch {
     }
 
     /// Runs the command for each message. Of a relay with leases it is one.
-    fn run_all(&mut self, identity: &Identity, mail: &Mail) -> Result<(), Failure> {
+    fn run_all(&mut self, identity: &Identity, mail: &Mail<'_>) -> Result<(), Failure> {
         for (n, raw) in mail.messages.iter().enumerate() {
             if n > 0 && unix::came() {
                 self.give_up(identity, mail, n, 0);
                 return Ok(());
             }
-            match self.run(identity, mail, raw.get()) {
+            match self.run(identity, mail, raw) {
                 Ok(true) => {}
                 Ok(false) if mail.batch.is_some() => return Ok(()),
                 Ok(false) => {}
@@ -236,7 +236,7 @@ impl Watch {
     }
 
     /// Runs the command for a message. Whether it did its work; if not, the message is seen to.
-    fn run(&self, identity: &Identity, mail: &Mail, raw: &str) -> Result<bool, Failure> {
+    fn run(&self, identity: &Identity, mail: &Mail<'_>, raw: &str) -> Result<bool, Failure> {
         let (session, line) = (&self.session, self.command.as_deref().unwrap_or_default());
         let message = Message::parse(raw);
         let delivery = message.fields.object("delivery");
