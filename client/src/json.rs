@@ -65,7 +65,8 @@ impl Object {
 
     fn from_text(text: String) -> Object {
         let mut parts = Parts { text: &text, at: 1 };
-        let mut fields = Vec::new();
+        // Most replies have fewer.
+        let mut fields = Vec::with_capacity(8);
         while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
             fields.push(Field {
                 escaped: text.as_bytes()[name.clone()].contains(&b'\\'),
@@ -240,10 +241,13 @@ impl Iterator for Parts<'_> {
 fn end_of_string(bytes: &[u8], begin: usize) -> Option<usize> {
     let mut at = begin + 1;
     loop {
+        let rest = bytes.get(at..)?.iter();
+        at += rest
+            .take_while(|byte| !matches!(byte, b'"' | b'\\'))
+            .count();
         match bytes.get(at)? {
             b'"' => return Some(at),
-            b'\\' => at += 2,
-            _ => at += 1,
+            _ => at += 2,
         }
     }
 }
