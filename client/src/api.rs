@@ -69,7 +69,7 @@ impl Refusal {
 /// What comes of a request.
 pub(crate) enum Answer {
     Done(Reply),
-    Refused(Refusal),
+    Refused(Box<Refusal>),
 }
 
 /// A reply of status 200.
@@ -286,7 +286,8 @@ impl Api {
         if status < 400 {
             return Err(Trouble::NotARelay(format!("its reply has status {status}")));
         }
-        Ok(Answer::Refused(refusal(status, &text, retry_after)))
+        let refusal = refusal(status, &text, retry_after);
+        Ok(Answer::Refused(Box::new(refusal)))
     }
 
     fn trouble(&self, error: minreq::Error) -> Trouble {

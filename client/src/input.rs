@@ -17,7 +17,10 @@ pub(crate) fn arguments() -> Result<Vec<String>, Failure> {
     let words: Result<_, _> = words.map(std::ffi::OsString::into_string).collect();
     words.map_err(|word| {
         let shown = word.to_string_lossy().into_owned();
-        usage(format!("\"{shown}\" is not UTF-8"), "only text can be sent")
+        usage(
+            &format!("\"{shown}\" is not UTF-8"),
+            "only text can be sent",
+        )
     })
 }
 
@@ -30,7 +33,7 @@ pub(crate) fn text(
 ) -> Result<Option<String>, Failure> {
     match (value, file) {
         (Some(_), Some(_)) => Err(usage(
-            format!("{option} and {option}-file say two things"),
+            &format!("{option} and {option}-file say two things"),
             "give one of them",
         )),
         (Some(value), None) if value != "-" => Ok(Some(value.to_owned())),
@@ -48,13 +51,13 @@ pub(crate) fn body(
     let as_argument = value.is_some_and(|value| value != "-");
     let Some(text) = text(option, value, file)? else {
         return Err(usage(
-            format!("missing: {option}"),
-            format!("{option} TEXT, {option} - for standard input, or {option}-file FILE"),
+            &format!("missing: {option}"),
+            &format!("{option} TEXT, {option} - for standard input, or {option}-file FILE"),
         ));
     };
     if text.is_empty() && !as_argument {
         return Err(usage(
-            format!("{option} is empty: nothing came from standard input or the file"),
+            &format!("{option} is empty: nothing came from standard input or the file"),
             "did the command before the pipe fail?",
         ));
     }
@@ -76,7 +79,7 @@ pub(crate) fn bytes(path: &str) -> Result<Vec<u8>, Failure> {
     result.map_err(|error| local("cannot read", Path::new(shown), error))?;
     if bytes.len() as u64 > INPUT_MAX {
         return Err(usage(
-            format!("{shown} is larger than 64 MiB"),
+            &format!("{shown} is larger than 64 MiB"),
             "no relay takes that much",
         ));
     }
@@ -88,7 +91,7 @@ pub(crate) fn read(path: &str) -> Result<String, Failure> {
     String::from_utf8(bytes(path)?).map_err(|error| {
         let shown = shown(path);
         usage(
-            format!(
+            &format!(
                 "{shown} is not UTF-8 text (byte {})",
                 error.utf8_error().valid_up_to() + 1
             ),
@@ -105,15 +108,15 @@ fn shown(path: &str) -> &str {
 pub(crate) fn check_json(option: &str, text: &str) -> Result<(), Failure> {
     json::check(text).map_err(|error| {
         usage(
-            format!("{option} is not JSON: {error}"),
-            format!("for example {option} '{{\"branch\": \"main\"}}'"),
+            &format!("{option} is not JSON: {error}"),
+            &format!("for example {option} '{{\"branch\": \"main\"}}'"),
         )
     })
 }
 
 /// A name, topic, tag or capability.
 pub(crate) fn word(option: &str, text: &str) -> Result<Word, Failure> {
-    Word::parse(text).map_err(|why| usage(format!("{option} {why}"), ""))
+    Word::parse(text).map_err(|why| usage(&format!("{option} {why}"), ""))
 }
 
 /// Words separated by commas; none where there is no option.

@@ -6,7 +6,7 @@ use crate::api::{
 };
 use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, Refused, usage};
+use crate::failure::{Cause, Failure, Refused, usage};
 use crate::json::{self, Object};
 use crate::mdns;
 use crate::output;
@@ -82,11 +82,11 @@ impl Session {
             .or_else(|| saved.clone())
             .unwrap_or_else(default_relay);
         let url = url::normalise(&chosen)
-            .map_err(|(what, hint)| usage(format!("{what}: {chosen}"), hint))?;
+            .map_err(|(what, hint)| usage(&format!("{what}: {chosen}"), hint))?;
         let timeout = args.timeout.unwrap_or(TIMEOUT);
         if !(1..=TIMEOUT_MAX).contains(&timeout) {
             return Err(usage(
-                format!("--timeout cannot be {timeout}"),
+                &format!("--timeout cannot be {timeout}"),
                 "it takes 1 to 3600 seconds",
             ));
         }
@@ -134,10 +134,13 @@ impl Session {
 
     /// Who we are at this relay.
     pub(crate) fn identity(&self) -> Result<Identity, Failure> {
-        self.known.clone().ok_or_else(|| Failure::NotRegistered {
-            program: self.program.clone(),
-            relay: self.relay().to_owned(),
-            kept: self.store.names(),
+        self.known.clone().ok_or_else(|| {
+            let cause = Cause::NotRegistered {
+                program: self.program.clone(),
+                relay: self.relay().to_owned(),
+                kept: self.store.names(),
+            };
+            cause.into()
         })
     }
 
@@ -302,21 +305,28 @@ impl Session {
     }
 
     /// A refusal, with what this session can say to it.
-    pub(crate) fn refused(&self, refusal: Refusal) -> Failure {
-        Failure::Refused(Box::new(Refused {
+    pub(crate) fn refused(&self, refusal: Box<Refusal>) -> Failure {
+        let refused = Refused {
             refusal,
             program: self.program.clone(),
             token_sent: self.api.token.is_some(),
-        }))
+        };
+        Cause::Refused(refused).into()
     }
 
     /// A reply that no relay gives.
     pub(crate) fn not_a_relay(&self, why: &str) -> Failure {
-        Failure::NoReply {
-            url: self.relay().to_owned(),
-            trouble: Trouble::NotARelay(why.to_owned()),
-            maybe_taken: false,
-        }
+        self.silent(Trouble::NotARelay(why.to_owned()), false)
+    }
+
+    fn silent(&self, trouble: Trouble, maybe_taken: bool) -> Failure {
+        let url = self.relay().to_owned();
+        let cause = Cause::NoReply {
+            url,
+            trouble,
+            maybe_taken,
+        };
+        cause.into()
     }
 
     /// Where nobody named a relay and none runs here, one may be in the network. It is never
@@ -326,17 +336,14 @@ impl Session {
             output::note("no relay is named and none listens here; looking for one in the network");
             let found = mdns::search(SEARCH);
             if !found.is_empty() {
-                return Failure::FoundBySearch {
+                let cause = Cause::FoundBySearch {
                     urls: found.into_iter().map(|relay| relay.url).collect(),
                     program: self.program.clone(),
                 };
+                return cause.into();
             }
         }
-        Failure::NoReply {
-            url: self.relay().to_owned(),
-            trouble: failed.trouble,
-            maybe_taken: failed.maybe_taken,
-        }
+        self.silent(failed.trouble, failed.maybe_taken)
     }
 }
 

@@ -5,7 +5,7 @@
 //! another relay keeps its id for each. A Python client that rewrites the file drops our part;
 //! then the top is enough to go on with.
 
-use crate::failure::{Failure, local};
+use crate::failure::{Cause, Failure, local};
 use crate::json::{self, Object};
 use crate::random;
 use crate::url;
@@ -78,7 +78,7 @@ impl Store {
             Some(name) if is_file_name(name) => home.join("agents").join([name, ".json"].concat()),
             Some(name) => {
                 return Err(crate::failure::usage(
-                    format!("\"{name}\" cannot be the name of an identity"),
+                    &format!("\"{name}\" cannot be the name of an identity"),
                     "1 to 64 of A-Z a-z 0-9 . _ -",
                 ));
             }
@@ -126,10 +126,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Object::default()),
             Err(error) => return Err(local("cannot read", &self.file, error)),
         };
-        let damaged = |why: &str| Failure::DamagedState {
-            path: self.file.clone(),
-            why: why.to_owned(),
-        };
+        let damaged = |why| self.damaged(why);
         let text = String::from_utf8(text).map_err(|_| damaged("it is not UTF-8"))?;
         Object::parse(&text).map_err(|_| damaged("it holds no JSON object"))
     }
@@ -179,11 +176,13 @@ impl Store {
         };
         match AgentId::parse(&id) {
             Ok(id) => Ok(Some(Identity { id, entry })),
-            Err(why) => Err(Failure::DamagedState {
-                path: self.file.clone(),
-                why: format!("its agent_id {why}"),
-            }),
+            Err(why) => Err(self.damaged(&format!("its agent_id {why}"))),
         }
+    }
+
+    fn damaged(&self, why: &str) -> Failure {
+        let (path, why) = (self.file.clone(), why.to_owned());
+        Cause::DamagedState { path, why }.into()
     }
 }
 

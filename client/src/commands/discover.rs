@@ -3,7 +3,7 @@
 use super::{Done, json_lines, shown, span};
 use crate::args::Args;
 use crate::escape;
-use crate::failure::Failure;
+use crate::failure::{Failure, unable};
 use crate::input;
 use crate::json::Object;
 use crate::output;
@@ -77,10 +77,10 @@ fn shows_all(session: &Session) -> Result<(), Failure> {
     if features.iter().any(|feature| feature == "discover_filters") {
         return Ok(());
     }
-    Err(Failure::Unable {
-        what: "this relay shows only who is online".to_owned(),
-        hint: format!("without --all: {} discover", session.program),
-    })
+    Err(unable(
+        "this relay shows only who is online",
+        &format!("without --all: {} discover", session.program),
+    ))
 }
 
 fn nobody(args: &Args) -> String {

@@ -6,7 +6,7 @@ use super::{Done, json_line, json_lines, shown};
 use crate::api::{Again, Answer, Deletion, Reply, Request};
 use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, local, usage};
+use crate::failure::{self, Exit, Failure, local, said, usage};
 use crate::input;
 use crate::json::{self, Object};
 use crate::message::time;
@@ -38,7 +38,7 @@ const VERSIONS: [Column; 4] = [
 
 fn key(text: &str) -> Result<FileKey, Failure> {
     FileKey::parse(text)
-        .map_err(|why| usage(format!("--key {why}"), "for example --key docs/plan.md"))
+        .map_err(|why| usage(&format!("--key {why}"), "for example --key docs/plan.md"))
 }
 
 pub(super) fn put(session: &Session, args: &Args) -> Done {
@@ -138,22 +138,19 @@ fn look_first(session: &Session, identity: Identity) -> Result<Identity, Failure
 }
 
 fn unable(what: &str) -> Failure {
-    Failure::Unable {
-        what: what.to_owned(),
-        hint: String::new(),
-    }
+    failure::unable(what, "")
 }
 
 /// What is said of a file that somebody else has changed: whose version would have been lost, and
 /// the ways on.
 fn conflict(session: &Session, failure: Failure, args: &Args, seen: Option<Seen>) -> Failure {
-    let Failure::Refused(refused) = &failure else {
+    let Some(refusal) = failure.refusal() else {
         return failure;
     };
-    if refused.refusal.code != "version_conflict" {
+    if refusal.code != "version_conflict" {
         return failure;
     }
-    let body = &refused.refusal.body;
+    let body = &refusal.body;
     let version = body.number("current_version").unwrap_or_default();
     let of = if body.is_true("deleted") {
         "deleted"
@@ -192,10 +189,11 @@ fn conflict(session: &Session, failure: Failure, args: &Args, seen: Option<Seen>
              merge yours with it: {put} --merge\n  overwrite it: {put} --force"
         ),
     };
-    Failure::Conflict {
-        what: [&what, ". Nothing was written"].concat(),
-        hint,
-    }
+    said(
+        Exit::Conflict,
+        &[&what, ". Nothing was written"].concat(),
+        &hint,
+    )
 }
 
 pub(super) fn get(session: &Session, args: &Args) -> Done {
@@ -236,7 +234,7 @@ pub(super) fn get(session: &Session, args: &Args) -> Done {
     } else {
         let text = String::from_utf8(bytes).map_err(|_| {
             let option = "--output F writes it to a file";
-            usage(format!("{} is not text", key.as_str()), option)
+            usage(&format!("{} is not text", key.as_str()), option)
         })?;
         output::print(&escape::lines(&text)).or_else(output::excuse)?;
     }
@@ -271,15 +269,16 @@ pub(super) fn remove(session: &Session, args: &Args) -> Done {
         Answer::Refused(refusal) if refusal.code == "version_conflict" => {
             let program = &session.program;
             let option = escape::shell_option("--key", &args.key);
-            return Err(Failure::Conflict {
-                what: format!(
+            return Err(said(
+                Exit::Conflict,
+                &format!(
                     "{} is at version {} by {}, which you have not read. Nothing was deleted",
                     args.key,
                     refusal.body.number("current_version").unwrap_or_default(),
                     refusal.body.text("last_editor")
                 ),
-                hint: format!("read it, then delete it: {program} file-get{option}"),
-            });
+                &format!("read it, then delete it: {program} file-get{option}"),
+            ));
         }
         Answer::Refused(refusal) => return Err(session.refused(refusal)),
     };

@@ -3,7 +3,7 @@
 use super::presence::{send, send_json};
 use super::{Done, discover, json_line, shown, span, tasks};
 use crate::args::Args;
-use crate::failure::{Failure, usage};
+use crate::failure::{Exit, Failure, said, usage};
 use crate::input;
 use crate::json::{self, Object};
 use crate::session::Session;
@@ -66,7 +66,7 @@ pub(super) fn delegate(session: &Session, args: &Args) -> Done {
 /// An id of a message that an option gives.
 fn id(option: &str, text: &Option<String>) -> Result<Option<MessageId>, Failure> {
     let parse = |text: &String| MessageId::parse(text);
-    let bad = |why| usage(format!("{option} {why}"), "it is the id of a task");
+    let bad = |why| usage(&format!("{option} {why}"), "it is the id of a task");
     text.as_ref().map(parse).transpose().map_err(bad)
 }
 
@@ -95,10 +95,11 @@ fn addressee(session: &Session, identity: &Identity, to: &str) -> Result<Word, F
             Ok(given)
         }
         [id] => input::word("--to", id),
-        several => Err(Failure::Conflict {
-            what: format!("{} agents bear the name \"{to}\"", several.len()),
-            hint: format!("use one of these ids instead: {}", several.join(" ")),
-        }),
+        several => Err(said(
+            Exit::Conflict,
+            &format!("{} agents bear the name \"{to}\"", several.len()),
+            &format!("use one of these ids instead: {}", several.join(" ")),
+        )),
     }
 }
 
@@ -159,7 +160,7 @@ pub(super) fn respond(session: &Session, args: &Args) -> Done {
     };
     let message_id = MessageId::parse(&args.msg_id).map_err(|why| {
         usage(
-            format!("--msg-id {why}"),
+            &format!("--msg-id {why}"),
             "it stands in the task's first line",
         )
     })?;

@@ -15,10 +15,10 @@ mod running;
 mod tasks;
 mod watch;
 
-use crate::api::Reply;
+use crate::api::{Refusal, Reply};
 use crate::args::Args;
 use crate::escape;
-use crate::failure::Failure;
+use crate::failure::{Failure, unable};
 use crate::json::Object;
 use crate::session::Session;
 use crate::spec::Verb;
@@ -70,18 +70,13 @@ pub(crate) fn run(verb: Verb, args: &Args) -> Done {
 
 /// What it means that a call is refused which another relay may not have.
 fn cannot(failure: Failure, what: &str) -> Failure {
-    match failure {
-        // A relay that has the call would have found its path.
-        Failure::Refused(no)
-            if no.refusal.status == 405
-                || (no.refusal.status == 404 && no.refusal.code != "unknown_agent") =>
-        {
-            Failure::Unable {
-                what: ["this relay cannot ", what].concat(),
-                hint: String::new(),
-            }
-        }
-        other => other,
+    // A relay that has the call would have found its path.
+    let lacks = |refusal: &Refusal| {
+        refusal.status == 405 || (refusal.status == 404 && refusal.code != "unknown_agent")
+    };
+    match failure.refusal().is_some_and(lacks) {
+        true => unable(&["this relay cannot ", what].concat(), ""),
+        false => failure,
     }
 }
 

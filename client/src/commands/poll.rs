@@ -7,7 +7,7 @@ use super::receipts::{Fate, settle_batch};
 use crate::api::Reply;
 use crate::args::Args;
 use crate::escape;
-use crate::failure::Failure;
+use crate::failure::{Failure, nothing_came, unable};
 use crate::kept;
 use crate::message::Message;
 use crate::output;
@@ -65,10 +65,10 @@ fn look_first(session: &Session, identity: Identity, more: bool) -> Result<Ident
     }
     let identity = mail::look(session, identity)?;
     if identity.entry.is_true("original") {
-        return Err(Failure::Unable {
-            what: "this relay cannot wait, look or lease: it takes all mail off at once".to_owned(),
-            hint: format!("without these options: {} poll", session.program),
-        });
+        return Err(unable(
+            "this relay cannot wait, look or lease: it takes all mail off at once",
+            &format!("without these options: {} poll", session.program),
+        ));
     }
     Ok(identity)
 }
@@ -138,10 +138,7 @@ pub(super) fn wait(session: &Session, args: &Args) -> Done {
     mail::settle(session, identity, &reply)?;
     let waiting = reply.number("remaining").unwrap_or_default();
     match waiting {
-        0 => Err(Failure::NothingCame {
-            what: "mail",
-            seconds,
-        }),
+        0 => Err(nothing_came("mail", seconds)),
         _ if session.json => Ok(format!("{{\"waiting\":{waiting}}}\n")),
         1 => Ok(format!("1 message waits: {} poll\n", session.program)),
         _ => Ok(format!(

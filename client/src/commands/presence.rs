@@ -4,7 +4,7 @@ use super::{Done, json_line};
 use crate::api::{Again, Answer, Reply, Request, Trouble};
 use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, usage};
+use crate::failure::{Cause, Failure, unable, usage};
 use crate::input;
 use crate::json::{self, Object};
 use crate::output;
@@ -24,8 +24,8 @@ pub(super) fn register(session: &Session, args: &Args) -> Done {
         && !TTL_RANGE.contains(&ttl)
     {
         return Err(usage(
-            format!("--ttl cannot be {ttl}"),
-            format!(
+            &format!("--ttl cannot be {ttl}"),
+            &format!(
                 "it takes {} to {} seconds",
                 TTL_RANGE.start(),
                 TTL_RANGE.end()
@@ -64,7 +64,8 @@ pub(super) fn register(session: &Session, args: &Args) -> Done {
         entry.set("topics", &json::write(topics));
     }
     let enrolled = enroll(session, id.clone(), entry.clone());
-    if let (Err(Failure::NoReply { trouble, .. }), Some(id)) = (&enrolled, id)
+    if let (Err(failure), Some(id)) = (&enrolled, id)
+        && let Cause::NoReply { trouble, .. } = &**failure
         && matches!(trouble, Trouble::Timeout(_) | Trouble::Lost(_))
     {
         // It may have been taken: the next try is to be the same agent.
@@ -101,7 +102,7 @@ fn secret_for(session: &Session, entry: &Object, shared: bool) -> Result<Option<
         (false, true) | (true, false) => Ok(None),
         (true, true) => Err(usage(
             "this agent has a secret already, and others cannot share it any more",
-            format!(
+            &format!(
                 "{0} deregister, and {0} register --shared --name NAME; or share another: --as NAME",
                 session.program
             ),
@@ -201,7 +202,7 @@ pub(super) fn as_member(
     status: &str,
 ) -> Result<(Identity, Reply), Failure> {
     match session.post(path, body, Again::Harmless, status) {
-        Err(Failure::Refused(no)) if no.refusal.code == "unknown_agent" => {
+        Err(no) if no.refusal().is_some_and(|no| no.code == "unknown_agent") => {
             let identity = enroll_again(session, identity)?;
             let reply = session.post(path, body, Again::Harmless, status)?;
             Ok((identity, reply))
@@ -218,8 +219,12 @@ pub(super) const RESTARTED: &str = "the relay restarted; mail that waited there 
 pub(super) fn note_epoch(entry: &mut Object, reply: &Object) -> bool {
     let before = entry.text_of("epoch");
     let now = reply.text_of("epoch");
-    set_optional(entry, "epoch", now.as_deref());
-    entry.set_or_remove("original", now.is_none().then_some("true"));
+    if before != now {
+        set_optional(entry, "epoch", now.as_deref());
+    }
+    if entry.is_true("original") != now.is_none() {
+        entry.set_or_remove("original", now.is_none().then_some("true"));
+    }
     before.is_some() && now.is_some() && before != now
 }
 
@@ -287,11 +292,10 @@ pub(super) fn deregister(session: &Session) -> Done {
             if refusal.status == 405
                 || (refusal.status == 404 && refusal.code != "unknown_agent") =>
         {
-            return Err(Failure::Unable {
-                what: "this relay cannot remove an agent".to_owned(),
-                hint: "it counts as stale 120 s after its last call, and others no longer see it"
-                    .to_owned(),
-            });
+            return Err(unable(
+                "this relay cannot remove an agent",
+                "it counts as stale 120 s after its last call, and others no longer see it",
+            ));
         }
         Answer::Refused(refusal) => return Err(session.refused(refusal)),
     };

@@ -4,7 +4,7 @@ use super::{Done, json_line};
 use crate::api::{Again, Answer, Reply, Request};
 use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, usage};
+use crate::failure::{Exit, Failure, said, usage};
 use crate::json;
 use crate::session::Session;
 use crate::state::Identity;
@@ -19,8 +19,8 @@ pub(super) fn nack(session: &Session, args: &Args) -> Done {
     if let Some(delay) = args.delay.filter(|delay| delay > LEASE_RANGE.end()) {
         let most = LEASE_RANGE.end();
         return Err(usage(
-            format!("--delay cannot be {delay}"),
-            format!("it takes 0 to {most} seconds"),
+            &format!("--delay cannot be {delay}"),
+            &format!("it takes 0 to {most} seconds"),
         ));
     }
     let reply = settle(session, &args.words, Some("nack"), args.delay)?;
@@ -58,10 +58,11 @@ fn done(session: &Session, reply: &Reply, word: &str) -> Done {
             .iter()
             .map(|receipt| escape::line(receipt))
             .collect();
-        return Err(Failure::Conflict {
-            what: format!("{count} {word}; not {}: its lease was over", over.join(" ")),
-            hint: "such a message comes again: clawlink poll".to_owned(),
-        });
+        return Err(said(
+            Exit::Conflict,
+            &format!("{count} {word}; not {}: its lease was over", over.join(" ")),
+            "such a message comes again: clawlink poll",
+        ));
     }
     if session.json {
         return Ok(json_line(reply));

@@ -4,7 +4,7 @@ use super::{Done, json_lines, shown};
 use crate::api::{Again, Answer, Api, Request};
 use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, usage};
+use crate::failure::{Exit, said, usage};
 use crate::json::Object;
 use crate::mdns::{self, Found};
 use crate::output;
@@ -72,19 +72,19 @@ pub(super) fn scan(args: &Args) -> Done {
     let seconds = args.seconds.unwrap_or(SCAN);
     if !(1..=SCAN_MAX).contains(&seconds) {
         return Err(usage(
-            format!("--for cannot be {seconds}"),
+            &format!("--for cannot be {seconds}"),
             "it takes 1 to 3600 seconds",
         ));
     }
     let mut found: Vec<Found> = local_relay().into_iter().collect();
     found.extend(mdns::search(Duration::from_secs(seconds)));
     if found.is_empty() {
-        return Err(Failure::NothingThere {
-            what: format!("no relay found in {seconds} s"),
-            hint: "mDNS finds nothing in WSL2 and in most containers; a URL always works:\n  \
-                clawlink --relay http://HOST:9077 register --name NAME"
-                .to_owned(),
-        });
+        return Err(said(
+            Exit::NotFound,
+            &format!("no relay found in {seconds} s"),
+            "mDNS finds nothing in WSL2 and in most containers; a URL always works:\n  \
+                clawlink --relay http://HOST:9077 register --name NAME",
+        ));
     }
     if args.json {
         let lines: Vec<String> = found.iter().map(found_json).collect();

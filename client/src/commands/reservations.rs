@@ -4,7 +4,7 @@ use super::presence::as_member;
 use super::{Done, cannot, json_line, json_lines, shown, span};
 use crate::api::{Again, Answer, Deletion, Request};
 use crate::args::Args;
-use crate::failure::{Failure, usage};
+use crate::failure::{Exit, Failure, said, usage};
 use crate::json::{self, Object};
 use crate::message::time;
 use crate::session::Session;
@@ -30,7 +30,7 @@ fn path(text: &str) -> Result<FileKey, Failure> {
     }
     FileKey::parse(&path).map_err(|why| {
         let hint = "paths begin where the tree does, for example src/main.rs";
-        usage(format!("the path {text} {why}"), hint)
+        usage(&format!("the path {text} {why}"), hint)
     })
 }
 
@@ -129,17 +129,18 @@ fn taken(path: &str, lease: &Object, left: &str) -> Failure {
         reason if reason.is_empty() => reason,
         reason => [": ", &reason].concat(),
     };
-    Failure::Conflict {
-        what: format!(
+    said(
+        Exit::Conflict,
+        &format!(
             "{path} is reserved by {} until {}{reason}",
             holder(lease),
             time(&lease.text("until"))
         ),
-        hint: format!(
+        &format!(
             "by {}, for {left} more unless renewed",
             shown(lease, "pattern")
         ),
-    }
+    )
 }
 
 /// Who holds what.

@@ -5,7 +5,7 @@ use super::{Done, json_line, json_lines, poll, shown};
 use crate::api::{Again, Request};
 use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, usage};
+use crate::failure::{Exit, Failure, nothing_came, said, unable, usage};
 use crate::input;
 use crate::json::{self, Object};
 use crate::message::time;
@@ -33,10 +33,10 @@ pub(super) fn has_tasks(identity: &Identity) -> Result<(), Failure> {
     if !identity.entry.is_true("original") {
         return Ok(());
     }
-    Err(Failure::Unable {
-        what: "this relay cannot tell what became of a task".to_owned(),
-        hint: "its answer comes as a message: clawlink poll".to_owned(),
-    })
+    Err(unable(
+        "this relay cannot tell what became of a task",
+        "its answer comes as a message: clawlink poll",
+    ))
 }
 
 pub(super) fn tasks(session: &Session, args: &Args) -> Done {
@@ -169,10 +169,7 @@ pub(super) fn wait(session: &Session, id: &str, seconds: u64) -> Done {
         }
         if wait == 0 {
             output::note(&format!("task {} is {state}", escape::line(id)));
-            return Err(Failure::NothingCame {
-                what: "end",
-                seconds,
-            });
+            return Err(nothing_came("end", seconds));
         }
     }
 }
@@ -197,10 +194,11 @@ fn outcome(session: &Session, id: &str, task: &Object, raw: &str) -> Done {
                 "input_required" => format!("{} input {id} --content -", session.program),
                 _ => format!("{} task {id}", session.program),
             };
-            Err(Failure::NotCompleted {
-                what: format!("task {id} is {}", escape::line(state)),
-                hint,
-            })
+            Err(said(
+                Exit::Refused,
+                &format!("task {id} is {}", escape::line(state)),
+                &hint,
+            ))
         }
     }
 }
@@ -223,10 +221,7 @@ pub(super) fn give_input(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     has_tasks(&identity)?;
     if args.word().is_empty() {
-        return Err(usage(
-            "missing: ID".to_owned(),
-            "it stands in clawlink tasks",
-        ));
+        return Err(usage("missing: ID", "it stands in clawlink tasks"));
     }
     let content = input::body(
         "--content",

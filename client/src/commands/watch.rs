@@ -11,7 +11,7 @@ use super::receipts::{Fate, settle_batch};
 use super::running;
 use crate::api::{Reply, Trouble};
 use crate::args::Args;
-use crate::failure::{Failure, usage};
+use crate::failure::{Cause, Failure, usage};
 use crate::json::Object;
 use crate::kept;
 use crate::message::Message;
@@ -76,8 +76,8 @@ pub(super) fn watch(mut session: Session, args: &Args) -> Done {
 
 /// Whether the relay may be well again later, without anybody's doing.
 fn mends(failure: &Failure) -> bool {
-    match failure {
-        Failure::NoReply { trouble, .. } => matches!(
+    match &**failure {
+        Cause::NoReply { trouble, .. } => matches!(
             trouble,
             Trouble::Refused
                 | Trouble::NoSuchHost
@@ -85,7 +85,7 @@ fn mends(failure: &Failure) -> bool {
                 | Trouble::Unreachable(_)
                 | Trouble::Lost(_)
         ),
-        Failure::Refused(refused) => matches!(refused.refusal.status, 408 | 429 | 500..),
+        Cause::Refused(refused) => matches!(refused.refusal.status, 408 | 429 | 500..),
         _ => false,
     }
 }
@@ -169,7 +169,7 @@ impl Watch {
         let query = format!("?lease={LEASE}{max}{ack}");
         mail::ask(&self.session, identity, &query, wait).map_err(|mut failure| {
             // What a lost reply has leased comes again: nothing is in doubt.
-            if let Failure::NoReply { maybe_taken, .. } = &mut failure {
+            if let Cause::NoReply { maybe_taken, .. } = &mut *failure {
                 *maybe_taken = false;
             }
             failure
