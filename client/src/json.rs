@@ -143,6 +143,19 @@ impl Object {
         self.raw(field).and_then(Object::of).unwrap_or_default()
     }
 
+    /// The same of an object that is a field itself, which is not read for it.
+    pub(crate) fn object_in(&self, field: &str, inner: &str) -> Object {
+        let outer = self.raw(field).filter(|raw| raw.starts_with('{'));
+        let json = outer.unwrap_or_default();
+        let (mut parts, mut found) = (Parts { text: json, at: 1 }, None);
+        while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+            if text(&json[name]).as_deref() == Some(inner) {
+                found = Object::of(&json[value]);
+            }
+        }
+        found.unwrap_or_default()
+    }
+
     /// Puts a string there.
     pub(crate) fn set_text(&mut self, field: &str, value: &str) {
         self.set(field, &write(value));
@@ -362,6 +375,12 @@ mod tests {
         assert_eq!(object.objects("b{").len(), 1);
         let empty = Object::parse(r#"{"list":[ ],"object":{ }}"#).unwrap();
         assert!(empty.list("list").is_empty() && empty.object("object").is_empty());
+        let nested =
+            Object::parse(r#"{"a":{"b":1,"c":{"d":2},"c":{"d":3}},"l":["c",{}]}"#).unwrap();
+        assert_eq!(nested.object_in("a", "c").number("d"), Some(3));
+        for (field, inner) in [("a", "b"), ("a", "x"), ("l", "c"), ("x", "c")] {
+            assert!(nested.object_in(field, inner).is_empty(), "{field} {inner}");
+        }
         assert_eq!(Object::parse(r#"{"a":1"#).unwrap_err(), NoObject::Cut);
         assert_eq!(Object::parse("[1]").unwrap_err(), NoObject::Other);
         assert_eq!(Object::parse("{} {}").unwrap_err(), NoObject::Other);

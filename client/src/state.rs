@@ -189,7 +189,7 @@ impl Store {
 /// The id and entry at this relay. Where the top of the file and the entry differ, a Python
 /// client registered last, and the top is right.
 fn find(state: &Object, url: &str) -> Option<(String, Object)> {
-    let mut entry = state.object("relays").object(url);
+    let mut entry = state.object_in("relays", url);
     let saved = entry.text_of("agent_id");
     if is_current(state, url) {
         let top = state.text_of("agent_id")?;

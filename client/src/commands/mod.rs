@@ -22,6 +22,7 @@ use crate::failure::{Failure, unable};
 use crate::json::Object;
 use crate::session::Session;
 use crate::spec::Verb;
+use std::mem::ManuallyDrop;
 
 /// What goes to standard output.
 pub(crate) type Done = Result<String, Failure>;
@@ -35,7 +36,8 @@ pub(crate) fn run(verb: Verb, args: &Args) -> Done {
         Verb::Scan => return relay::scan(args),
         _ => {}
     }
-    let session = Session::open(args)?;
+    // It lasts as long as the process, which ends when the command does.
+    let session = ManuallyDrop::new(Session::open(args)?);
     match verb {
         Verb::Register => presence::register(&session, args),
         Verb::Heartbeat => presence::heartbeat(&session),
@@ -54,7 +56,7 @@ pub(crate) fn run(verb: Verb, args: &Args) -> Done {
         Verb::Ack => receipts::ack(&session, args),
         Verb::Nack => receipts::nack(&session, args),
         Verb::Wait => poll::wait(&session, args),
-        Verb::Watch => watch::watch(session, args),
+        Verb::Watch => watch::watch(ManuallyDrop::into_inner(session), args),
         Verb::FilePut => files::put(&session, args),
         Verb::FileGet => files::get(&session, args),
         Verb::FileList => files::list(&session),
