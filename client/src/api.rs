@@ -5,7 +5,7 @@
 //! checked before it comes here, the URL is built of parsed parts, and every request has a
 //! deadline and a cap.
 
-use crate::json::Object;
+use crate::json::{NoObject, Object};
 use crate::output;
 use clawlink_protocol::agents::SECRET_HEADER;
 use clawlink_protocol::files::AGENT_HEADER;
@@ -69,13 +69,11 @@ impl Refusal {
 /// What comes of a request.
 pub(crate) enum Answer {
     Done(Reply),
-    Refused(Refusal),
+    Refused(Box<Refusal>),
 }
 
 /// A reply of status 200.
 pub(crate) struct Reply {
-    /// As the relay wrote it.
-    pub(crate) text: String,
     pub(crate) fields: Object,
 }
 
@@ -278,8 +276,8 @@ impl Api {
         };
         if status == 200 {
             return match Object::parse(&text) {
-                Ok(fields) => Ok(Answer::Done(Reply { text, fields })),
-                Err(error) if error.is_eof() => Err(Trouble::Lost(
+                Ok(fields) => Ok(Answer::Done(Reply { fields })),
+                Err(NoObject::Cut) => Err(Trouble::Lost(
                     "it ended in the middle of the reply".to_owned(),
                 )),
                 Err(_) => Err(not_json(status)),
@@ -288,7 +286,8 @@ impl Api {
         if status < 400 {
             return Err(Trouble::NotARelay(format!("its reply has status {status}")));
         }
-        Ok(Answer::Refused(refusal(status, &text, retry_after)))
+        let refusal = refusal(status, &text, retry_after);
+        Ok(Answer::Refused(Box::new(refusal)))
     }
 
     fn trouble(&self, error: minreq::Error) -> Trouble {

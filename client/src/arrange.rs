@@ -2,7 +2,8 @@
 //!
 //! `argh` wants global options before the command, knows no `--opt=value`, no bare `-`, no
 //! `--version`, and takes whatever follows an option for its value. Here the arguments are
-//! checked against `spec.rs` and put into the order that it wants.
+//! checked against `spec.rs`, which also says what a command has to be given, and put into the
+//! order that it wants.
 
 use crate::meant;
 use crate::spec::{self, Command, Opt};
@@ -10,8 +11,8 @@ use crate::spec::{self, Command, Opt};
 /// What is to be done with a command line.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Arranged {
-    /// To be parsed by `argh`: options and values apart, globals first.
-    Run(Vec<String>),
+    /// To be parsed by `argh`: options and values apart, then what is neither.
+    Run(&'static Command, Vec<String>),
     /// Help on this command, or the overview.
     Help(Option<&'static str>),
     /// Nothing was typed: the overview, as an error.
@@ -30,7 +31,9 @@ pub(crate) struct Misuse {
 #[derive(Default)]
 struct Walk {
     command: Option<&'static Command>,
-    globals: Vec<String>,
+    /// The names of the options that were given.
+    names: Vec<&'static str>,
+    /// The same with their values.
     options: Vec<String>,
     positionals: Vec<String>,
     dashes: usize,
@@ -75,14 +78,19 @@ pub(crate) fn arrange(args: &[String]) -> Result<Arranged, Misuse> {
             ),
         });
     }
-    let mut line = walk.globals;
-    line.push(command.name.to_owned());
-    line.append(&mut walk.options);
+    let missing = walk.missing(command);
+    if !missing.is_empty() {
+        return Err(Misuse {
+            what: ["missing: ", &missing.join(" ")].concat(),
+            hint: command.usage_line(),
+        });
+    }
+    let mut line = walk.options;
     if !walk.positionals.is_empty() {
         line.push("--".to_owned());
         line.append(&mut walk.positionals);
     }
-    Ok(Arranged::Run(line))
+    Ok(Arranged::Run(command, line))
 }
 
 /// What is taken with and without any command.
@@ -93,6 +101,16 @@ impl Walk {
     fn owns(&self, name: &str) -> bool {
         self.command
             .is_some_and(|command| spec::option(command.options, name).is_some())
+    }
+
+    /// What the command needs and was not given.
+    fn missing(&self, command: &Command) -> Vec<&'static str> {
+        let given = |need: &&str| match need.starts_with('-') {
+            true => self.names.contains(need),
+            false => !self.positionals.is_empty(),
+        };
+        let needs = command.needs.split(' ').filter(|need| !need.is_empty());
+        needs.filter(|need| !given(need)).collect()
     }
 
     fn all(&mut self, args: &[String]) -> Result<(), Misuse> {
@@ -126,10 +144,7 @@ impl Walk {
         if self.positionals.len() >= command.positionals {
             return Err(Misuse {
                 what: format!("{} does not take \"{word}\"", command.name),
-                hint: format!(
-                    "usage: clawlink {} {}; a text with blanks needs quotes",
-                    command.name, command.usage
-                ),
+                hint: [&command.usage_line(), "; a text with blanks needs quotes"].concat(),
             });
         }
         self.positionals.push(word.to_owned());
@@ -150,16 +165,12 @@ impl Walk {
             return Err(unknown_option(self.command, name));
         };
         let value = value(option, attached, rest)?;
-        let target = if own.is_some() {
-            &mut self.options
-        } else {
-            &mut self.globals
-        };
-        target.push(name.to_owned());
+        self.names.push(option.name);
+        self.options.push(name.to_owned());
         if let Some(value) = value {
             // `--output -` is standard output.
             self.dashes += usize::from(value == "-" && name != "--output");
-            target.push(value.to_owned());
+            self.options.push(value.to_owned());
         }
         Ok(())
     }
@@ -251,7 +262,7 @@ mod tests {
 
     fn run(words: &[&str]) -> Vec<String> {
         match line(words) {
-            Ok(Arranged::Run(arranged)) => arranged,
+            Ok(Arranged::Run(_, arranged)) => arranged,
             other => panic!("{words:?}: {other:?}"),
         }
     }
@@ -262,18 +273,15 @@ mod tests {
 
     #[test]
     fn global_options_stand_anywhere() {
-        let wanted = [
-            "--json", "--as", "b", "delegate", "--to", "a", "--task", "x",
-        ];
         assert_eq!(
             run(&[
                 "delegate", "--to", "a", "--json", "--task", "x", "--as", "b"
             ])[..],
-            wanted
+            ["--to", "a", "--json", "--task", "x", "--as", "b"]
         );
         assert_eq!(
             run(&["--json", "--as=b", "delegate", "--to=a", "--task=x"])[..],
-            wanted
+            ["--json", "--as", "b", "--to", "a", "--task", "x"]
         );
     }
 
@@ -286,11 +294,8 @@ mod tests {
             "--task=-x=y",
             "--context={\"a\":1}",
         ]);
-        assert_eq!(arranged[3..], ["--task", "-x=y", "--context", "{\"a\":1}"]);
-        assert_eq!(
-            run(&["delegate", "--task=", "--to=a"])[1..3],
-            ["--task", ""]
-        );
+        assert_eq!(arranged[2..], ["--task", "-x=y", "--context", "{\"a\":1}"]);
+        assert_eq!(run(&["delegate", "--task=", "--to=a"])[..2], ["--task", ""]);
     }
 
     #[test]
@@ -307,7 +312,7 @@ mod tests {
     #[test]
     fn standard_input_is_read_once() {
         assert_eq!(
-            run(&["delegate", "--to", "a", "--task", "-"])[3..],
+            run(&["delegate", "--to", "a", "--task", "-"])[2..],
             ["--task", "-"]
         );
         assert!(
@@ -336,7 +341,7 @@ mod tests {
             line(&["--as", "poll", "info", "-h"]),
             Ok(Arranged::Help(Some("info")))
         );
-        assert_eq!(run(&["show", "--", "-h"])[..], ["show", "--", "-h"]);
+        assert_eq!(run(&["show", "--", "-h"])[..], ["--", "-h"]);
     }
 
     #[test]
@@ -370,6 +375,22 @@ mod tests {
 
     #[test]
     fn a_word_that_argh_would_take_for_help_stays_a_word() {
-        assert_eq!(run(&["show", "help"])[..], ["show", "--", "help"]);
+        assert_eq!(run(&["show", "help"])[..], ["--", "help"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_how_the_command_is_used() {
+        let register = misuse(&["register", "--description", "--name"]);
+        assert!(register.what.contains("--description"), "no value for it");
+        let register = misuse(&["register", "--description=--name"]);
+        assert_eq!(register.what, "missing: --name");
+        assert!(
+            register
+                .hint
+                .starts_with("usage: clawlink register --name N")
+        );
+        assert_eq!(misuse(&["file-put"]).what, "missing: --key --file");
+        assert_eq!(misuse(&["show"]).what, "missing: id");
+        assert_eq!(run(&["show", "id"])[..], ["--", "id"]);
     }
 }

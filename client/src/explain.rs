@@ -2,19 +2,19 @@
 
 use crate::api::{Refusal, Trouble};
 use crate::escape;
-use crate::failure::{Failure, Refused};
+use crate::failure::{Cause, Refused};
 use crate::url;
 use std::io;
 
 /// What happened, and what to type.
-pub(crate) fn words(failure: &Failure) -> (String, String) {
-    match failure {
-        Failure::Usage { what, hint } => (escape::line(what), escape::lines(hint)),
-        Failure::Nothing => (
+pub(crate) fn words(cause: &Cause) -> (String, String) {
+    match cause {
+        Cause::Said { what, hint, .. } => (escape::line(what), escape::lines(hint)),
+        Cause::Nothing => (
             ["no command given\n\n", &crate::help::help(None)].concat(),
             String::new(),
         ),
-        Failure::NotRegistered {
+        Cause::NotRegistered {
             program,
             relay,
             kept,
@@ -28,7 +28,7 @@ pub(crate) fn words(failure: &Failure) -> (String, String) {
                 ),
             },
         ),
-        Failure::DamagedState { path, why } => {
+        Cause::DamagedState { path, why } => {
             let path = path.to_string_lossy();
             (
                 format!("the state file {} is damaged: {why}", escape::line(&path)),
@@ -38,16 +38,9 @@ pub(crate) fn words(failure: &Failure) -> (String, String) {
                 ),
             )
         }
-        Failure::Local { doing, error } => (format!("{doing}: {error}"), local_hint(error)),
-        Failure::NothingCame { what, seconds } => {
-            (format!("no {what} within {seconds} s"), String::new())
-        }
-        Failure::NothingThere { what, hint }
-        | Failure::Conflict { what, hint }
-        | Failure::NotCompleted { what, hint }
-        | Failure::Unable { what, hint } => (escape::line(what), escape::lines(hint)),
-        Failure::FoundBySearch { urls, program } => found_words(urls, program),
-        Failure::NoReply {
+        Cause::Local { doing, error } => (format!("{doing}: {error}"), local_hint(error)),
+        Cause::FoundBySearch { urls, program } => found_words(urls, program),
+        Cause::NoReply {
             url,
             trouble,
             maybe_taken,
@@ -58,7 +51,7 @@ pub(crate) fn words(failure: &Failure) -> (String, String) {
             }
             (what, hint)
         }
-        Failure::Refused(refused) => (refusal_sentence(&refused.refusal), refusal_hint(refused)),
+        Cause::Refused(refused) => (refusal_sentence(&refused.refusal), refusal_hint(refused)),
     }
 }
 

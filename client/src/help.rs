@@ -1,6 +1,6 @@
 //! Help: the overview, and a page for each command, from `spec.rs`.
 
-use crate::args::{self, Top};
+use crate::args::{self, Args};
 use crate::arrange::Misuse;
 use crate::spec::{self, Command, Opt};
 
@@ -31,18 +31,11 @@ pub(crate) fn help(command: Option<&str>) -> String {
 }
 
 /// Parses a line in order; on wrong usage the hint is how the command is used.
-pub(crate) fn parse(line: &[String]) -> Result<Top, Misuse> {
-    args::parse(line).map_err(|mut misuse| {
-        if let Some(command) = line.iter().find_map(|word| spec::command(word)) {
-            misuse.hint = usage(command);
-        }
-        misuse
+pub(crate) fn parse(command: &Command, line: &[String]) -> Result<Args, Misuse> {
+    args::parse(command.verb, line).map_err(|misuse| Misuse {
+        hint: command.usage_line(),
+        ..misuse
     })
-}
-
-fn usage(command: &Command) -> String {
-    let usage = ["usage: clawlink ", command.name, " ", command.usage].concat();
-    usage.trim_end().to_owned()
 }
 
 fn overview() -> String {
@@ -65,7 +58,7 @@ fn overview() -> String {
 fn page(command: &Command) -> String {
     let (first, rest) = command.summary.split_at(1);
     let first = first.to_ascii_uppercase();
-    let mut text = [&usage(command), "\n\n", &first, rest, ".\n"].concat();
+    let mut text = [&command.usage_line(), "\n\n", &first, rest, ".\n"].concat();
     if !command.options.is_empty() {
         text.push_str("\nOptions:\n");
         options(&mut text, command.options);
@@ -129,10 +122,10 @@ mod tests {
             for example in command.examples {
                 let own = example.rsplit("| clawlink ").next().unwrap();
                 let words = shell_words(own.split(['<', '>']).next().unwrap());
-                let Ok(Arranged::Run(line)) = arrange(&words) else {
+                let Ok(Arranged::Run(command, line)) = arrange(&words) else {
                     panic!("{example}");
                 };
-                assert!(args::parse(&line).is_ok(), "{example}");
+                assert!(parse(command, &line).is_ok(), "{example}");
             }
         }
     }
@@ -152,7 +145,8 @@ mod tests {
 
     #[test]
     fn wrong_usage_shows_how_the_command_is_used() {
-        let misuse = parse(&["register".to_owned()]).err().unwrap();
-        assert!(misuse.hint.starts_with("usage: clawlink register --name N"));
+        let scan = spec::command("scan").unwrap();
+        let misuse = parse(scan, &["--for".to_owned(), "soon".to_owned()]);
+        assert_eq!(misuse.err().unwrap().hint, "usage: clawlink scan [--for S]");
     }
 }

@@ -18,7 +18,10 @@ pub(crate) fn arguments() -> Result<Vec<String>, Failure> {
     let words: Result<_, _> = words.map(std::ffi::OsString::into_string).collect();
     words.map_err(|word| {
         let shown = word.to_string_lossy().into_owned();
-        usage(format!("\"{shown}\" is not UTF-8"), "only text can be sent")
+        usage(
+            &format!("\"{shown}\" is not UTF-8"),
+            "only text can be sent",
+        )
     })
 }
 
@@ -31,8 +34,8 @@ pub(crate) fn within(
 ) -> Result<(), Failure> {
     match value {
         Some(value) if !range.contains(&value) => Err(usage(
-            format!("{option} cannot be {value}"),
-            format!("it takes {} to {} {unit}", range.start(), range.end()),
+            &format!("{option} cannot be {value}"),
+            &format!("it takes {} to {} {unit}", range.start(), range.end()),
         )),
         _ => Ok(()),
     }
@@ -42,17 +45,16 @@ pub(crate) fn within(
 /// name. Exact to the last byte.
 pub(crate) fn text(
     option: &str,
-    value: Option<String>,
-    file: Option<String>,
+    value: Option<&str>,
+    file: Option<&str>,
 ) -> Result<Option<String>, Failure> {
     match (value, file) {
         (Some(_), Some(_)) => Err(usage(
-            format!("{option} and {option}-file say two things"),
+            &format!("{option} and {option}-file say two things"),
             "give one of them",
         )),
-        (Some(value), None) if value != "-" => Ok(Some(value)),
-        (Some(dash), None) => read(&dash).map(Some),
-        (None, Some(path)) => read(&path).map(Some),
+        (Some(value), None) if value != "-" => Ok(Some(value.to_owned())),
+        (Some(path), None) | (None, Some(path)) => read(path).map(Some),
         (None, None) => Ok(None),
     }
 }
@@ -60,23 +62,23 @@ pub(crate) fn text(
 /// The same, where there has to be one, and an empty file is a mistake.
 pub(crate) fn body(
     option: &str,
-    value: Option<String>,
-    file: Option<String>,
+    value: Option<&str>,
+    file: Option<&str>,
 ) -> Result<Box<RawValue>, Failure> {
-    let as_argument = value.as_ref().is_some_and(|value| value != "-");
+    let as_argument = value.is_some_and(|value| value != "-");
     let Some(text) = text(option, value, file)? else {
         return Err(usage(
-            format!("missing: {option}"),
-            format!("{option} TEXT, {option} - for standard input, or {option}-file FILE"),
+            &format!("missing: {option}"),
+            &format!("{option} TEXT, {option} - for standard input, or {option}-file FILE"),
         ));
     };
     if text.is_empty() && !as_argument {
         return Err(usage(
-            format!("{option} is empty: nothing came from standard input or the file"),
+            &format!("{option} is empty: nothing came from standard input or the file"),
             "did the command before the pipe fail?",
         ));
     }
-    Ok(json::write_text(&text))
+    Ok(json::raw_text(&text))
 }
 
 /// The bytes of a file, or of standard input.
@@ -94,7 +96,7 @@ pub(crate) fn bytes(path: &str) -> Result<Vec<u8>, Failure> {
     result.map_err(|error| local("cannot read", Path::new(shown), error))?;
     if bytes.len() as u64 > INPUT_MAX {
         return Err(usage(
-            format!("{shown} is larger than 64 MiB"),
+            &format!("{shown} is larger than 64 MiB"),
             "no relay takes that much",
         ));
     }
@@ -106,7 +108,7 @@ pub(crate) fn read(path: &str) -> Result<String, Failure> {
     String::from_utf8(bytes(path)?).map_err(|error| {
         let shown = shown(path);
         usage(
-            format!(
+            &format!(
                 "{shown} is not UTF-8 text (byte {})",
                 error.utf8_error().valid_up_to() + 1
             ),
@@ -119,19 +121,19 @@ fn shown(path: &str) -> &str {
     if path == "-" { "standard input" } else { path }
 }
 
-/// A text that has to be JSON, as it was written.
-pub(crate) fn json_value(option: &str, text: &str) -> Result<Box<RawValue>, Failure> {
-    serde_json::from_str(text).map_err(|error| {
+/// Refuses a text that is no JSON.
+pub(crate) fn check_json(option: &str, text: &str) -> Result<(), Failure> {
+    json::check(text).map_err(|error| {
         usage(
-            format!("{option} is not JSON: {error}"),
-            format!("for example {option} '{{\"branch\": \"main\"}}'"),
+            &format!("{option} is not JSON: {error}"),
+            &format!("for example {option} '{{\"branch\": \"main\"}}'"),
         )
     })
 }
 
 /// A name, topic, tag or capability.
 pub(crate) fn word(option: &str, text: &str) -> Result<Word, Failure> {
-    Word::parse(text).map_err(|why| usage(format!("{option} {why}"), ""))
+    Word::parse(text).map_err(|why| usage(&format!("{option} {why}"), ""))
 }
 
 /// Words separated by commas; none where there is no option.
@@ -164,21 +166,18 @@ mod tests {
 
     #[test]
     fn a_text_comes_from_one_place() {
-        let both = text("--task", Some("x".to_owned()), Some("f".to_owned()));
+        let both = text("--task", Some("x"), Some("f"));
         assert!(both.is_err());
         assert!(body("--task", None, None).is_err());
-        assert_eq!(
-            body("--task", Some(String::new()), None).unwrap().get(),
-            "\"\""
-        );
+        assert_eq!(body("--task", Some(""), None).unwrap().get(), "\"\"");
     }
 
     #[test]
     fn context_keeps_its_digits() {
-        assert_eq!(
-            json_value("--context", r#" {"n":1.50} "#).unwrap().get(),
-            r#"{"n":1.50}"#
-        );
-        assert!(json_value("--context", "{a:1}").is_err());
+        let context = r#" {"n":1.50} "#;
+        assert!(check_json("--context", context).is_ok());
+        let call = json::with("{\"task\":1}", "context", context);
+        assert_eq!(call, r#"{"task":1,"context":{"n":1.50}}"#);
+        assert!(check_json("--context", "{a:1}").is_err());
     }
 }

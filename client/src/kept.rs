@@ -1,6 +1,6 @@
 //! Messages that were taken off the relay but not printed whole: one file each in `messages/`.
 
-use crate::failure::{Failure, local};
+use crate::failure::{Exit, Failure, local, said};
 use crate::json::Object;
 use crate::state::{Store, is_file_name};
 use std::fs;
@@ -42,7 +42,7 @@ fn lasting(json: &str) -> String {
     match Object::parse(json) {
         Ok(mut message) => {
             message.remove("delivery");
-            message.to_raw().get().to_owned()
+            message.json().to_owned()
         }
         // Whatever it is, it has no delivery.
         Err(_) => json.to_owned(),
@@ -51,9 +51,12 @@ fn lasting(json: &str) -> String {
 
 /// The message of that id.
 pub(crate) fn find(store: &Store, id: &str) -> Result<String, Failure> {
-    let nothing = || Failure::NothingThere {
-        what: format!("no message {id} is kept here"),
-        hint: "only messages that poll printed short are, the last 200 of them".to_owned(),
+    let nothing = || {
+        said(
+            Exit::NotFound,
+            &format!("no message {id} is kept here"),
+            "only messages that poll printed short are, the last 200 of them",
+        )
     };
     if !is_file_name(id) {
         return Err(nothing());

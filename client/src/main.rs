@@ -31,7 +31,7 @@ mod unix;
 mod url;
 
 use arrange::Arranged;
-use failure::{Exit, Failure};
+use failure::{Cause, Exit, Failure};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -52,8 +52,8 @@ fn main() -> ExitCode {
 fn run() -> Result<String, Failure> {
     match arrange::arrange(&input::arguments()?)? {
         Arranged::Help(command) => Ok(help::help(command)),
-        Arranged::Nothing => Err(Failure::Nothing),
+        Arranged::Nothing => Err(Cause::Nothing.into()),
         Arranged::Version => Ok(concat!("clawlink ", env!("CARGO_PKG_VERSION"), "\n").to_owned()),
-        Arranged::Run(line) => commands::run(help::parse(&line)?),
+        Arranged::Run(command, line) => commands::run(command.verb, &help::parse(command, &line)?),
     }
 }

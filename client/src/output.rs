@@ -3,7 +3,7 @@
 //! Data goes to standard output in one write, everything else to standard error. A pipe whose
 //! reader has gone is the end of the work, not an error, and no failing write ever panics.
 
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use std::io::{self, IsTerminal, Write};
 
 /// Writes to standard output. An error means that some of the text is lost.
@@ -23,10 +23,8 @@ pub(crate) fn excuse(error: io::Error) -> Result<(), Failure> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(());
     }
-    Err(Failure::Local {
-        doing: "cannot write to standard output".to_owned(),
-        error,
-    })
+    let doing = "cannot write to standard output".to_owned();
+    Err(Cause::Local { doing, error }.into())
 }
 
 /// A line to standard error, after the program's name.

@@ -35,13 +35,13 @@ pub(crate) fn note(state: &mut Object, url: &str, key: &str, epoch: &str, versio
     };
     versions.remove(key);
     if let Some(version) = version {
-        versions.set(key, json::write(&version));
+        versions.set(key, &json::write(&version));
     }
     versions.keep_last(KEYS_MAX);
     here.set_text("epoch", epoch);
-    here.set("versions", versions.to_raw());
-    files.set(url, here.to_raw());
-    state.set("files", files.to_raw());
+    here.set("versions", versions.json());
+    files.set(url, here.json());
+    state.set("files", files.json());
 }
 
 #[cfg(test)]

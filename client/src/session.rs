@@ -4,9 +4,9 @@
 use crate::api::{
     Again, Answer, Api, Deletion, NoReply, Refusal, Reply, Request, Speaker, Trouble,
 };
-use crate::args::Top;
+use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, Refused, usage};
+use crate::failure::{Cause, Failure, Refused, usage};
 use crate::json::{self, Object};
 use crate::mdns;
 use crate::output;
@@ -16,7 +16,6 @@ use crate::url;
 use clawlink_protocol::DEFAULT_PORT;
 use clawlink_protocol::agents::Register;
 use clawlink_protocol::name::{AgentId, Word};
-use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -39,6 +38,8 @@ pub(crate) struct Session {
     api: Api,
     store: Store,
     state: Object,
+    /// Who we are at this relay, if anyone.
+    known: Option<Identity>,
     /// Whether nobody ever named a relay.
     guessed: bool,
 }
@@ -46,7 +47,7 @@ pub(crate) struct Session {
 /// A list that the relay keeps.
 pub(crate) struct List {
     /// Each entry as the relay wrote it.
-    pub(crate) entries: Vec<Box<RawValue>>,
+    pub(crate) entries: Vec<String>,
     /// The relay's clock when it gave the last of them.
     pub(crate) server_time: String,
 }
@@ -57,58 +58,61 @@ pub(crate) fn default_relay() -> String {
 }
 
 /// The store that the global options choose.
-pub(crate) fn store(top: &Top) -> Result<Store, Failure> {
-    let name = top.identity.clone().or_else(|| variable("CLAWLINK_AGENT"));
+pub(crate) fn store(args: &Args) -> Result<Store, Failure> {
+    let name = args.identity.clone().or_else(|| variable("CLAWLINK_AGENT"));
     Store::open(name.as_deref())
 }
 
 /// `clawlink` with the option that leads to this identity.
-pub(crate) fn program(top: &Top) -> String {
-    let name = top.identity.as_ref();
+pub(crate) fn program(args: &Args) -> String {
+    let name = args.identity.as_ref();
     let option = name.map(|name| escape::shell_option("--as", name));
     ["clawlink", &option.unwrap_or_default()].concat()
 }
 
 impl Session {
     /// Settles the questions that need no network.
-    pub(crate) fn open(top: &Top) -> Result<Session, Failure> {
-        let store = store(top)?;
+    pub(crate) fn open(args: &Args) -> Result<Session, Failure> {
+        let store = store(args)?;
         let state = store.load()?;
         let saved = state.text_of("relay_url");
-        let named = top.relay.clone().or_else(|| variable("CLAWLINK_RELAY"));
+        let named = args.relay.clone().or_else(|| variable("CLAWLINK_RELAY"));
         let guessed = named.is_none() && saved.is_none();
         let chosen = named
             .or_else(|| saved.clone())
             .unwrap_or_else(default_relay);
         let url = url::normalise(&chosen)
-            .map_err(|(what, hint)| usage(format!("{what}: {chosen}"), hint))?;
-        let timeout = top.timeout.unwrap_or(TIMEOUT);
+            .map_err(|(what, hint)| usage(&format!("{what}: {chosen}"), hint))?;
+        let timeout = args.timeout.unwrap_or(TIMEOUT);
         if !(1..=TIMEOUT_MAX).contains(&timeout) {
             return Err(usage(
-                format!("--timeout cannot be {timeout}"),
+                &format!("--timeout cannot be {timeout}"),
                 "it takes 1 to 3600 seconds",
             ));
         }
-        let mut program = program(top);
-        if top.relay.is_some() && saved.as_deref() != Some(&url) {
+        let mut program = program(args);
+        if args.relay.is_some() && saved.as_deref() != Some(&url) {
             program.push_str(&escape::shell_option("--relay", &url));
         }
+        let token = token(args)?;
+        let known = store.identity(&state, &url)?;
         let session = Session {
-            json: top.json,
+            json: args.json,
             program,
             api: Api {
                 url,
-                token: token(top)?,
+                token,
                 timeout,
                 patient: !guessed,
                 speaker: RefCell::default(),
             },
             store,
             state,
+            known,
             guessed,
         };
-        if let Some(identity) = session.known()? {
-            session.speak_as(&identity);
+        if let Some(identity) = session.known() {
+            session.speak_as(identity);
         }
         Ok(session)
     }
@@ -124,22 +128,26 @@ impl Session {
     }
 
     /// Who we are at this relay, if anyone.
-    pub(crate) fn known(&self) -> Result<Option<Identity>, Failure> {
-        self.store.identity(&self.state, self.relay())
+    pub(crate) fn known(&self) -> Option<&Identity> {
+        self.known.as_ref()
     }
 
     /// Who we are at this relay.
     pub(crate) fn identity(&self) -> Result<Identity, Failure> {
-        self.known()?.ok_or_else(|| Failure::NotRegistered {
-            program: self.program.clone(),
-            relay: self.relay().to_owned(),
-            kept: self.store.names(),
+        self.known.clone().ok_or_else(|| {
+            let cause = Cause::NotRegistered {
+                program: self.program.clone(),
+                relay: self.relay().to_owned(),
+                kept: self.store.names(),
+            };
+            cause.into()
         })
     }
 
     /// The same, as the file says now: it may have been changed since this process began.
     pub(crate) fn identity_now(&mut self) -> Result<Identity, Failure> {
         self.state = self.store.load()?;
+        self.known = self.store.identity(&self.state, self.relay())?;
         let identity = self.identity()?;
         self.speak_as(&identity);
         Ok(identity)
@@ -200,7 +208,7 @@ impl Session {
                 .fields
                 .text_of("next_cursor")
                 .filter(|_| !page.is_empty());
-            entries.extend(page);
+            entries.extend(page.into_iter().map(str::to_owned));
             let Some(cursor) = more else {
                 let server_time = reply.fields.text("server_time");
                 return Ok(List {
@@ -219,13 +227,13 @@ impl Session {
     pub(crate) fn post(
         &self,
         path: &str,
-        body: &RawValue,
+        body: &str,
         again: Again<'_>,
         status: &str,
     ) -> Result<Reply, Failure> {
         let reply = self.ask(&Request {
             path,
-            body: Some(body.get()),
+            body: Some(body),
             again,
             wait: 0,
         })?;
@@ -263,16 +271,16 @@ impl Session {
     fn claiming(&self, send: &dyn Fn() -> Result<Answer, NoReply>) -> Result<Answer, Failure> {
         let send = || send().map_err(|failed| self.no_reply(failed));
         let answer = send()?;
-        let (Answer::Refused(refusal), Some(identity)) = (&answer, self.known()?) else {
+        let (Answer::Refused(refusal), Some(identity)) = (&answer, self.known()) else {
             return Ok(answer);
         };
         if !refusal.is_about_secrets() || identity.secret().is_none() {
             return Ok(answer);
         }
-        let body = registration(Some(identity.id), &identity.entry);
+        let body = registration(Some(identity.id.clone()), &identity.entry);
         let register = self.api.send(&Request {
             path: "/register",
-            body: Some(body.get()),
+            body: Some(&body),
             again: Again::Harmless,
             wait: 0,
         });
@@ -297,21 +305,28 @@ impl Session {
     }
 
     /// A refusal, with what this session can say to it.
-    pub(crate) fn refused(&self, refusal: Refusal) -> Failure {
-        Failure::Refused(Box::new(Refused {
+    pub(crate) fn refused(&self, refusal: Box<Refusal>) -> Failure {
+        let refused = Refused {
             refusal,
             program: self.program.clone(),
             token_sent: self.api.token.is_some(),
-        }))
+        };
+        Cause::Refused(refused).into()
     }
 
     /// A reply that no relay gives.
     pub(crate) fn not_a_relay(&self, why: &str) -> Failure {
-        Failure::NoReply {
-            url: self.relay().to_owned(),
-            trouble: Trouble::NotARelay(why.to_owned()),
-            maybe_taken: false,
-        }
+        self.silent(Trouble::NotARelay(why.to_owned()), false)
+    }
+
+    fn silent(&self, trouble: Trouble, maybe_taken: bool) -> Failure {
+        let url = self.relay().to_owned();
+        let cause = Cause::NoReply {
+            url,
+            trouble,
+            maybe_taken,
+        };
+        cause.into()
     }
 
     /// Where nobody named a relay and none runs here, one may be in the network. It is never
@@ -321,22 +336,19 @@ impl Session {
             output::note("no relay is named and none listens here; looking for one in the network");
             let found = mdns::search(SEARCH);
             if !found.is_empty() {
-                return Failure::FoundBySearch {
+                let cause = Cause::FoundBySearch {
                     urls: found.into_iter().map(|relay| relay.url).collect(),
                     program: self.program.clone(),
                 };
+                return cause.into();
             }
         }
-        Failure::NoReply {
-            url: self.relay().to_owned(),
-            trouble: failed.trouble,
-            maybe_taken: failed.maybe_taken,
-        }
+        self.silent(failed.trouble, failed.maybe_taken)
     }
 }
 
 /// What an agent says of itself when it registers: what the entry says.
-pub(crate) fn registration(id: Option<AgentId>, entry: &Object) -> Box<RawValue> {
+pub(crate) fn registration(id: Option<AgentId>, entry: &Object) -> String {
     let word = |text: &String| Word::parse(text).ok();
     let words = |field: &str| {
         let words = entry.texts(field);
@@ -367,8 +379,8 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// The token, from the first place that has one.
-fn token(top: &Top) -> Result<Option<String>, Failure> {
-    let named = top.token.clone().or_else(|| variable("CLAWLINK_TOKEN"));
+fn token(args: &Args) -> Result<Option<String>, Failure> {
+    let named = args.token.clone().or_else(|| variable("CLAWLINK_TOKEN"));
     let token = match (named, variable("CLAWLINK_TOKEN_FILE")) {
         (Some(token), _) => token,
         (None, None) => return Ok(None),

@@ -7,6 +7,7 @@ mod knowing;
 pub(crate) use commands::COMMANDS;
 
 /// An option, of a command or of all.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Opt {
     /// With its two hyphens.
     pub(crate) name: &'static str,
@@ -48,19 +49,66 @@ const fn choice(
     }
 }
 
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verb {
+    Register,
+    Discover,
+    Heartbeat,
+    Deregister,
+    Delegate,
+    Poll,
+    Ack,
+    Nack,
+    Wait,
+    Watch,
+    Show,
+    Respond,
+    Tasks,
+    Task,
+    Cancel,
+    Input,
+    Broadcast,
+    Knowledge,
+    Subscribe,
+    FilePut,
+    FileGet,
+    FileList,
+    Reserve,
+    Reserved,
+    Release,
+    FileRm,
+    FileLog,
+    Scan,
+    Info,
+    Completions,
+}
+
 /// A command.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Command {
     pub(crate) name: &'static str,
+    pub(crate) verb: Verb,
     /// What stands after the name in its usage line.
     pub(crate) usage: &'static str,
     pub(crate) summary: &'static str,
-    /// Whether it takes one argument that is no option.
+    /// How many arguments it takes that are no options.
     pub(crate) positionals: usize,
+    /// What has to be given: options, and what its argument is called; blanks between them.
+    pub(crate) needs: &'static str,
     pub(crate) options: &'static [Opt],
     /// Paragraphs below the options; may be empty.
     pub(crate) notes: &'static str,
     /// Command lines without the program's name.
     pub(crate) examples: &'static [&'static str],
+}
+
+impl Command {
+    /// How it is used, on one line.
+    pub(crate) fn usage_line(&self) -> String {
+        let usage = ["usage: clawlink ", self.name, " ", self.usage].concat();
+        usage.trim_end().to_owned()
+    }
 }
 
 /// The options of all commands.

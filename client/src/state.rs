@@ -5,7 +5,7 @@
 //! another relay keeps its id for each. A Python client that rewrites the file drops our part;
 //! then the top is enough to go on with.
 
-use crate::failure::{Failure, local};
+use crate::failure::{Cause, Failure, local};
 use crate::json::{self, Object};
 use crate::random;
 use crate::url;
@@ -78,7 +78,7 @@ impl Store {
             Some(name) if is_file_name(name) => home.join("agents").join([name, ".json"].concat()),
             Some(name) => {
                 return Err(crate::failure::usage(
-                    format!("\"{name}\" cannot be the name of an identity"),
+                    &format!("\"{name}\" cannot be the name of an identity"),
                     "1 to 64 of A-Z a-z 0-9 . _ -",
                 ));
             }
@@ -126,10 +126,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Object::default()),
             Err(error) => return Err(local("cannot read", &self.file, error)),
         };
-        let damaged = |why: &str| Failure::DamagedState {
-            path: self.file.clone(),
-            why: why.to_owned(),
-        };
+        let damaged = |why| self.damaged(why);
         let text = String::from_utf8(text).map_err(|_| damaged("it is not UTF-8"))?;
         Object::parse(&text).map_err(|_| damaged("it holds no JSON object"))
     }
@@ -146,8 +143,7 @@ impl Store {
         let _ = lock.as_ref().map(File::lock);
         let mut state = self.load()?;
         change(&mut state);
-        let mut text = state.to_raw().get().to_owned();
-        text.push('\n');
+        let text = [state.json(), "\n"].concat();
         self.write(&self.file, text.as_bytes())
     }
 
@@ -180,18 +176,20 @@ impl Store {
         };
         match AgentId::parse(&id) {
             Ok(id) => Ok(Some(Identity { id, entry })),
-            Err(why) => Err(Failure::DamagedState {
-                path: self.file.clone(),
-                why: format!("its agent_id {why}"),
-            }),
+            Err(why) => Err(self.damaged(&format!("its agent_id {why}"))),
         }
+    }
+
+    fn damaged(&self, why: &str) -> Failure {
+        let (path, why) = (self.file.clone(), why.to_owned());
+        Cause::DamagedState { path, why }.into()
     }
 }
 
 /// The id and entry at this relay. Where the top of the file and the entry differ, a Python
 /// client registered last, and the top is right.
 fn find(state: &Object, url: &str) -> Option<(String, Object)> {
-    let mut entry = state.object("relays").object(url);
+    let mut entry = state.object_in("relays", url);
     let saved = entry.text_of("agent_id");
     if is_current(state, url) {
         let top = state.text_of("agent_id")?;
@@ -207,7 +205,8 @@ fn find(state: &Object, url: &str) -> Option<(String, Object)> {
 }
 
 fn is_current(state: &Object, url: &str) -> bool {
-    url::normalise(&state.text("relay_url")).is_ok_and(|saved| saved == url)
+    let saved = state.text("relay_url");
+    saved == url || url::normalise(&saved).is_ok_and(|saved| saved == url)
 }
 
 /// Keeps an identity, and makes its relay the one that is used from now on.
@@ -223,16 +222,16 @@ pub(crate) fn update(state: &mut Object, url: &str, identity: &Identity) {
     let mut entry = identity.entry.clone();
     entry.set_text("agent_id", identity.id.as_str());
     let mut relays = state.object("relays");
-    relays.set(url, entry.to_raw());
-    state.set("relays", relays.to_raw());
+    relays.set(url, entry.json());
+    state.set("relays", relays.json());
 }
 
 /// Forgets the identity at this relay; which relay is used stays.
 pub(crate) fn forget(state: &mut Object, url: &str) {
     let mut relays = state.object("relays");
     relays.remove(url);
-    let relays = (!relays.is_empty()).then(|| relays.to_raw());
-    state.set_or_remove("relays", relays);
+    let left = (!relays.is_empty()).then(|| relays.json());
+    state.set_or_remove("relays", left);
     if is_current(state, url) {
         state.remove("agent_id");
         state.remove("agent_name");
@@ -241,7 +240,7 @@ pub(crate) fn forget(state: &mut Object, url: &str) {
 
 /// Sets a field of an entry from an optional text.
 pub(crate) fn set_optional(entry: &mut Object, field: &str, value: Option<&str>) {
-    entry.set_or_remove(field, value.map(json::write_text));
+    entry.set_or_remove(field, value.map(json::write).as_deref());
 }
 
 /// Whether a name, given by the user or by a peer, is safe as the name of a file.

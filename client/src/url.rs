@@ -23,32 +23,13 @@ pub(crate) fn normalise(text: &str) -> Result<String, UrlError> {
         return Err(("the relay URL does not begin with http://", EXAMPLE));
     }
     let authority = rest.trim_end_matches('/');
-    if authority.contains(['/', '?', '#']) {
-        return Err((
-            "the relay URL has a path or a query after its host",
-            EXAMPLE,
-        ));
-    }
-    if authority.contains('@') {
-        return Err((
-            "the relay URL holds a user name or password",
-            "a token goes into CLAWLINK_TOKEN or --token",
-        ));
-    }
-    if authority.starts_with('[') || authority.matches(':').count() > 1 {
-        return Err((
-            "this client cannot take an IPv6 address in a URL",
-            "use a host name that stands for it; an entry in /etc/hosts is enough",
-        ));
-    }
     let usual = if secure { 443 } else { 80 };
     let (host, port) = match authority.split_once(':') {
-        Some((host, digits)) => (host, port(digits)?),
-        None => (authority, usual),
+        Some((host, digits)) => (host, port(digits)),
+        None => (authority, Some(usual)),
     };
-    if !is_host(host) {
-        return Err(("the relay URL has no valid host name", EXAMPLE));
-    }
+    let port = port.filter(|_| is_host(host));
+    let port = port.ok_or_else(|| what_is_wrong(authority, host))?;
     let host = host.to_ascii_lowercase();
     let scheme = if secure { "https://" } else { "http://" };
     let start = [scheme, &host].concat();
@@ -59,15 +40,37 @@ pub(crate) fn normalise(text: &str) -> Result<String, UrlError> {
     })
 }
 
-fn port(digits: &str) -> Result<u16, UrlError> {
-    let bad = ("the relay URL has no valid port", EXAMPLE);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(bad);
+/// Why what stands behind the scheme is no host, with a port or without.
+fn what_is_wrong(authority: &str, host: &str) -> UrlError {
+    if authority.contains(['/', '?', '#']) {
+        return (
+            "the relay URL has a path or a query after its host",
+            EXAMPLE,
+        );
     }
-    match digits.parse() {
-        Ok(0) | Err(_) => Err(bad),
-        Ok(port) => Ok(port),
+    if authority.contains('@') {
+        return (
+            "the relay URL holds a user name or password",
+            "a token goes into CLAWLINK_TOKEN or --token",
+        );
     }
+    if authority.starts_with('[') || authority.matches(':').count() > 1 {
+        return (
+            "this client cannot take an IPv6 address in a URL",
+            "use a host name that stands for it; an entry in /etc/hosts is enough",
+        );
+    }
+    match is_host(host) {
+        true => ("the relay URL has no valid port", EXAMPLE),
+        false => ("the relay URL has no valid host name", EXAMPLE),
+    }
+}
+
+/// A port; none where it is something else, or 0.
+fn port(digits: &str) -> Option<u16> {
+    let plain = digits.bytes().all(|b| b.is_ascii_digit());
+    let port = digits.parse().ok().filter(|port| *port != 0);
+    port.filter(|_| plain)
 }
 
 /// Letters, digits, dots, hyphens and the underscores of containers' names.

@@ -10,7 +10,7 @@ pub(super) fn completions(shell: &str) -> Done {
         "zsh" => Ok(zsh()),
         "fish" => Ok(fish()),
         _ => Err(usage(
-            format!("there are no completions for \"{shell}\""),
+            &format!("there are no completions for \"{shell}\""),
             "there are some for: bash, zsh, fish",
         )),
     }

@@ -1,9 +1,9 @@
 //! `discover`.
 
 use super::{Done, json_lines, shown, span};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
-use crate::failure::Failure;
+use crate::failure::{Failure, unable};
 use crate::input;
 use crate::json::Object;
 use crate::output;
@@ -24,11 +24,11 @@ const COLUMNS: [Column; 6] = [
 /// The agents that are online.
 pub(super) fn online(session: &Session) -> Result<Vec<Object>, Failure> {
     let raws = session.list("/discover", "agents")?.entries;
-    let agents = raws.iter().filter_map(|raw| Object::parse(raw.get()).ok());
+    let agents = raws.iter().filter_map(|raw| Object::of(raw));
     Ok(agents.collect())
 }
 
-pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
+pub(super) fn discover(session: &Session, args: &Args) -> Done {
     let wanted = input::words("--cap", args.cap.as_deref())?.unwrap_or_default();
     if args.all {
         shows_all(session)?;
@@ -42,9 +42,9 @@ pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
             .all(|word| able.iter().any(|own| own == word.as_str()))
     };
     let mut raws = list.entries;
-    raws.retain(|raw| Object::parse(raw.get()).is_ok_and(|agent| wanted(&agent)));
+    raws.retain(|raw| Object::of(raw).is_some_and(|agent| wanted(&agent)));
     if session.json {
-        return Ok(json_lines(raws.iter().map(|raw| raw.get())));
+        return Ok(json_lines(raws.iter().map(String::as_str)));
     }
     if raws.is_empty() {
         return Ok(nobody(args));
@@ -52,7 +52,7 @@ pub(super) fn discover(session: &Session, args: &args::Discover) -> Done {
     let now = unix_seconds(&list.server_time);
     let rows: Vec<Vec<String>> = raws
         .iter()
-        .filter_map(|raw| Object::parse(raw.get()).ok())
+        .filter_map(|raw| Object::of(raw))
         .map(|agent| row(&agent, now))
         .collect();
     let mut lines = table::render(&COLUMNS, &rows);
@@ -77,13 +77,13 @@ fn shows_all(session: &Session) -> Result<(), Failure> {
     if features.iter().any(|feature| feature == "discover_filters") {
         return Ok(());
     }
-    Err(Failure::Unable {
-        what: "this relay shows only who is online".to_owned(),
-        hint: format!("without --all: {} discover", session.program),
-    })
+    Err(unable(
+        "this relay shows only who is online",
+        &format!("without --all: {} discover", session.program),
+    ))
 }
 
-fn nobody(args: &args::Discover) -> String {
+fn nobody(args: &Args) -> String {
     let (there, option) = match args.all {
         true => ("registered", " --all"),
         false => ("online", ""),

@@ -4,9 +4,9 @@ use super::mail;
 use super::presence::{KEY_LENGTH, send_json};
 use super::{Done, json_line, json_lines, shown};
 use crate::api::{Again, Answer, Deletion, Reply, Request};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, local, usage};
+use crate::failure::{self, Exit, Failure, local, said, usage};
 use crate::input;
 use crate::json::{self, Object};
 use crate::message::time;
@@ -38,10 +38,10 @@ const VERSIONS: [Column; 4] = [
 
 fn key(text: &str) -> Result<FileKey, Failure> {
     FileKey::parse(text)
-        .map_err(|why| usage(format!("--key {why}"), "for example --key docs/plan.md"))
+        .map_err(|why| usage(&format!("--key {why}"), "for example --key docs/plan.md"))
 }
 
-pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
+pub(super) fn put(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     let file_key = key(&args.key)?;
     let file_type = args
@@ -91,7 +91,7 @@ pub(super) fn put(session: &Session, args: args::FilePut) -> Done {
     // It may be long, and stands in the body.
     drop(call);
     let reply = send_json(session, identity, "/files", &body, "saved|merged")
-        .map_err(|failure| conflict(session, failure, &args, seen))?;
+        .map_err(|failure| conflict(session, failure, args, seen))?;
     written(session, &args.key, &reply)
 }
 
@@ -138,27 +138,19 @@ fn look_first(session: &Session, identity: Identity) -> Result<Identity, Failure
 }
 
 fn unable(what: &str) -> Failure {
-    Failure::Unable {
-        what: what.to_owned(),
-        hint: String::new(),
-    }
+    failure::unable(what, "")
 }
 
 /// What is said of a file that somebody else has changed: whose version would have been lost, and
 /// the ways on.
-fn conflict(
-    session: &Session,
-    failure: Failure,
-    args: &args::FilePut,
-    seen: Option<Seen>,
-) -> Failure {
-    let Failure::Refused(refused) = &failure else {
+fn conflict(session: &Session, failure: Failure, args: &Args, seen: Option<Seen>) -> Failure {
+    let Some(refusal) = failure.refusal() else {
         return failure;
     };
-    if refused.refusal.code != "version_conflict" {
+    if refusal.code != "version_conflict" {
         return failure;
     }
-    let body = &refused.refusal.body;
+    let body = &refusal.body;
     let version = body.number("current_version").unwrap_or_default();
     let of = if body.is_true("deleted") {
         "deleted"
@@ -186,7 +178,7 @@ fn conflict(
         Some(text) => {
             // Whoever reads it has lost nothing where this fails: nothing was written.
             let _ = output::print(&match (session.json, output::to_terminal()) {
-                (true, _) => [&escape::json(json::write(body).get()), "\n"].concat(),
+                (true, _) => [&escape::json(body.json()), "\n"].concat(),
                 (false, true) => escape::lines(&text),
                 (false, false) => text,
             });
@@ -197,23 +189,20 @@ fn conflict(
              merge yours with it: {put} --merge\n  overwrite it: {put} --force"
         ),
     };
-    Failure::Conflict {
-        what: [&what, ". Nothing was written"].concat(),
-        hint,
-    }
+    said(
+        Exit::Conflict,
+        &[&what, ". Nothing was written"].concat(),
+        &hint,
+    )
 }
 
-pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
+pub(super) fn get(session: &Session, args: &Args) -> Done {
     let key = key(&args.key)?;
     let mut path = ["/files/", &url::encode(key.as_str())].concat();
     if let Some(version) = args.version {
         path.push_str(&format!("?version={version}"));
     }
-    let mut reply = session.get(&path)?;
-    if !session.json {
-        // The fields are enough, and it may be long.
-        reply.text = String::new();
-    }
+    let reply = session.get(&path)?;
     let Some(raw) = reply.fields.raw("content") else {
         return Err(session.not_a_relay("the file it sent has no content"));
     };
@@ -227,8 +216,8 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
     if reply.fields.text("encoding") == BASE64 {
         base64::decode(&mut bytes).map_err(|_| session.not_a_relay("its base64 is none"))?;
     }
-    let output = args.output.filter(|path| path != "-");
-    if let Some(path) = &output {
+    let output = args.output.as_deref().filter(|path| *path != "-");
+    if let Some(path) = output {
         let path = std::path::Path::new(path);
         std::fs::write(path, &bytes).map_err(|error| local("cannot write", path, error))?;
         output::note(&format!(
@@ -245,7 +234,7 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
     } else {
         let text = String::from_utf8(bytes).map_err(|_| {
             let option = "--output F writes it to a file";
-            usage(format!("{} is not text", key.as_str()), option)
+            usage(&format!("{} is not text", key.as_str()), option)
         })?;
         output::print(&escape::lines(&text)).or_else(output::excuse)?;
     }
@@ -256,7 +245,7 @@ pub(super) fn get(session: &Session, args: args::FileGet) -> Done {
     Ok(String::new())
 }
 
-pub(super) fn remove(session: &Session, args: args::FileRm) -> Done {
+pub(super) fn remove(session: &Session, args: &Args) -> Done {
     session.identity()?;
     let file_key = key(&args.key)?;
     let path = ["/files/", &url::encode(file_key.as_str())].concat();
@@ -280,15 +269,16 @@ pub(super) fn remove(session: &Session, args: args::FileRm) -> Done {
         Answer::Refused(refusal) if refusal.code == "version_conflict" => {
             let program = &session.program;
             let option = escape::shell_option("--key", &args.key);
-            return Err(Failure::Conflict {
-                what: format!(
+            return Err(said(
+                Exit::Conflict,
+                &format!(
                     "{} is at version {} by {}, which you have not read. Nothing was deleted",
                     args.key,
                     refusal.body.number("current_version").unwrap_or_default(),
                     refusal.body.text("last_editor")
                 ),
-                hint: format!("read it, then delete it: {program} file-get{option}"),
-            });
+                &format!("read it, then delete it: {program} file-get{option}"),
+            ));
         }
         Answer::Refused(refusal) => return Err(session.refused(refusal)),
     };
@@ -306,7 +296,7 @@ pub(super) fn remove(session: &Session, args: args::FileRm) -> Done {
     ))
 }
 
-pub(super) fn log(session: &Session, args: args::FileLog) -> Done {
+pub(super) fn log(session: &Session, args: &Args) -> Done {
     let key = key(&args.key)?;
     let path = ["/files/", &url::encode(key.as_str()), "?history=1"].concat();
     let reply = session.get(&path)?;
@@ -340,9 +330,9 @@ pub(super) fn log(session: &Session, args: args::FileLog) -> Done {
 pub(super) fn list(session: &Session) -> Done {
     let files = session.list("/files", "files")?.entries;
     if session.json {
-        return Ok(json_lines(files.iter().map(|raw| raw.get())));
+        return Ok(json_lines(files.iter().map(String::as_str)));
     }
-    let files = files.iter().filter_map(|raw| Object::parse(raw.get()).ok());
+    let files = files.iter().filter_map(|raw| Object::of(raw));
     let rows: Vec<Vec<String>> = files.map(|file| row(&file)).collect();
     if rows.is_empty() {
         return Ok("No files.\n".to_owned());

@@ -2,7 +2,7 @@
 
 use super::presence::as_member;
 use super::{Done, cannot, json_line, json_lines, mail};
-use crate::args;
+use crate::args::Args;
 use crate::failure::usage;
 use crate::session::Session;
 use crate::{escape, input, json, output, url};
@@ -11,19 +11,20 @@ use clawlink_protocol::agents::Subscribe;
 /// Broadcasts unless asked otherwise: what is read at one sitting.
 const MAX: u64 = 50;
 
-pub(super) fn knowledge(session: &Session, args: args::Knowledge) -> Done {
+pub(super) fn knowledge(session: &Session, args: &Args) -> Done {
     let mut path = format!("/broadcasts?limit={}", args.max.unwrap_or(MAX));
-    let since = args.since.map(|since| seconds_ago(&since).unwrap_or(since));
+    let since = args.since.as_deref();
+    let ago = since.and_then(seconds_ago);
     let filters = [
-        ("&topic=", args.topic),
-        ("&tag=", args.tag),
-        ("&q=", args.grep),
-        ("&since=", since),
+        ("&topic=", args.topic.as_deref()),
+        ("&tag=", args.tag.as_deref()),
+        ("&q=", args.grep.as_deref()),
+        ("&since=", ago.as_deref().or(since)),
     ];
     for (name, value) in filters {
         if let Some(value) = value {
             path.push_str(name);
-            path.push_str(&url::encode(&value));
+            path.push_str(&url::encode(value));
         }
     }
     let reply = session.get(&path);
@@ -34,7 +35,7 @@ pub(super) fn knowledge(session: &Session, args: args::Knowledge) -> Done {
     }
     let mut newest_first = reply.list("broadcasts");
     newest_first.reverse();
-    let in_order = newest_first.iter().map(|raw| raw.get());
+    let in_order = newest_first.iter().copied();
     if reply.raw("next_cursor").is_some() {
         output::note("there are older ones: --max N shows more of them");
     }
@@ -49,14 +50,14 @@ pub(super) fn knowledge(session: &Session, args: args::Knowledge) -> Done {
     Ok(texts.collect())
 }
 
-pub(super) fn subscribe(session: &Session, args: args::Subscribe) -> Done {
-    let choices = [!args.topics.is_empty(), args.all, args.none];
+pub(super) fn subscribe(session: &Session, args: &Args) -> Done {
+    let choices = [!args.words.is_empty(), args.all, args.none];
     if choices.iter().filter(|chosen| **chosen).count() != 1 {
         let hint = "subscribe TOPIC..., subscribe --all or subscribe --none";
         return Err(usage("topics, --all or --none: one of them", hint));
     }
     let identity = session.identity()?;
-    let topics = (!args.all).then(|| args.topics.join(","));
+    let topics = (!args.all).then(|| args.words.join(","));
     let topics = input::words("TOPIC", topics.as_deref())?;
     let call = json::write(&Subscribe {
         agent_id: identity.id.clone(),
@@ -65,9 +66,10 @@ pub(super) fn subscribe(session: &Session, args: args::Subscribe) -> Done {
     let (mut identity, reply) = as_member(session, identity, "/subscribe", &call, "subscribed")
         .map_err(|why| cannot(why, "choose topics"))?;
     // Where the relay forgets this agent, it is told again.
-    identity
-        .entry
-        .set_or_remove("topics", topics.map(|topics| json::write(&topics)));
+    identity.entry.set_or_remove(
+        "topics",
+        topics.map(|topics| json::write(&topics)).as_deref(),
+    );
     session.update(&identity)?;
     if session.json {
         return Ok(json_line(&reply));

@@ -8,7 +8,7 @@ use super::json_lines;
 use super::presence::{RESTARTED, beat, enroll_again, note_epoch};
 use super::receipts::{Fate, settle_batch};
 use crate::api::{Again, Reply, Request};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
 use crate::failure::Failure;
 use crate::json::Object;
@@ -17,20 +17,45 @@ use crate::message::Message;
 use crate::output;
 use crate::session::Session;
 use crate::state::{Identity, Store};
-use serde_json::value::RawValue;
+
+/// How messages are taken and shown.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Manner {
+    /// Nothing is taken.
+    pub(super) peek: bool,
+    /// They stay leased.
+    pub(super) keep: bool,
+    /// Nothing is said where there are none.
+    pub(super) quiet: bool,
+    /// Nothing is shortened.
+    pub(super) full: bool,
+}
+
+impl Manner {
+    /// What the command line says.
+    pub(super) fn of(args: &Args) -> Manner {
+        Manner {
+            peek: args.peek,
+            keep: args.keep,
+            quiet: args.quiet,
+            full: args.full,
+        }
+    }
+}
 
 /// The messages of one reply.
-pub(super) struct Mail {
-    pub(super) messages: Vec<Box<RawValue>>,
+pub(super) struct Mail<'a> {
+    /// Each as the relay wrote it.
+    pub(super) messages: Vec<&'a str>,
     /// The token of their lease, if they have one.
     pub(super) batch: Option<String>,
     /// Whether the relay has them no more, whatever it was asked: an original.
     pub(super) taken: bool,
 }
 
-impl Mail {
+impl Mail<'_> {
     /// What a reply brings.
-    pub(super) fn of(reply: &Object) -> Mail {
+    pub(super) fn of(reply: &Object) -> Mail<'_> {
         Mail {
             messages: reply.list("messages"),
             batch: reply.text_of("batch"),
@@ -124,13 +149,13 @@ pub(super) fn settle(
 pub(super) fn print(
     session: &Session,
     identity: &Identity,
-    args: &args::Poll,
-    mail: &Mail,
+    manner: Manner,
+    mail: &Mail<'_>,
 ) -> Result<bool, Failure> {
-    if mail.taken && (args.peek || args.keep) && !mail.messages.is_empty() {
+    if mail.taken && (manner.peek || manner.keep) && !mail.messages.is_empty() {
         output::note("this relay cannot look or lease: the messages are off it now");
     }
-    let Err(error) = output::print(&printed(session, args, mail)) else {
+    let Err(error) = output::print(&printed(session, manner, mail)) else {
         return Ok(true);
     };
     if let Some(batch) = &mail.batch {
@@ -143,13 +168,13 @@ pub(super) fn print(
 }
 
 /// The messages as they are printed. What is printed short is kept whole before.
-fn printed(session: &Session, args: &args::Poll, mail: &Mail) -> String {
+fn printed(session: &Session, manner: Manner, mail: &Mail<'_>) -> String {
     let messages = &mail.messages;
     if session.json {
-        return json_lines(messages.iter().map(|raw| raw.get()));
+        return json_lines(messages.iter().copied());
     }
     if messages.is_empty() {
-        return if args.quiet {
+        return if manner.quiet {
             String::new()
         } else {
             "No messages.\n".to_owned()
@@ -158,9 +183,9 @@ fn printed(session: &Session, args: &args::Poll, mail: &Mail) -> String {
     let mut text = String::new();
     tidy(session);
     for raw in messages {
-        let (message, rendered) = render(session, raw.get(), args.full);
+        let (message, rendered) = render(session, raw, manner.full);
         text.push_str(&rendered);
-        if let Some(receipt) = message.receipt().filter(|_| args.keep) {
+        if let Some(receipt) = message.receipt().filter(|_| manner.keep) {
             text.push_str(&["  done: ", &session.program, " ack ", &receipt, "\n"].concat());
         }
     }
@@ -182,12 +207,9 @@ pub(super) fn render(session: &Session, raw: &str, full: bool) -> (Message, Stri
 }
 
 /// Keeps messages that are nowhere else, and says how to see them.
-pub(super) fn rescue(store: &Store, messages: &[Box<RawValue>]) {
+pub(super) fn rescue(store: &Store, messages: &[&str]) {
     kept::tidy(store);
-    let commands: Vec<String> = messages
-        .iter()
-        .filter_map(|raw| keep(store, raw.get()))
-        .collect();
+    let commands: Vec<String> = messages.iter().filter_map(|raw| keep(store, raw)).collect();
     if !commands.is_empty() {
         output::note(&format!("the messages are kept: {}", commands.join(", ")));
     }

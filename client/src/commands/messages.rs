@@ -1,19 +1,18 @@
 //! `delegate`, `respond`, `broadcast`.
 
-use super::presence::send;
+use super::presence::{send, send_json};
 use super::{Done, discover, json_line, shown, span, tasks};
-use crate::args;
-use crate::failure::{Failure, usage};
+use crate::args::Args;
+use crate::failure::{Exit, Failure, said, usage};
 use crate::input;
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::session::Session;
 use crate::state::Identity;
 use crate::{escape, output};
 use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
 use clawlink_protocol::name::{MessageId, Word};
-use serde_json::value::RawValue;
 
-pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
+pub(super) fn delegate(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     let (to_agent, to_capability) = match (&args.to, &args.to_cap) {
         (Some(to), _) => (Some(addressee(session, &identity, to)?), None),
@@ -23,9 +22,9 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
             (None, word.transpose()?)
         }
     };
-    let context = context(args.context, args.context_file)?;
-    let task = input::body("--task", args.task, args.task_file)?;
-    let (thread_id, parent_id) = (id("--thread", args.thread)?, id("--parent", args.parent)?);
+    let context = context(args)?;
+    let task = input::body("--task", args.task.as_deref(), args.task_file.as_deref())?;
+    let (thread_id, parent_id) = (id("--thread", &args.thread)?, id("--parent", &args.parent)?);
     if args.wait.is_some() || to_capability.is_some() || thread_id.is_some() || parent_id.is_some()
     {
         tasks::has_tasks(&identity)?;
@@ -35,13 +34,17 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
         to_agent,
         to_capability,
         task: &task,
-        context: context.as_deref(),
-        priority: args.priority,
+        context: None,
+        priority: args.priority.clone(),
         ttl: None,
         thread_id,
         parent_id,
     };
-    let reply = send(session, identity, "/delegate", &call, "delegated")?;
+    let mut body = json::write(&call);
+    if let Some(context) = context {
+        body = json::with(&body, "context", &context);
+    }
+    let reply = send_json(session, identity, "/delegate", &body, "delegated")?;
     let fields = &reply.fields;
     let said = format!(
         "task {}: {} {}{}",
@@ -61,10 +64,10 @@ pub(super) fn delegate(session: &Session, args: args::Delegate) -> Done {
 }
 
 /// An id of a message that an option gives.
-fn id(option: &str, text: Option<String>) -> Result<Option<MessageId>, Failure> {
-    let parse = |text: String| MessageId::parse(&text);
-    let bad = |why| usage(format!("{option} {why}"), "it is the id of a task");
-    text.map(parse).transpose().map_err(bad)
+fn id(option: &str, text: &Option<String>) -> Result<Option<MessageId>, Failure> {
+    let parse = |text: &String| MessageId::parse(text);
+    let bad = |why| usage(&format!("{option} {why}"), "it is the id of a task");
+    text.as_ref().map(parse).transpose().map_err(bad)
 }
 
 /// Who is meant. The original knows no names: there this program looks the name up itself, and
@@ -92,17 +95,22 @@ fn addressee(session: &Session, identity: &Identity, to: &str) -> Result<Word, F
             Ok(given)
         }
         [id] => input::word("--to", id),
-        several => Err(Failure::Conflict {
-            what: format!("{} agents bear the name \"{to}\"", several.len()),
-            hint: format!("use one of these ids instead: {}", several.join(" ")),
-        }),
+        several => Err(said(
+            Exit::Conflict,
+            &format!("{} agents bear the name \"{to}\"", several.len()),
+            &format!("use one of these ids instead: {}", several.join(" ")),
+        )),
     }
 }
 
-fn context(value: Option<String>, file: Option<String>) -> Result<Option<Box<RawValue>>, Failure> {
+/// What helps to do the task: JSON.
+fn context(args: &Args) -> Result<Option<String>, Failure> {
+    let (value, file) = (args.context.as_deref(), args.context_file.as_deref());
     let text = input::text("--context", value, file)?;
-    text.map(|text| input::json_value("--context", &text))
-        .transpose()
+    if let Some(text) = &text {
+        input::check_json("--context", text)?;
+    }
+    Ok(text)
 }
 
 /// The id that the relay resolved, where it tells.
@@ -138,7 +146,7 @@ fn presence(fields: &Object) -> String {
     }
 }
 
-pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
+pub(super) fn respond(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     let to_agent = match &args.to {
         Some(to) => Some(addressee(session, &identity, to)?),
@@ -152,24 +160,29 @@ pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
     };
     let message_id = MessageId::parse(&args.msg_id).map_err(|why| {
         usage(
-            format!("--msg-id {why}"),
+            &format!("--msg-id {why}"),
             "it stands in the task's first line",
         )
     })?;
-    let result = input::body("--result", args.result, args.result_file)?;
+    let result = input::body(
+        "--result",
+        args.result.as_deref(),
+        args.result_file.as_deref(),
+    )?;
     let call = Respond {
         from_agent: identity.id.clone(),
         to_agent,
         message_id,
         result: Some(&result),
-        status: args.status,
+        status: args.status.clone(),
     };
     let reply = send(session, identity, "/respond", &call, "response_sent")?;
     if session.json {
         return Ok(json_line(&reply));
     }
     let fields = &reply.fields;
-    let to = args.to.unwrap_or_else(|| fields.text("to_agent"));
+    let to = args.to.clone();
+    let to = to.unwrap_or_else(|| fields.text("to_agent"));
     if fields.raw("applied") == Some("false") {
         output::note(&format!(
             "the answer was passed on and moved nothing: the task is {}",
@@ -184,7 +197,7 @@ pub(super) fn respond(session: &Session, args: args::Respond) -> Done {
     ))
 }
 
-pub(super) fn broadcast(session: &Session, args: args::Broadcast) -> Done {
+pub(super) fn broadcast(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     let topic = args
         .topic
@@ -192,7 +205,11 @@ pub(super) fn broadcast(session: &Session, args: args::Broadcast) -> Done {
         .map(|topic| input::word("--topic", topic))
         .transpose()?;
     let tags = input::words("--tags", args.tags.as_deref())?;
-    let content = input::body("--content", args.content, args.content_file)?;
+    let content = input::body(
+        "--content",
+        args.content.as_deref(),
+        args.content_file.as_deref(),
+    )?;
     let call = Broadcast {
         from_agent: identity.id.clone(),
         content: &content,

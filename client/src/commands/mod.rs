@@ -15,78 +15,76 @@ mod running;
 mod tasks;
 mod watch;
 
-use crate::api::Reply;
-use crate::args::{Command, Top};
+use crate::api::{Refusal, Reply};
+use crate::args::Args;
 use crate::escape;
-use crate::failure::Failure;
+use crate::failure::{Failure, unable};
 use crate::json::Object;
 use crate::session::Session;
+use crate::spec::Verb;
+use std::mem::ManuallyDrop;
 
 /// What goes to standard output.
 pub(crate) type Done = Result<String, Failure>;
 
 /// Runs the command.
-pub(crate) fn run(top: Top) -> Done {
+pub(crate) fn run(verb: Verb, args: &Args) -> Done {
     // Three need no relay to be named, or no state file to be sound.
-    match &top.command {
-        Command::Completions(args) => return completions::completions(&args.shell),
-        Command::Show(args) => return poll::show(&top, args),
-        Command::Scan(args) => return relay::scan(&top, args),
+    match verb {
+        Verb::Completions => return completions::completions(args.word()),
+        Verb::Show => return poll::show(args),
+        Verb::Scan => return relay::scan(args),
         _ => {}
     }
-    let session = Session::open(&top)?;
-    match top.command {
-        Command::Register(args) => presence::register(&session, args),
-        Command::Heartbeat(_) => presence::heartbeat(&session),
-        Command::Deregister(_) => presence::deregister(&session),
-        Command::Discover(args) => discover::discover(&session, &args),
-        Command::Delegate(args) => messages::delegate(&session, args),
-        Command::Respond(args) => messages::respond(&session, args),
-        Command::Broadcast(args) => messages::broadcast(&session, args),
-        Command::Tasks(args) => tasks::tasks(&session, &args),
-        Command::Task(args) => tasks::task(&session, &args),
-        Command::Cancel(args) => tasks::cancel(&session, &args),
-        Command::Input(args) => tasks::give_input(&session, args),
-        Command::Knowledge(args) => knowledge::knowledge(&session, args),
-        Command::Subscribe(args) => knowledge::subscribe(&session, args),
-        Command::Poll(args) => poll::poll(&session, &args),
-        Command::Ack(args) => receipts::ack(&session, args),
-        Command::Nack(args) => receipts::nack(&session, args),
-        Command::Wait(args) => poll::wait(&session, &args),
-        Command::Watch(args) => watch::watch(session, args),
-        Command::FilePut(args) => files::put(&session, args),
-        Command::FileGet(args) => files::get(&session, args),
-        Command::FileList(_) => files::list(&session),
-        Command::Reserve(args) => reservations::reserve(&session, args),
-        Command::Reserved(args) => reservations::reserved(&session, args),
-        Command::Release(args) => reservations::release(&session, args),
-        Command::FileRm(args) => files::remove(&session, args),
-        Command::FileLog(args) => files::log(&session, args),
-        Command::Info(_) => relay::info(&session),
-        Command::Completions(_) | Command::Show(_) | Command::Scan(_) => Ok(String::new()),
+    // It lasts as long as the process, which ends when the command does.
+    let session = ManuallyDrop::new(Session::open(args)?);
+    match verb {
+        Verb::Register => presence::register(&session, args),
+        Verb::Heartbeat => presence::heartbeat(&session),
+        Verb::Deregister => presence::deregister(&session),
+        Verb::Discover => discover::discover(&session, args),
+        Verb::Delegate => messages::delegate(&session, args),
+        Verb::Respond => messages::respond(&session, args),
+        Verb::Broadcast => messages::broadcast(&session, args),
+        Verb::Tasks => tasks::tasks(&session, args),
+        Verb::Task => tasks::task(&session, args),
+        Verb::Cancel => tasks::cancel(&session, args),
+        Verb::Input => tasks::give_input(&session, args),
+        Verb::Knowledge => knowledge::knowledge(&session, args),
+        Verb::Subscribe => knowledge::subscribe(&session, args),
+        Verb::Poll => poll::poll(&session, args),
+        Verb::Ack => receipts::ack(&session, args),
+        Verb::Nack => receipts::nack(&session, args),
+        Verb::Wait => poll::wait(&session, args),
+        Verb::Watch => watch::watch(ManuallyDrop::into_inner(session), args),
+        Verb::FilePut => files::put(&session, args),
+        Verb::FileGet => files::get(&session, args),
+        Verb::FileList => files::list(&session),
+        Verb::Reserve => reservations::reserve(&session, args),
+        Verb::Reserved => reservations::reserved(&session, args),
+        Verb::Release => reservations::release(&session, args),
+        Verb::FileRm => files::remove(&session, args),
+        Verb::FileLog => files::log(&session, args),
+        Verb::Info => relay::info(&session),
+        Verb::Completions | Verb::Show | Verb::Scan => Ok(String::new()),
     }
 }
 
 /// What it means that a call is refused which another relay may not have.
 fn cannot(failure: Failure, what: &str) -> Failure {
-    match failure {
-        // A relay that has the call would have found its path.
-        Failure::Refused(no)
-            if no.refusal.status == 405
-                || (no.refusal.status == 404 && no.refusal.code != "unknown_agent") =>
-        {
-            Failure::Unable {
-                what: ["this relay cannot ", what].concat(),
-                hint: String::new(),
-            }
-        }
-        other => other,
+    // A relay that has the call would have found its path.
+    let lacks = |refusal: &Refusal| {
+        refusal.status == 405 || (refusal.status == 404 && refusal.code != "unknown_agent")
+    };
+    match failure.refusal().is_some_and(lacks) {
+        true => unable(&["this relay cannot ", what].concat(), ""),
+        false => failure,
     }
 }
 
 /// A reply for programs.
 fn json_line(reply: &Reply) -> String {
-    [&escape::json(reply.text.trim()), "\n"].concat()
+    [&escape::json(reply.fields.json()), "\n"].concat()
 }
 
 /// The elements of a list for programs, one a line.

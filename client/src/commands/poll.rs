@@ -1,13 +1,13 @@
 //! `poll`, `wait` and `show`.
 
 use super::Done;
-use super::mail::{self, Mail};
+use super::mail::{self, Mail, Manner};
 use super::presence::enroll_again;
 use super::receipts::{Fate, settle_batch};
 use crate::api::Reply;
-use crate::args::{self, Top};
+use crate::args::Args;
 use crate::escape;
-use crate::failure::Failure;
+use crate::failure::{Failure, nothing_came, unable};
 use crate::input;
 use crate::kept;
 use crate::message::Message;
@@ -26,9 +26,11 @@ const LEASE: u64 = 60;
 /// The same for messages that are kept.
 const KEEP: u64 = 3600;
 
-pub(super) fn poll(session: &Session, args: &args::Poll) -> Done {
+pub(super) fn poll(session: &Session, args: &Args) -> Done {
     input::within("--max", args.max, 1..=POLL_MAX, "messages")?;
-    let identity = look_first(session, session.identity()?, args)?;
+    let manner = Manner::of(args);
+    let more = manner.peek || manner.keep || args.max.is_some() || args.wait.is_some();
+    let identity = look_first(session, session.identity()?, more)?;
     let identity = mail::known_to_original(session, identity)?;
     let query = match identity.entry.is_true("original") {
         true => String::new(),
@@ -38,7 +40,7 @@ pub(super) fn poll(session: &Session, args: &args::Poll) -> Done {
     let reply = reply.fields;
     let mail = Mail::of(&reply);
     // Mail first: whatever fails after this must not lose it.
-    if mail::print(session, &identity, args, &mail)?
+    if mail::print(session, &identity, manner, &mail)?
         && let Some(batch) = &mail.batch
         && !args.keep
         && !settle_batch(session, &identity, batch, Fate::Done)
@@ -57,28 +59,23 @@ pub(super) fn poll(session: &Session, args: &args::Poll) -> Done {
     Ok(String::new())
 }
 
-/// What an original would misread, an original is not asked. One that was seen before may have been
+/// What an original would misread (`more` than to hand over all mail), an original is not asked. One that was seen before may have been
 /// replaced by ours.
-fn look_first(
-    session: &Session,
-    identity: Identity,
-    args: &args::Poll,
-) -> Result<Identity, Failure> {
-    let more = args.peek || args.keep || args.max.is_some() || args.wait.is_some();
+fn look_first(session: &Session, identity: Identity, more: bool) -> Result<Identity, Failure> {
     if !more || !identity.entry.text("epoch").is_empty() {
         return Ok(identity);
     }
     let identity = mail::look(session, identity)?;
     if identity.entry.is_true("original") {
-        return Err(Failure::Unable {
-            what: "this relay cannot wait, look or lease: it takes all mail off at once".to_owned(),
-            hint: format!("without these options: {} poll", session.program),
-        });
+        return Err(unable(
+            "this relay cannot wait, look or lease: it takes all mail off at once",
+            &format!("without these options: {} poll", session.program),
+        ));
     }
     Ok(identity)
 }
 
-fn query(args: &args::Poll) -> String {
+fn query(args: &Args) -> String {
     let max = args
         .max
         .map(|max| format!("&max={max}"))
@@ -119,12 +116,8 @@ fn receive(
     }
 }
 
-pub(super) fn wait(session: &Session, args: &args::Wait) -> Done {
-    let looking = args::Poll {
-        peek: true,
-        ..args::Poll::default()
-    };
-    let mut identity = look_first(session, session.identity()?, &looking)?;
+pub(super) fn wait(session: &Session, args: &Args) -> Done {
+    let mut identity = look_first(session, session.identity()?, true)?;
     let seconds = args.seconds.unwrap_or(WAIT_LONGEST);
     let until = until(seconds);
     let reply = loop {
@@ -136,17 +129,18 @@ pub(super) fn wait(session: &Session, args: &args::Wait) -> Done {
     };
     let mail = Mail::of(&reply);
     if mail.taken && !mail.messages.is_empty() {
-        mail::print(session, &identity, &looking, &mail)?;
+        let manner = Manner {
+            peek: true,
+            ..Manner::default()
+        };
+        mail::print(session, &identity, manner, &mail)?;
         mail::settle(session, identity, &reply)?;
         return Ok(String::new());
     }
     mail::settle(session, identity, &reply)?;
     let waiting = reply.number("remaining").unwrap_or_default();
     match waiting {
-        0 => Err(Failure::NothingCame {
-            what: "mail",
-            seconds,
-        }),
+        0 => Err(nothing_came("mail", seconds)),
         _ if session.json => Ok(format!("{{\"waiting\":{waiting}}}\n")),
         1 => Ok(format!("1 message waits: {} poll\n", session.program)),
         _ => Ok(format!(
@@ -156,10 +150,10 @@ pub(super) fn wait(session: &Session, args: &args::Wait) -> Done {
     }
 }
 
-pub(super) fn show(top: &Top, args: &args::Show) -> Done {
-    let raw = kept::find(&session::store(top)?, &args.id)?;
-    if top.json {
+pub(super) fn show(args: &Args) -> Done {
+    let raw = kept::find(&session::store(args)?, args.word())?;
+    if args.json {
         return Ok([&escape::json(&raw), "\n"].concat());
     }
-    Ok(Message::parse(&raw).render(&raw, &session::program(top), None))
+    Ok(Message::parse(&raw).render(&raw, &session::program(args), None))
 }

@@ -2,9 +2,9 @@
 
 use super::{Done, json_line};
 use crate::api::{Again, Answer, Reply, Request, Trouble};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, usage};
+use crate::failure::{Cause, Failure, unable, usage};
 use crate::input;
 use crate::json::{self, Object};
 use crate::output;
@@ -13,48 +13,48 @@ use crate::session::{Session, registration};
 use crate::state::{Identity, SECRET, set_optional};
 use clawlink_protocol::agents::{AboutAgent, TTL_RANGE};
 use clawlink_protocol::name::AgentId;
-use serde_json::value::RawValue;
 
 const ID_LENGTH: usize = 8;
 pub(super) const KEY_LENGTH: usize = 16;
 
-pub(super) fn register(session: &Session, args: args::Register) -> Done {
+pub(super) fn register(session: &Session, args: &Args) -> Done {
     let name = input::word("--name", &args.name)?;
     let capabilities = input::words("--caps", args.caps.as_deref())?;
     input::within("--ttl", args.ttl, TTL_RANGE, "seconds")?;
     // What was said at an earlier registration and is not said anew still holds.
-    let (id, mut entry) = match session.known()? {
-        Some(identity) => (Some(identity.id), identity.entry),
+    let known = session.known();
+    let (id, mut entry) = match known {
+        Some(identity) => (Some(identity.id.clone()), identity.entry.clone()),
         // The id is our own from the first request on: one whose reply was lost is sent again,
         // and must not leave a second agent behind.
         None => (new_id(), Object::default()),
     };
-    let known = id.is_some() && session.known()?.is_some();
     let fresh = secret_for(session, &entry, args.shared)?;
     if let Some(secret) = &fresh {
         entry.set_text(SECRET, secret);
         // Others know this agent: the secret that claims it must not get lost with this process.
-        if let (true, Some(id)) = (known, &id) {
+        if let (Some(_), Some(id)) = (known, &id) {
             let (id, entry) = (id.clone(), entry.clone());
             session.update(&Identity { id, entry })?;
         }
     }
     entry.set_text("agent_name", name.as_str());
     if let Some(capabilities) = capabilities {
-        entry.set("capabilities", json::write(&capabilities));
+        entry.set("capabilities", &json::write(&capabilities));
     }
-    if let Some(description) = args.description {
-        entry.set_text("description", &description);
+    if let Some(description) = &args.description {
+        entry.set_text("description", description);
     }
     if let Some(ttl) = args.ttl {
-        entry.set("ttl", json::write(&ttl));
+        entry.set("ttl", &json::write(&ttl));
     }
     let topics = input::words("--topics", args.topics.as_deref())?;
     if let Some(topics) = &topics {
-        entry.set("topics", json::write(topics));
+        entry.set("topics", &json::write(topics));
     }
     let enrolled = enroll(session, id.clone(), entry.clone());
-    if let (Err(Failure::NoReply { trouble, .. }), Some(id)) = (&enrolled, id)
+    if let (Err(failure), Some(id)) = (&enrolled, id)
+        && let Cause::NoReply { trouble, .. } = &**failure
         && matches!(trouble, Trouble::Timeout(_) | Trouble::Lost(_))
     {
         // It may have been taken: the next try is to be the same agent.
@@ -68,7 +68,6 @@ pub(super) fn register(session: &Session, args: args::Register) -> Done {
     }
     if reply.fields.raw(SECRET).is_some() {
         reply.fields.remove(SECRET);
-        reply.text = reply.fields.to_raw().get().to_owned();
     }
     session.remember(&identity)?;
     if topics.is_some() && identity.entry.is_true("original") {
@@ -92,7 +91,7 @@ fn secret_for(session: &Session, entry: &Object, shared: bool) -> Result<Option<
         (false, true) | (true, false) => Ok(None),
         (true, true) => Err(usage(
             "this agent has a secret already, and others cannot share it any more",
-            format!(
+            &format!(
                 "{0} deregister, and {0} register --shared --name NAME; or share another: --as NAME",
                 session.program
             ),
@@ -115,7 +114,7 @@ fn enroll(
     }
     let reply = session.ask(&Request {
         path: "/register",
-        body: Some(body.get()),
+        body: Some(&body),
         again: Again::Harmless,
         wait: 0,
     })?;
@@ -166,7 +165,7 @@ pub(super) fn send_json(
     session: &Session,
     identity: Identity,
     path: &str,
-    body: &RawValue,
+    body: &str,
     status: &str,
 ) -> Result<Reply, Failure> {
     let entry = &identity.entry;
@@ -188,11 +187,11 @@ pub(super) fn as_member(
     session: &Session,
     identity: Identity,
     path: &str,
-    body: &RawValue,
+    body: &str,
     status: &str,
 ) -> Result<(Identity, Reply), Failure> {
     match session.post(path, body, Again::Harmless, status) {
-        Err(Failure::Refused(no)) if no.refusal.code == "unknown_agent" => {
+        Err(no) if no.refusal().is_some_and(|no| no.code == "unknown_agent") => {
             let identity = enroll_again(session, identity)?;
             let reply = session.post(path, body, Again::Harmless, status)?;
             Ok((identity, reply))
@@ -209,8 +208,12 @@ pub(super) const RESTARTED: &str = "the relay restarted; mail that waited there 
 pub(super) fn note_epoch(entry: &mut Object, reply: &Object) -> bool {
     let before = entry.text_of("epoch");
     let now = reply.text_of("epoch");
-    set_optional(entry, "epoch", now.as_deref());
-    entry.set_or_remove("original", now.is_none().then(|| json::write(&true)));
+    if before != now {
+        set_optional(entry, "epoch", now.as_deref());
+    }
+    if entry.is_true("original") != now.is_none() {
+        entry.set_or_remove("original", now.is_none().then_some("true"));
+    }
     before.is_some() && now.is_some() && before != now
 }
 
@@ -240,7 +243,7 @@ pub(super) fn beat(session: &Session, identity: &Identity) -> Result<(Reply, boo
     });
     let reply = session.ask(&Request {
         path: "/heartbeat",
-        body: Some(body.get()),
+        body: Some(&body),
         again: Again::Harmless,
         wait: 0,
     })?;
@@ -258,7 +261,7 @@ pub(super) fn deregister(session: &Session) -> Done {
     });
     let request = Request {
         path: "/deregister",
-        body: Some(body.get()),
+        body: Some(&body),
         again: Again::Twice,
         wait: 0,
     };
@@ -278,11 +281,10 @@ pub(super) fn deregister(session: &Session) -> Done {
             if refusal.status == 405
                 || (refusal.status == 404 && refusal.code != "unknown_agent") =>
         {
-            return Err(Failure::Unable {
-                what: "this relay cannot remove an agent".to_owned(),
-                hint: "it counts as stale 120 s after its last call, and others no longer see it"
-                    .to_owned(),
-            });
+            return Err(unable(
+                "this relay cannot remove an agent",
+                "it counts as stale 120 s after its last call, and others no longer see it",
+            ));
         }
         Answer::Refused(refusal) => return Err(session.refused(refusal)),
     };

@@ -2,34 +2,34 @@
 
 use super::{Done, json_line};
 use crate::api::{Again, Answer, Reply, Request};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, usage};
+use crate::failure::{Exit, Failure, said, usage};
 use crate::json;
 use crate::session::Session;
 use crate::state::Identity;
 use clawlink_protocol::messages::{Ack, LEASE_RANGE};
 
-pub(super) fn ack(session: &Session, args: args::Ack) -> Done {
-    let reply = settle(session, args.receipts, None, None)?;
+pub(super) fn ack(session: &Session, args: &Args) -> Done {
+    let reply = settle(session, &args.words, None, None)?;
     done(session, &reply, "acknowledged")
 }
 
-pub(super) fn nack(session: &Session, args: args::Nack) -> Done {
+pub(super) fn nack(session: &Session, args: &Args) -> Done {
     if let Some(delay) = args.delay.filter(|delay| delay > LEASE_RANGE.end()) {
         let most = LEASE_RANGE.end();
         return Err(usage(
-            format!("--delay cannot be {delay}"),
-            format!("it takes 0 to {most} seconds"),
+            &format!("--delay cannot be {delay}"),
+            &format!("it takes 0 to {most} seconds"),
         ));
     }
-    let reply = settle(session, args.receipts, Some("nack"), args.delay)?;
+    let reply = settle(session, &args.words, Some("nack"), args.delay)?;
     done(session, &reply, "given back")
 }
 
 fn settle(
     session: &Session,
-    receipts: Vec<String>,
+    receipts: &[String],
     action: Option<&str>,
     delay: Option<u64>,
 ) -> Result<Reply, Failure> {
@@ -40,7 +40,7 @@ fn settle(
     let identity = session.identity()?;
     let call = Ack {
         agent_id: identity.id,
-        receipts: Some(receipts),
+        receipts: Some(receipts.to_vec()),
         batch: None,
         action: action.map(str::to_owned),
         delay,
@@ -58,10 +58,11 @@ fn done(session: &Session, reply: &Reply, word: &str) -> Done {
             .iter()
             .map(|receipt| escape::line(receipt))
             .collect();
-        return Err(Failure::Conflict {
-            what: format!("{count} {word}; not {}: its lease was over", over.join(" ")),
-            hint: "such a message comes again: clawlink poll".to_owned(),
-        });
+        return Err(said(
+            Exit::Conflict,
+            &format!("{count} {word}; not {}: its lease was over", over.join(" ")),
+            "such a message comes again: clawlink poll",
+        ));
     }
     if session.json {
         return Ok(json_line(reply));
@@ -103,7 +104,7 @@ pub(super) fn settle_batch(
     // To say it twice is to say it once.
     let request = Request {
         path: "/ack",
-        body: Some(body.get()),
+        body: Some(&body),
         again: Again::Harmless,
         wait: 0,
     };

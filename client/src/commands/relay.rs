@@ -2,10 +2,10 @@
 
 use super::{Done, json_lines, shown};
 use crate::api::{Again, Answer, Api, Request};
-use crate::args::{self, Top};
+use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, usage};
-use crate::json::{self, Object};
+use crate::failure::{Exit, said, usage};
+use crate::json::Object;
 use crate::mdns::{self, Found};
 use crate::output;
 use crate::session::{Session, default_relay};
@@ -32,22 +32,22 @@ pub(super) fn info(session: &Session) -> Done {
     if fields.text("service") != SERVICE {
         return Err(session.not_a_relay("it names itself otherwise"));
     }
-    let identity = session.known()?;
+    let identity = session.known();
     if session.json {
         let mut whole = fields.clone();
         whole.set_text("relay_url", session.relay());
-        if let Some(identity) = &identity {
+        if let Some(identity) = identity {
             whole.set_text("agent_id", identity.id.as_str());
             whole.set_text("agent_name", &identity.name());
         }
-        return Ok(json_lines(std::iter::once(whole.to_raw().get())));
+        return Ok(json_lines(std::iter::once(whole.json())));
     }
     let count = |field: &str| fields.number(field).unwrap_or_default();
     let protocol = match fields.number("protocol") {
         Some(number) => format!("protocol {number}"),
         None => "the original protocol".to_owned(),
     };
-    let you = match &identity {
+    let you = match identity {
         Some(identity) => format!("{} with id {}", escape::line(&identity.name()), identity.id),
         None => format!(
             "not registered here: {} register --name NAME",
@@ -68,25 +68,25 @@ pub(super) fn info(session: &Session) -> Done {
     ))
 }
 
-pub(super) fn scan(top: &Top, args: &args::Scan) -> Done {
-    let seconds = args.duration.unwrap_or(SCAN);
+pub(super) fn scan(args: &Args) -> Done {
+    let seconds = args.seconds.unwrap_or(SCAN);
     if !(1..=SCAN_MAX).contains(&seconds) {
         return Err(usage(
-            format!("--for cannot be {seconds}"),
+            &format!("--for cannot be {seconds}"),
             "it takes 1 to 3600 seconds",
         ));
     }
     let mut found: Vec<Found> = local_relay().into_iter().collect();
     found.extend(mdns::search(Duration::from_secs(seconds)));
     if found.is_empty() {
-        return Err(Failure::NothingThere {
-            what: format!("no relay found in {seconds} s"),
-            hint: "mDNS finds nothing in WSL2 and in most containers; a URL always works:\n  \
-                clawlink --relay http://HOST:9077 register --name NAME"
-                .to_owned(),
-        });
+        return Err(said(
+            Exit::NotFound,
+            &format!("no relay found in {seconds} s"),
+            "mDNS finds nothing in WSL2 and in most containers; a URL always works:\n  \
+                clawlink --relay http://HOST:9077 register --name NAME",
+        ));
     }
-    if top.json {
+    if args.json {
         let lines: Vec<String> = found.iter().map(found_json).collect();
         return Ok(json_lines(lines.iter().map(String::as_str)));
     }
@@ -151,10 +151,10 @@ fn found_json(relay: &Found) -> String {
     object.set_text("version", &relay.version);
     object.set_text("hostname", &relay.hostname);
     let auth = match relay.auth.to_ascii_lowercase().as_str() {
-        "true" => Some(json::write(&true)),
-        "false" => Some(json::write(&false)),
+        "true" => Some("true"),
+        "false" => Some("false"),
         _ => None,
     };
     object.set_or_remove("auth_required", auth);
-    object.to_raw().get().to_owned()
+    object.json().to_owned()
 }

@@ -3,8 +3,8 @@
 use super::presence::as_member;
 use super::{Done, cannot, json_line, json_lines, shown, span};
 use crate::api::{Again, Answer, Deletion, Request};
-use crate::args;
-use crate::failure::{Failure, usage};
+use crate::args::Args;
+use crate::failure::{Exit, Failure, said, usage};
 use crate::json::{self, Object};
 use crate::message::time;
 use crate::session::Session;
@@ -30,15 +30,15 @@ fn path(text: &str) -> Result<FileKey, Failure> {
     }
     FileKey::parse(&path).map_err(|why| {
         let hint = "paths begin where the tree does, for example src/main.rs";
-        usage(format!("the path {text} {why}"), hint)
+        usage(&format!("the path {text} {why}"), hint)
     })
 }
 
-pub(super) fn reserve(session: &Session, args: args::Reserve) -> Done {
-    if args.patterns.is_empty() {
+pub(super) fn reserve(session: &Session, args: &Args) -> Done {
+    if args.words.is_empty() {
         return Err(usage("missing: PATTERN", "for example 'src/**'"));
     }
-    let patterns = args.patterns.iter().map(|pattern| path(pattern));
+    let patterns = args.words.iter().map(|pattern| path(pattern));
     let patterns: Vec<FileKey> = patterns.collect::<Result<_, _>>()?;
     let (mut identity, mut text) = (session.identity()?, String::new());
     for pattern in patterns {
@@ -81,27 +81,26 @@ fn unable(failure: Failure) -> Failure {
 fn list(session: &Session, query: &str) -> Result<(String, Vec<Object>), Failure> {
     let path = ["/reservations", query].concat();
     let list = session.list(&path, "reservations").map_err(unable)?;
-    let raws = list.entries.iter().map(|raw| raw.get());
-    let leases = raws.clone().filter_map(|raw| Object::parse(raw).ok());
+    let raws = list.entries.iter().map(String::as_str);
+    let leases = raws.clone().filter_map(Object::of);
     Ok((json_lines(raws), leases.collect()))
 }
 
-pub(super) fn reserved(session: &Session, args: args::Reserved) -> Done {
-    let Some(wanted) = args.path else {
+pub(super) fn reserved(session: &Session, args: &Args) -> Done {
+    let Some(wanted) = args.words.first() else {
         return everything(session);
     };
-    let path = path(&wanted)?;
+    let path = path(wanted)?;
     let query = ["?path=", &url::encode(path.as_str())].concat();
     let (lines, found) = list(session, &query)?;
-    let me = session.known()?.map(|identity| identity.id);
-    let me = me.as_ref().map_or("", |id| id.as_str());
+    let me = session.known().map_or("", |identity| identity.id.as_str());
     let mut text = if session.json { lines } else { String::new() };
     for lease in found {
         let mine = lease.text("agent_id") == me;
         let left = span(lease.number("seconds").unwrap_or_default());
         if !mine && lease.is_true("exclusive") {
             output::print(&text).or_else(output::excuse)?;
-            return Err(taken(&wanted, &lease, &left));
+            return Err(taken(wanted, &lease, &left));
         }
         if !session.json {
             let who = if mine {
@@ -130,17 +129,18 @@ fn taken(path: &str, lease: &Object, left: &str) -> Failure {
         reason if reason.is_empty() => reason,
         reason => [": ", &reason].concat(),
     };
-    Failure::Conflict {
-        what: format!(
+    said(
+        Exit::Conflict,
+        &format!(
             "{path} is reserved by {} until {}{reason}",
             holder(lease),
             time(&lease.text("until"))
         ),
-        hint: format!(
+        &format!(
             "by {}, for {left} more unless renewed",
             shown(lease, "pattern")
         ),
-    }
+    )
 }
 
 /// Who holds what.
@@ -173,9 +173,9 @@ fn everything(session: &Session) -> Done {
     Ok(lines.join("\n") + "\n")
 }
 
-pub(super) fn release(session: &Session, args: args::Release) -> Done {
+pub(super) fn release(session: &Session, args: &Args) -> Done {
     let id = session.identity()?.id;
-    let mut ids = args.ids;
+    let mut ids = args.words.clone();
     if ids.is_empty() {
         // All of one's own; those of an agent that the relay has forgotten ended with it.
         for lease in list(session, "")?.1 {

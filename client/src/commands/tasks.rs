@@ -3,9 +3,9 @@
 use super::presence::send;
 use super::{Done, json_line, json_lines, poll, shown};
 use crate::api::{Again, Request};
-use crate::args;
+use crate::args::Args;
 use crate::escape;
-use crate::failure::{Failure, usage};
+use crate::failure::{Exit, Failure, nothing_came, said, unable, usage};
 use crate::input;
 use crate::json::{self, Object};
 use crate::message::time;
@@ -33,13 +33,13 @@ pub(super) fn has_tasks(identity: &Identity) -> Result<(), Failure> {
     if !identity.entry.is_true("original") {
         return Ok(());
     }
-    Err(Failure::Unable {
-        what: "this relay cannot tell what became of a task".to_owned(),
-        hint: "its answer comes as a message: clawlink poll".to_owned(),
-    })
+    Err(unable(
+        "this relay cannot tell what became of a task",
+        "its answer comes as a message: clawlink poll",
+    ))
 }
 
-pub(super) fn tasks(session: &Session, args: &args::Tasks) -> Done {
+pub(super) fn tasks(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     has_tasks(&identity)?;
     let mut query = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn tasks(session: &Session, args: &args::Tasks) -> Done {
     if session.json {
         let path = ["/tasks?", &query.join("&")].concat();
         let list = session.list(path.trim_end_matches('?'), "tasks")?;
-        return Ok(json_lines(list.entries.iter().map(|raw| raw.get())));
+        return Ok(json_lines(list.entries.iter().map(String::as_str)));
     }
     query.push(format!("limit={SHOWN}"));
     let reply = session.get(&["/tasks?", &query.join("&")].concat())?;
@@ -85,12 +85,12 @@ fn line(task: &Object, field: &str) -> String {
     escape::line(&json::text(raw).unwrap_or_else(|| raw.to_owned()))
 }
 
-pub(super) fn task(session: &Session, args: &args::Task) -> Done {
+pub(super) fn task(session: &Session, args: &Args) -> Done {
     has_tasks(&session.identity()?)?;
     match args.wait {
-        Some(seconds) => wait(session, &args.id, seconds),
+        Some(seconds) => wait(session, args.word(), seconds),
         None => {
-            let reply = session.get(&path(&args.id))?;
+            let reply = session.get(&path(args.word()))?;
             match session.json {
                 true => Ok(json_line(&reply)),
                 false => Ok(rendered(&reply.fields.object("task"))),
@@ -165,14 +165,11 @@ pub(super) fn wait(session: &Session, id: &str, seconds: u64) -> Done {
         let state = task.text("state");
         let open = ["queued", "delivered", "in_progress", "input_required"];
         if !open.contains(&state.as_str()) || state == "input_required" {
-            return outcome(session, id, &task, reply.text.trim());
+            return outcome(session, id, &task, reply.fields.json());
         }
         if wait == 0 {
             output::note(&format!("task {} is {state}", escape::line(id)));
-            return Err(Failure::NothingCame {
-                what: "end",
-                seconds,
-            });
+            return Err(nothing_came("end", seconds));
         }
     }
 }
@@ -197,43 +194,45 @@ fn outcome(session: &Session, id: &str, task: &Object, raw: &str) -> Done {
                 "input_required" => format!("{} input {id} --content -", session.program),
                 _ => format!("{} task {id}", session.program),
             };
-            Err(Failure::NotCompleted {
-                what: format!("task {id} is {}", escape::line(state)),
-                hint,
-            })
+            Err(said(
+                Exit::Refused,
+                &format!("task {id} is {}", escape::line(state)),
+                &hint,
+            ))
         }
     }
 }
 
-pub(super) fn cancel(session: &Session, args: &args::Cancel) -> Done {
+pub(super) fn cancel(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     has_tasks(&identity)?;
     let call = Cancel {
         from_agent: identity.id.clone(),
     };
-    let path = [&path(&args.id), "/cancel"].concat();
+    let path = [&path(args.word()), "/cancel"].concat();
     let reply = send(session, identity, &path, &call, "canceled")?;
     if session.json {
         return Ok(json_line(&reply));
     }
-    Ok(format!("task {} is canceled\n", escape::line(&args.id)))
+    Ok(format!("task {} is canceled\n", escape::line(args.word())))
 }
 
-pub(super) fn give_input(session: &Session, args: args::Input) -> Done {
+pub(super) fn give_input(session: &Session, args: &Args) -> Done {
     let identity = session.identity()?;
     has_tasks(&identity)?;
-    if args.id.is_empty() {
-        return Err(usage(
-            "missing: ID".to_owned(),
-            "it stands in clawlink tasks",
-        ));
+    if args.word().is_empty() {
+        return Err(usage("missing: ID", "it stands in clawlink tasks"));
     }
-    let content = input::body("--content", args.content, args.content_file)?;
+    let content = input::body(
+        "--content",
+        args.content.as_deref(),
+        args.content_file.as_deref(),
+    )?;
     let call = Input {
         from_agent: identity.id.clone(),
         content: &content,
     };
-    let path = [&path(&args.id), "/input"].concat();
+    let path = [&path(args.word()), "/input"].concat();
     let reply = send(session, identity, &path, &call, "input_sent")?;
     if session.json {
         return Ok(json_line(&reply));
@@ -241,6 +240,6 @@ pub(super) fn give_input(session: &Session, args: args::Input) -> Done {
     let state = shown(&reply.fields, "task_state");
     Ok(format!(
         "told; task {} is {state}\n",
-        escape::line(&args.id)
+        escape::line(args.word())
     ))
 }

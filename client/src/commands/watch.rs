@@ -4,14 +4,14 @@
 //! Signals are put off that long, so that no message is handled and yet comes again.
 
 use super::Done;
-use super::mail::{self, Mail};
+use super::mail::{self, Mail, Manner};
 use super::poll::PAUSE;
 use super::presence::{beat, enroll_again};
 use super::receipts::{Fate, settle_batch};
 use super::running;
 use crate::api::{Reply, Trouble};
-use crate::args;
-use crate::failure::{Failure, usage};
+use crate::args::Args;
+use crate::failure::{Cause, Failure, usage};
 use crate::json::Object;
 use crate::kept;
 use crate::message::Message;
@@ -50,7 +50,7 @@ struct Watch {
     unread: bool,
 }
 
-pub(super) fn watch(mut session: Session, args: args::Watch) -> Done {
+pub(super) fn watch(mut session: Session, args: &Args) -> Done {
     if args
         .exec
         .as_ref()
@@ -62,7 +62,7 @@ pub(super) fn watch(mut session: Session, args: args::Watch) -> Done {
     session.go_on_alone();
     let mut watch = Watch {
         session,
-        command: args.exec,
+        command: args.exec.clone(),
         batch: None,
         rest: Duration::ZERO,
         away: None,
@@ -76,8 +76,8 @@ pub(super) fn watch(mut session: Session, args: args::Watch) -> Done {
 
 /// Whether the relay may be well again later, without anybody's doing.
 fn mends(failure: &Failure) -> bool {
-    match failure {
-        Failure::NoReply { trouble, .. } => matches!(
+    match &**failure {
+        Cause::NoReply { trouble, .. } => matches!(
             trouble,
             Trouble::Refused
                 | Trouble::NoSuchHost
@@ -85,7 +85,7 @@ fn mends(failure: &Failure) -> bool {
                 | Trouble::Unreachable(_)
                 | Trouble::Lost(_)
         ),
-        Failure::Refused(refused) => matches!(refused.refusal.status, 408 | 429 | 500..),
+        Cause::Refused(refused) => matches!(refused.refusal.status, 408 | 429 | 500..),
         _ => false,
     }
 }
@@ -169,7 +169,7 @@ impl Watch {
         let query = format!("?lease={LEASE}{max}{ack}");
         mail::ask(&self.session, identity, &query, wait).map_err(|mut failure| {
             // What a lost reply has leased comes again: nothing is in doubt.
-            if let Failure::NoReply { maybe_taken, .. } = &mut failure {
+            if let Cause::NoReply { maybe_taken, .. } = &mut *failure {
                 *maybe_taken = false;
             }
             failure
@@ -185,7 +185,7 @@ impl Watch {
         mail::tell_missed(reply);
     }
 
-    fn handle(&mut self, identity: &Identity, mail: &Mail) -> Result<(), Failure> {
+    fn handle(&mut self, identity: &Identity, mail: &Mail<'_>) -> Result<(), Failure> {
         if mail.messages.is_empty() {
             return Ok(());
         }
@@ -196,7 +196,7 @@ impl Watch {
         if self.command.is_some() {
             return self.run_all(identity, mail);
         }
-        match mail::print(&self.session, identity, &args::Poll::default(), mail)? {
+        match mail::print(&self.session, identity, Manner::default(), mail)? {
             true => self.batch = mail.batch.clone(),
             false => self.unread = true,
         }
@@ -205,7 +205,7 @@ impl Watch {
 
     /// Lets go of messages that nothing was done with: they come again after a delay. Where they are
     /// nowhere else they are kept, from this one on.
-    fn give_up(&self, identity: &Identity, mail: &Mail, from: usize, delay: u64) {
+    fn give_up(&self, identity: &Identity, mail: &Mail<'_>, from: usize, delay: u64) {
         if let Some(batch) = &mail.batch {
             settle_batch(&self.session, identity, batch, Fate::Again(delay));
         } else {
@@ -214,13 +214,13 @@ impl Watch {
     }
 
     /// Runs the command for each message. Of a relay with leases it is one.
-    fn run_all(&mut self, identity: &Identity, mail: &Mail) -> Result<(), Failure> {
+    fn run_all(&mut self, identity: &Identity, mail: &Mail<'_>) -> Result<(), Failure> {
         for (n, raw) in mail.messages.iter().enumerate() {
             if n > 0 && unix::came() {
                 self.give_up(identity, mail, n, 0);
                 return Ok(());
             }
-            match self.run(identity, mail, raw.get()) {
+            match self.run(identity, mail, raw) {
                 Ok(true) => {}
                 Ok(false) if mail.batch.is_some() => return Ok(()),
                 Ok(false) => {}
@@ -236,7 +236,7 @@ impl Watch {
     }
 
     /// Runs the command for a message. Whether it did its work; if not, the message is seen to.
-    fn run(&self, identity: &Identity, mail: &Mail, raw: &str) -> Result<bool, Failure> {
+    fn run(&self, identity: &Identity, mail: &Mail<'_>, raw: &str) -> Result<bool, Failure> {
         let (session, line) = (&self.session, self.command.as_deref().unwrap_or_default());
         let message = Message::parse(raw);
         let delivery = message.fields.object("delivery");

@@ -1,7 +1,7 @@
 //! The table of commands.
 
 use super::knowing::{KNOWLEDGE, RELEASE, RESERVE, RESERVED, SUBSCRIBE};
-use super::{Command, Opt, choice, opt};
+use super::{Command, Opt, Verb, choice, opt};
 
 const STDIN_NOTE: &str = "\
 A text given as an argument passes through your shell, which runs `backticks`
@@ -26,9 +26,11 @@ const PRIORITY: &[&str] = &["low", "normal", "high", "urgent"];
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "register",
+        verb: Verb::Register,
         usage: "--name N [options]",
         summary: "join the relay; keeps its id on a second call",
         positionals: 0,
+        needs: "--name",
         options: &[
             opt("--name", "N", "how others see and address this agent"),
             opt("--caps", "A,B", "capabilities, separated by commas"),
@@ -61,9 +63,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "discover",
+        verb: Verb::Discover,
         usage: "[--all] [--cap C,...]",
         summary: "list the agents that are online",
         positionals: 0,
+        needs: "",
         options: &[
             opt(
                 "--all",
@@ -85,27 +89,33 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "heartbeat",
+        verb: Verb::Heartbeat,
         usage: "",
         summary: "stay online; registers again where the relay forgot the agent",
         positionals: 0,
+        needs: "",
         options: &[],
         notes: "A poll counts as a heartbeat too.",
         examples: &["heartbeat"],
     },
     Command {
         name: "deregister",
+        verb: Verb::Deregister,
         usage: "",
         summary: "leave the relay and forget the identity",
         positionals: 0,
+        needs: "",
         options: &[],
         notes: "",
         examples: &["deregister", "--as second deregister"],
     },
     Command {
         name: "delegate",
+        verb: Verb::Delegate,
         usage: "--to A|--to-cap C --task T|- [options]",
         summary: "give a task to another agent",
         positionals: 0,
+        needs: "",
         options: &[
             opt("--to", "A", "the agent: its id or its name"),
             opt(
@@ -141,9 +151,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "poll",
+        verb: Verb::Poll,
         usage: "[options]",
         summary: "print the messages that wait, and take them",
         positionals: 0,
+        needs: "",
         options: &[
             opt("--wait", "S", "wait up to S seconds for mail"),
             opt("--max", "N", "at most N messages (50)"),
@@ -163,18 +175,22 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "ack",
+        verb: Verb::Ack,
         usage: "RECEIPT...",
         summary: "say that kept messages are done with",
         positionals: usize::MAX,
+        needs: "",
         options: &[],
         notes: "Receipts stand below the messages that poll --keep prints.",
         examples: &["ack x7q21 x7q22"],
     },
     Command {
         name: "nack",
+        verb: Verb::Nack,
         usage: "RECEIPT... [--delay S]",
         summary: "give kept messages back, to come again",
         positionals: usize::MAX,
+        needs: "",
         options: &[opt(
             "--delay",
             "S",
@@ -185,9 +201,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "wait",
+        verb: Verb::Wait,
         usage: "[--for S]",
         summary: "wait until there is mail, and take none",
         positionals: 0,
+        needs: "",
         options: &[opt(
             "--for",
             "S",
@@ -198,9 +216,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "watch",
+        verb: Verb::Watch,
         usage: "[--exec CMD]",
         summary: "receive until stopped: print each message, or run CMD for it",
         positionals: 0,
+        needs: "",
         options: &[opt(
             "--exec",
             "CMD",
@@ -219,18 +239,22 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "show",
+        verb: Verb::Show,
         usage: "ID",
         summary: "print the whole of a message that poll printed short",
         positionals: 1,
+        needs: "id",
         options: &[],
         notes: "The last 200 are kept in messages/ of ~/.clawlink.",
         examples: &["show k3v9x2ab"],
     },
     Command {
         name: "respond",
+        verb: Verb::Respond,
         usage: "--msg-id I --result R|- [options]",
         summary: "answer a task",
         positionals: 0,
+        needs: "--msg-id",
         options: &[
             opt(
                 "--to",
@@ -255,9 +279,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "tasks",
+        verb: Verb::Tasks,
         usage: "[options]",
         summary: "list tasks, newest first",
         positionals: 0,
+        needs: "",
         options: &[
             opt("--open", "", "only those that have not ended"),
             opt("--to-me", "", "only those given to this agent"),
@@ -270,9 +296,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "task",
+        verb: Verb::Task,
         usage: "ID [--wait S]",
         summary: "show a task and its result",
         positionals: 1,
+        needs: "id",
         options: &[opt(
             "--wait",
             "S",
@@ -284,18 +312,22 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "cancel",
+        verb: Verb::Cancel,
         usage: "ID",
         summary: "call off a task that this agent has given",
         positionals: 1,
+        needs: "id",
         options: &[],
         notes: "",
         examples: &["cancel k3v9x2ab"],
     },
     Command {
         name: "input",
+        verb: Verb::Input,
         usage: "ID --content C|-",
         summary: "tell an agent what it asked about its task",
         positionals: 1,
+        needs: "id",
         options: &[
             opt("--content", "C|-", "what to tell; - reads standard input"),
             opt("--content-file", "F", "read it from a file"),
@@ -305,9 +337,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "broadcast",
+        verb: Verb::Broadcast,
         usage: "--content C|- [options]",
         summary: "tell every other agent something",
         positionals: 0,
+        needs: "",
         options: &[
             opt("--content", "C|-", "what to tell; - reads standard input"),
             opt("--content-file", "F", "read it from a file"),
@@ -324,9 +358,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     SUBSCRIBE,
     Command {
         name: "file-put",
+        verb: Verb::FilePut,
         usage: "--key K --file F|- [options]",
         summary: "store a file for all agents",
         positionals: 0,
+        needs: "--key --file",
         options: &[
             opt("--key", "K", "the name to store it under; may contain /"),
             opt("--file", "F|-", "the file; - reads standard input"),
@@ -353,9 +389,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "file-get",
+        verb: Verb::FileGet,
         usage: "--key K [--output F|-] [--version N]",
         summary: "print a shared file, or write it to a file",
         positionals: 0,
+        needs: "--key",
         options: &[
             opt("--key", "K", "the name it is stored under"),
             opt(
@@ -374,9 +412,11 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "file-list",
+        verb: Verb::FileList,
         usage: "",
         summary: "list the shared files",
         positionals: 0,
+        needs: "",
         options: &[],
         notes: "",
         examples: &["file-list"],
@@ -386,18 +426,22 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     RELEASE,
     Command {
         name: "file-rm",
+        verb: Verb::FileRm,
         usage: "--key K",
         summary: "delete a shared file; its versions can still be read",
         positionals: 0,
+        needs: "--key",
         options: &[opt("--key", "K", "the name it is stored under")],
         notes: "",
         examples: &["file-rm --key patches/7.diff"],
     },
     Command {
         name: "file-log",
+        verb: Verb::FileLog,
         usage: "--key K",
         summary: "list the versions of a shared file that are kept",
         positionals: 0,
+        needs: "--key",
         options: &[opt("--key", "K", "the name it is stored under")],
         notes: "",
         examples: &[
@@ -407,27 +451,33 @@ id and sent to this relay only: nobody else can read its mail or speak for it.
     },
     Command {
         name: "scan",
+        verb: Verb::Scan,
         usage: "[--for S]",
         summary: "look for relays in the local network (mDNS)",
         positionals: 0,
+        needs: "",
         options: &[opt("--for", "S", "seconds to collect answers (3)")],
         notes: "mDNS finds nothing in WSL2 and in most containers; --relay URL always works.",
         examples: &["scan", "scan --for 10 --json"],
     },
     Command {
         name: "info",
+        verb: Verb::Info,
         usage: "",
         summary: "show the relay, and who this agent is there",
         positionals: 0,
+        needs: "",
         options: &[],
         notes: "",
         examples: &["info", "--relay http://10.0.0.5:9077 info"],
     },
     Command {
         name: "completions",
+        verb: Verb::Completions,
         usage: "SHELL",
         summary: "print completions for bash, zsh or fish",
         positionals: 1,
+        needs: "shell",
         options: &[],
         notes: "",
         examples: &[

@@ -1,12 +1,14 @@
 //! The commands about what is known, and about who edits what.
 
-use super::{Command, opt};
+use super::{Command, Verb, opt};
 
 pub(super) const KNOWLEDGE: Command = Command {
     name: "knowledge",
+    verb: Verb::Knowledge,
     usage: "[options]",
     summary: "show what was broadcast, also before you came",
     positionals: 0,
+    needs: "",
     options: &[
         opt("--topic", "T", "only this topic"),
         opt("--tag", "G", "only with this tag"),
@@ -24,9 +26,11 @@ pub(super) const KNOWLEDGE: Command = Command {
 
 pub(super) const SUBSCRIBE: Command = Command {
     name: "subscribe",
+    verb: Verb::Subscribe,
     usage: "TOPIC... | --all | --none",
     summary: "choose the topics whose broadcasts reach you",
     positionals: usize::MAX,
+    needs: "",
     options: &[
         opt("--all", "", "every topic again, as at first"),
         opt("--none", "", "no topic; tasks and file notices still come"),
@@ -37,9 +41,11 @@ pub(super) const SUBSCRIBE: Command = Command {
 
 pub(super) const RESERVE: Command = Command {
     name: "reserve",
+    verb: Verb::Reserve,
     usage: "PATTERN... [options]",
     summary: "say which paths you are about to edit",
     positionals: usize::MAX,
+    needs: "",
     options: &[
         opt("--ttl", "S", "for S seconds, to 86400 (3600)"),
         opt("--shared", "", "beside others who share them, too"),
@@ -57,9 +63,11 @@ pub(super) const RESERVE: Command = Command {
 
 pub(super) const RESERVED: Command = Command {
     name: "reserved",
+    verb: Verb::Reserved,
     usage: "[PATH]",
     summary: "show who has reserved a path, or all that is",
     positionals: 1,
+    needs: "",
     options: &[],
     notes: "For hooks: exit code 5 where another agent holds PATH for itself, 0 where it is\n\
         free, yours or shared.",
@@ -68,9 +76,11 @@ pub(super) const RESERVED: Command = Command {
 
 pub(super) const RELEASE: Command = Command {
     name: "release",
+    verb: Verb::Release,
     usage: "[ID...]",
     summary: "end your reservations, or all of them",
     positionals: usize::MAX,
+    needs: "",
     options: &[],
     notes: "They end by themselves too, and when you leave.",
     examples: &["release", "release k3v9x2ab"],
