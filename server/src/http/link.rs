@@ -15,6 +15,7 @@ use super::alarm::Alarm;
 use super::flow::{Flow, count};
 use crate::core::Millis;
 use crate::core::presence::millis;
+use bytes::BufMut;
 use std::cell::Cell;
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
@@ -22,6 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::poll_read_buf;
 
 /// Bytes that are read between two requests before the layer above has looked at them: so many
 /// requests of one write it may take in at a time.
@@ -210,12 +212,10 @@ impl<S: AsyncRead + Unpin> Link<S> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let step = into.remaining().min(SLICE);
-        let mut part = ReadBuf::new(into.initialize_unfilled_to(step));
-        match Pin::new(&mut self.stream).poll_read(context, &mut part)? {
-            Poll::Ready(()) => {
-                let read = part.filled().len();
-                into.advance(read);
+        // Into memory as it is: zeroed first, every connection that waits would keep pages of zeros.
+        let mut part = into.limit(SLICE);
+        match poll_read_buf(Pin::new(&mut self.stream), context, &mut part)? {
+            Poll::Ready(read) => {
                 self.run += read;
                 self.notice_bytes();
                 Poll::Ready(Ok(()))

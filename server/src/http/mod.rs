@@ -14,6 +14,7 @@ pub mod files;
 pub mod flow;
 pub mod frame;
 pub mod guard;
+pub mod hatch;
 pub mod incoming;
 pub mod knowledge;
 pub mod link;
