@@ -14,7 +14,9 @@ use crate::core::inbox::{Dead, Inbox, Seq, Unwritten, Waiting};
 use crate::core::metrics::{Way, What};
 use crate::core::presence::Presence;
 use crate::core::window::Window;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
+};
 use door::Door;
 use handle::{AgentHandle, Session};
 use poll::{Handed, Waiter};
@@ -22,11 +24,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// Numbers the sockets of one agent.
-pub type SessionId = u64;
+pub type SessionId = u32;
 
-/// What outlives one run of the actor: a panic ends the run, not the agent.
+/// What outlives one run of the actor: a panic ends the run, not the agent. Made when there is
+/// something of it, and dropped when there is nothing: an agent that has no mail and no socket has
+/// its door and its timer.
 #[derive(Debug)]
 pub struct Belongings {
     inbox: Inbox,
@@ -34,21 +39,27 @@ pub struct Belongings {
     /// nothing of it.
     pending: Waiting,
     seat: Option<Seat>,
-    sessions: SessionId,
+    waiters: VecDeque<Waiter>,
     /// Runs that ended in a panic.
     pub panics: u32,
 }
 
 impl Belongings {
-    /// Those of an agent that has just registered.
+    /// Those of an agent that has just registered: nothing.
     pub fn new(door: &Door) -> Self {
         Belongings {
             inbox: Inbox::new(door.limits(), door.common.metrics.clone()),
             pending: Waiting::default(),
             seat: None,
-            sessions: 0,
+            waiters: VecDeque::new(),
             panics: 0,
         }
+    }
+
+    /// Whether nothing would be lost with them.
+    fn are_nothing(&self) -> bool {
+        let nobody = self.seat.is_none() && self.waiters.is_empty();
+        nobody && self.panics == 0 && self.pending.is_empty() && self.inbox.is_new()
     }
 
     /// Works off what was taken from the door.
@@ -72,7 +83,9 @@ impl Belongings {
     /// The agent is gone for good: its socket closes, nothing is admitted any more. Gives what it
     /// never confirmed.
     pub fn discard(mut self, door: &Door) -> Vec<Dead> {
-        self.pending.merge(door.close());
+        if let Some(arrived) = door.close() {
+            self.pending.merge(*arrived);
+        }
         self.take_in();
         if let Some(mut seat) = self.seat.take() {
             for seq in seat.read(door) {
@@ -109,25 +122,30 @@ impl Seat {
 /// The actor.
 pub struct Agent {
     door: Arc<Door>,
-    /// `None` only after they were handed back.
-    own: Option<Belongings>,
-    registry: Addr<Registry>,
+    /// `None` while there is nothing of them, and after they were handed back.
+    own: Option<Box<Belongings>>,
+    handed_back: bool,
+    /// Shared by all agents: an address of one's own costs a hundred bytes.
+    registry: Arc<Addr<Registry>>,
     /// The heartbeat timer, which also ends leases and waits; and for when it is set.
     timer: Option<(Millis, SpawnHandle)>,
-    waiters: VecDeque<Waiter>,
     left: bool,
 }
 
 impl Agent {
     /// An actor that takes over these belongings.
-    pub fn new(handle: &AgentHandle, own: Belongings, registry: Addr<Registry>) -> Self {
+    pub fn new(
+        handle: &AgentHandle,
+        own: Option<Box<Belongings>>,
+        registry: Arc<Addr<Registry>>,
+    ) -> Self {
         let door = handle.door().clone();
         Agent {
             door,
-            own: Some(own),
+            own,
+            handed_back: false,
             registry,
             timer: None,
-            waiters: VecDeque::new(),
             left: false,
         }
     }
@@ -136,15 +154,36 @@ impl Agent {
     /// flight to the socket stays there; a reply that is still being written may come twice.
     fn recover(&mut self) {
         let arrived = self.door.next_run();
-        let own = self.own();
-        own.pending.merge(arrived);
-        own.take_in();
-        let Belongings { inbox, seat, .. } = own;
+        let Some(Belongings { inbox, seat, .. }) = self.take_in(arrived) else {
+            return;
+        };
         inbox.put_back_unless(|seq| seat.as_ref().is_some_and(|seat| seat.window.holds(seq)));
     }
 
     fn own(&mut self) -> &mut Belongings {
-        self.own.get_or_insert_with(|| Belongings::new(&self.door))
+        (self.own).get_or_insert_with(|| Box::new(Belongings::new(&self.door)))
+    }
+
+    /// Whether anything waits in the inbox.
+    fn has_mail(&self) -> bool {
+        (self.own.as_ref()).is_some_and(|own| own.inbox.waiting() > 0)
+    }
+
+    /// Takes in what waited at the door. `None` where there is nothing there either.
+    fn take_in(&mut self, arrived: Option<Box<Waiting>>) -> Option<&mut Belongings> {
+        if let Some(arrived) = arrived {
+            self.own().pending.merge(*arrived);
+        }
+        let own = self.own.as_deref_mut()?;
+        own.take_in();
+        Some(own)
+    }
+
+    /// Where there is nothing of them any more, nothing is kept.
+    fn tidy(&mut self) {
+        if self.own.as_ref().is_some_and(|own| own.are_nothing()) {
+            self.own = None;
+        }
     }
 
     /// Takes in what waits at the door, ends leases whose time has come, forgets a socket that has
@@ -153,17 +192,13 @@ impl Agent {
         let arrived = self.door.take_arrivals();
         let ended = self.door.ended_session();
         let now = self.door.now();
-        let own = self.own();
-        own.pending.merge(arrived);
-        own.take_in();
+        let Some(own) = self.take_in(arrived) else {
+            return;
+        };
         let dead = own.inbox.expire(now);
         self.note_read();
-        if self
-            .own()
-            .seat
-            .as_ref()
-            .is_some_and(|seat| seat.session <= ended)
-        {
+        let seat = self.own.as_ref().and_then(|own| own.seat.as_ref());
+        if seat.is_some_and(|seat| seat.session <= ended) {
             self.vacate();
         }
         self.bury(dead);
@@ -175,14 +210,16 @@ impl Agent {
 
     /// What a poll that finds nothing is told without asking the actor.
     fn note_inside(&mut self) {
-        let empty = self.own().inbox.has_nothing();
+        let own = self.own.as_ref();
+        let empty = own.is_none_or(|own| own.inbox.has_nothing());
         self.door.note_inside(empty);
     }
 
     /// What the socket's peer has read leaves for good.
     fn note_read(&mut self) {
         let door = self.door.clone();
-        let Some(seat) = &mut self.own().seat else {
+        let seat = self.own.as_mut().and_then(|own| own.seat.as_mut());
+        let Some(seat) = seat else {
             return;
         };
         let read = seat.read(&door);
@@ -193,7 +230,7 @@ impl Agent {
     fn vacate(&mut self) -> Option<SocketHandle> {
         self.note_read();
         let door = self.door.clone();
-        let Belongings { inbox, seat, .. } = self.own();
+        let Belongings { inbox, seat, .. } = self.own.as_deref_mut()?;
         let seat = seat.take()?;
         let lost = seat.window.abandon(door.confirmed(seat.session));
         let dead = lost.filter_map(|(seq, read)| inbox.lose(seq, read));
@@ -204,7 +241,9 @@ impl Agent {
 
     fn pump(&mut self) {
         let door = self.door.clone();
-        let Belongings { inbox, seat, .. } = self.own();
+        let Some(Belongings { inbox, seat, .. }) = self.own.as_deref_mut() else {
+            return;
+        };
         let Some(seat) = seat else { return };
         let room = seat.window.room();
         let metrics = &door.common.metrics;
@@ -274,10 +313,11 @@ impl Agent {
     /// Away, it gives what anybody may do to those who are there.
     fn pass_on(&mut self, now: Millis) {
         let door = self.door.clone();
-        let inbox = &mut self.own().inbox;
-        let waiting = inbox.for_anyone();
+        let mut inbox = self.own.as_mut().map(|own| &mut own.inbox);
+        let waiting = inbox.as_ref().map(|inbox| inbox.for_anyone());
+        let waiting = waiting.unwrap_or_default();
         for (seq, envelope) in door.common.router.pass_on(door.id(), waiting) {
-            if let Some(task) = &envelope.task {
+            if let (Some(task), Some(inbox)) = (&envelope.task, &mut inbox) {
                 inbox.withdraw(seq, task, now);
                 door.release(&envelope);
             }
@@ -294,7 +334,9 @@ impl Agent {
         if self.door.is_stale() {
             self.pass_on(now);
         }
-        let next = silence.into_iter().chain(self.own().inbox.next_due()).min();
+        self.tidy();
+        let due = (self.own.as_ref()).and_then(|own| own.inbox.next_due());
+        let next = silence.into_iter().chain(due).min();
         let next = next.unwrap_or(Millis::MAX);
         if self.timer.is_some_and(|(at, _)| at <= next) {
             return;
@@ -311,11 +353,13 @@ impl Agent {
             return;
         }
         let wait = Duration::from_millis(next.saturating_sub(now).max(1));
-        let timer = ctx.run_later(wait, |agent, ctx| {
+        // What `run_later` does, without a box for the function: a million agents have one of these.
+        let timer = sleep(wait).into_actor(self).map(|(), agent, ctx| {
             agent.timer = None;
             agent.settle();
             agent.rearm(ctx);
         });
+        let timer = ctx.spawn(timer);
         self.timer = Some((next, timer));
     }
 }
@@ -332,7 +376,12 @@ impl Actor for Agent {
 
     /// Runs after a panic too.
     fn stopped(&mut self, _: &mut Self::Context) {
-        if let Some(own) = self.own.take() {
+        // Polls that wait are told by their silence.
+        if let Some(own) = &mut self.own {
+            own.waiters.clear();
+        }
+        if !std::mem::replace(&mut self.handed_back, true) {
+            let own = self.own.take();
             let left = self.left;
             let agent = AgentHandle::of(self.door.clone());
             self.registry.do_send(AgentStopped {
@@ -369,10 +418,8 @@ impl Handler<TakeIn> for Agent {
     fn handle(&mut self, TakeIn(seq): TakeIn, ctx: &mut Self::Context) -> bool {
         self.settle();
         self.rearm(ctx);
-        self.own()
-            .seat
-            .as_ref()
-            .is_some_and(|seat| seat.window.holds(seq))
+        let seat = self.own.as_ref().and_then(|own| own.seat.as_ref());
+        seat.is_some_and(|seat| seat.window.holds(seq))
     }
 }
 
@@ -400,17 +447,14 @@ impl Handler<Attach> for Agent {
         if let Some(replaced) = self.vacate() {
             replaced.dismiss.do_send(Dismiss::Replaced);
         }
-        let own = self.own();
-        own.sessions += 1;
-        let id = own.sessions;
-        own.seat = Some(Seat {
+        let id = self.door.attended();
+        self.own().seat = Some(Seat {
             session: id,
             socket,
             window: Window::default(),
             acks,
             proved,
         });
-        self.door.attended(id);
         // Made before anything can go wrong: if nobody waits for it any more, it frees the seat.
         let session = Session {
             agent: AgentHandle::of(self.door.clone()),

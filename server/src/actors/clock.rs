@@ -4,6 +4,7 @@ use crate::core::Millis;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use parking_lot::Mutex;
 use std::cell::RefCell;
+use std::fmt::{Display, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -137,6 +138,28 @@ thread_local! {
     static SECOND: RefCell<(Option<i64>, String)> = const { RefCell::new((None, String::new())) };
 }
 
+/// A moment on the wall clock. Displayed, it is what [`timestamp`] would have said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Since 1970.
+    micros: i64,
+}
+
+impl Moment {
+    /// This one.
+    pub fn now() -> Self {
+        let micros = Utc::now().timestamp_micros();
+        Moment { micros }
+    }
+}
+
+impl Display for Moment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let time = DateTime::from_timestamp_micros(self.micros).unwrap_or_default();
+        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, false))
+    }
+}
+
 /// The moment that a text means, as [`timestamp`] writes it: an RFC 3339 time, or whole seconds ago.
 /// `None` for any other text.
 pub fn moment(text: &str) -> Option<String> {
@@ -154,6 +177,16 @@ pub fn moment(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_displayed_as_a_timestamp() {
+        let (before, moment, after) = (timestamp(), Moment::now().to_string(), timestamp());
+        assert!(before <= moment && moment <= after);
+        let noon = Moment {
+            micros: 1_795_348_800_000_120,
+        };
+        assert_eq!(noon.to_string(), "2026-11-22T12:00:00.000120+00:00");
+    }
 
     #[test]
     fn a_moment_is_a_time_or_seconds_ago() {

@@ -1,17 +1,20 @@
 //! Who exists: ids and names to agents. Written by the registry alone, read by everyone, without
 //! an actor in between.
 
+mod listed;
+mod tables;
+
 use super::agent::handle::AgentHandle;
-use super::clock::Clock;
-use crate::core::similar;
+use super::clock::{Clock, Moment};
+use crate::core::text::says;
 use crate::core::topics::Topics;
 use clawlink_protocol::agents::AgentRecord;
 use clawlink_protocol::error::Candidate;
 use clawlink_protocol::name::{AgentId, Word};
-use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::{Bound, ControlFlow};
+use parking_lot::RwLock;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use tables::Tables;
 
 /// What an agent says of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,13 +22,13 @@ pub struct Profile {
     /// Several agents may bear one.
     pub name: Word,
     /// What it is good at.
-    pub capabilities: Vec<Word>,
+    pub capabilities: Box<[Word]>,
     /// Where it runs.
-    pub machine: String,
+    pub machine: Arc<str>,
     /// For people and models.
-    pub description: String,
-    /// RFC 3339, UTC; kept when it registers again.
-    pub registered_at: String,
+    pub description: Box<str>,
+    /// Kept when it registers again.
+    pub registered_at: Moment,
     /// Which broadcasts it hears; kept when it registers again and does not say.
     pub topics: Topics,
 }
@@ -74,9 +77,9 @@ impl Entry {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            machine: profile.machine.clone(),
-            description: profile.description.clone(),
-            registered_at: profile.registered_at.clone(),
+            machine: profile.machine.to_string(),
+            description: profile.description.to_string(),
+            registered_at: profile.registered_at.to_string(),
             topics: profile
                 .topics
                 .chosen()
@@ -114,7 +117,7 @@ impl Wanted {
         } = &entry.profile;
         let is = |wanted: &Option<String>, text: &str| wanted.as_ref().is_none_or(|w| w == text);
         let able = |wanted: &String| capabilities.iter().any(|own| own.as_str() == wanted);
-        let says = |wanted: &String| {
+        let tells = |wanted: &String| {
             let own = [
                 entry.agent.id().as_str(),
                 name.as_str(),
@@ -123,13 +126,19 @@ impl Wanted {
             ];
             let words = capabilities.iter().map(Word::as_str);
             let mut all = own.into_iter().chain(words);
-            all.any(|text| text.to_lowercase().contains(wanted.as_str()))
+            all.any(|text| says(text, wanted))
         };
         (self.stale || entry.agent.presence().is_online())
             && is(&self.name, name.as_str())
             && is(&self.machine, machine)
             && self.capability.as_ref().is_none_or(able)
-            && self.text.as_ref().is_none_or(says)
+            && self.text.as_ref().is_none_or(tells)
+    }
+
+    /// Whether more is wanted than everybody who is there.
+    pub fn is_narrow(&self) -> bool {
+        let said = [&self.capability, &self.name, &self.machine, &self.text];
+        said.into_iter().any(Option::is_some)
     }
 }
 
@@ -150,28 +159,30 @@ pub enum Unresolved {
     },
 }
 
+/// What bounds a search.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Agents found.
+    pub count: usize,
+    /// Bytes of what they say of themselves, after which it ends.
+    pub bytes: usize,
+    /// Agents looked at.
+    pub looks: usize,
+    /// Those of them that are looked at in one hold of the directory.
+    pub step: usize,
+}
+
+/// What a search has found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In the order of their ids.
+    pub entries: Vec<Arc<Entry>>,
+    /// After whom to go on, where it has ended before the last of all.
+    pub next: Option<AgentId>,
+}
+
 /// Candidates in one reply.
 pub const CANDIDATES_MAX: usize = 100;
-/// Names looked at for a suggestion: nobody walks a million agents for a typing error.
-const SUGGESTION_SCAN: usize = 512;
-
-/// The agents online that can do something.
-#[derive(Debug, Default)]
-struct Able {
-    ids: BTreeSet<AgentId>,
-    /// Who was chosen last: where they are many, the next ones have their turn.
-    last: Mutex<Option<AgentId>>,
-}
-
-#[derive(Debug, Default)]
-struct Tables {
-    by_id: HashMap<AgentId, Arc<Entry>>,
-    sorted: BTreeSet<AgentId>,
-    by_name: BTreeMap<Word, BTreeSet<AgentId>>,
-    /// Those of them that are claimed: among a thousand namesakes they are found at once.
-    claimed: BTreeMap<Word, BTreeSet<AgentId>>,
-    by_capability: BTreeMap<Word, Able>,
-}
 
 /// The directory itself. No lock of it is held across an await.
 #[derive(Debug, Default)]
@@ -182,12 +193,12 @@ pub struct Directory {
 impl Directory {
     /// The agent with this id.
     pub fn get(&self, id: &str) -> Option<Arc<Entry>> {
-        self.tables.read().by_id.get(id).cloned()
+        self.tables.read().get(id).cloned()
     }
 
     /// How many are registered.
     pub fn len(&self) -> usize {
-        self.tables.read().by_id.len()
+        self.tables.read().len()
     }
 
     /// Whether nobody is registered.
@@ -195,16 +206,48 @@ impl Directory {
         self.len() == 0
     }
 
-    /// Up to `limit` agents whose ids come after `after`, in the order of their ids.
-    fn page(&self, after: Option<&AgentId>, limit: usize) -> Vec<Arc<Entry>> {
-        let tables = self.tables.read();
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        tables
-            .sorted
-            .range::<AgentId, _>((start, Bound::Unbounded))
-            .take(limit)
-            .filter_map(|id| tables.by_id.get(id).cloned())
-            .collect()
+    /// The agents that are wanted and whose ids come after `after`, within bounds. Between two steps
+    /// the directory is free, and the thread does what else there is to do.
+    pub async fn search(
+        &self,
+        wanted: &Wanted,
+        mut after: Option<AgentId>,
+        bounds: Bounds,
+    ) -> Found {
+        let (mut found, mut bytes, mut looks) = (Found::default(), 0, 0);
+        loop {
+            let step = self.candidates(wanted, after.as_ref(), bounds.step);
+            for entry in &step {
+                let full = found.entries.len() == bounds.count || bytes >= bounds.bytes;
+                let meets = looks < bounds.looks && wanted.meets(entry);
+                if looks == bounds.looks || meets && full {
+                    found.next = after;
+                    return found;
+                }
+                looks += 1;
+                if meets {
+                    bytes += entry.profile.size();
+                    found.entries.push(entry.clone());
+                }
+                after = Some(entry.agent.id().clone());
+            }
+            if step.len() < bounds.step {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Up to `limit` agents whose ids come after `after`, in the order of their ids, among which are
+    /// the next of those that are wanted, with others that are not: [`Wanted::meets`] tells. Fewer
+    /// than `limit` are the last.
+    fn candidates(
+        &self,
+        wanted: &Wanted,
+        after: Option<&AgentId>,
+        limit: usize,
+    ) -> Vec<Arc<Entry>> {
+        self.tables.read().candidates(wanted, after, limit)
     }
 
     /// Every agent after `after`, in the order of their ids, until one is enough. Between two steps
@@ -215,8 +258,9 @@ impl Directory {
         step: usize,
         visit: &mut impl FnMut(&Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        let everybody = Wanted::default();
         loop {
-            let entries = self.page(after.as_ref(), step);
+            let entries = self.candidates(&everybody, after.as_ref(), step);
             entries.iter().try_for_each(|entry| visit(entry))?;
             match entries.last() {
                 Some(last) if entries.len() == step => after = Some(last.agent.id().clone()),
@@ -229,186 +273,86 @@ impl Directory {
     /// the only claimed one that is online, else the only one that is online, else the only one.
     pub fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Unresolved> {
         let tables = self.tables.read();
-        if let Some(entry) = tables.by_id.get(address.as_str()) {
+        let address = address.as_str();
+        if let Some(entry) = tables.get(address) {
             return Ok(entry.clone());
         }
-        let Some(bearers) = tables.by_name.get(address) else {
-            return Err(Unresolved::Unknown {
-                did_you_mean: tables.similar(address.as_str()),
-            });
-        };
-        let claimed = tables.claimed.get(address);
-        let mut claimed = claimed.into_iter().flat_map(|ids| tables.online(ids));
+        let is_online = |entry: &&Arc<Entry>| entry.agent.presence().is_online();
+        let mut claimed = tables.claimed(address).filter(is_online);
         if let (Some(only), None) = (claimed.next(), claimed.next()) {
             return Ok(only.clone());
         }
-        let mut online = tables.online(bearers);
-        match (online.next(), online.next()) {
-            (Some(only), None) => return Ok(only.clone()),
-            (None, _) if bearers.len() == 1 => {}
-            _ => return Err(tables.ambiguous(bearers)),
+        let mut online = tables.bearers(address).filter(is_online);
+        if let (Some(only), None) = (online.next(), online.next()) {
+            return Ok(only.clone());
         }
-        let only = bearers.first().and_then(|id| tables.by_id.get(id).cloned());
-        only.ok_or(Unresolved::Unknown {
-            did_you_mean: Vec::new(),
-        })
+        let mut bearers = tables.bearers(address);
+        match (bearers.next(), bearers.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            (Some(_), Some(_)) => Err(tables.ambiguous(address)),
+            (None, _) => Err(Unresolved::Unknown {
+                did_you_mean: tables.similar(address),
+            }),
+        }
     }
 
     /// Up to `limit` agents online that have this capability, those first whose ids come after that
     /// of who was chosen last.
     pub fn able(&self, capability: &Word, limit: usize) -> Vec<Arc<Entry>> {
         let tables = self.tables.read();
-        let Some(Able { ids, last }) = tables.by_capability.get(capability) else {
-            return Vec::new();
-        };
-        let last = last.lock().clone();
-        let start = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let later = ids.range::<AgentId, _>((start, Bound::Unbounded));
-        let earlier = last.as_ref().map(|id| ids.range::<AgentId, _>(..=id));
-        let around = later.chain(earlier.into_iter().flatten());
-        let there = around
-            .filter_map(|id| tables.by_id.get(id))
-            // Its silence may not have been noticed yet.
-            .filter(|entry| entry.agent.presence().is_online());
+        let able = tables.able(capability);
+        // Its silence may not have been noticed yet.
+        let there = able.filter(|entry| entry.agent.presence().is_online());
         there.take(limit).cloned().collect()
     }
 
     /// This agent was chosen for what it can do.
     pub(super) fn chosen(&self, capability: &Word, id: &AgentId) {
-        if let Some(able) = self.tables.read().by_capability.get(capability) {
-            *able.last.lock() = Some(id.clone());
-        }
+        self.tables.read().chosen(capability, id);
     }
 
     /// Capabilities of agents online that look like this one.
     pub fn similar_capabilities(&self, wanted: &str) -> Vec<String> {
+        self.tables.read().similar_capabilities(wanted)
+    }
+
+    /// What an agent can do and where it runs, in words that others have used already where there
+    /// are such: kept once, they are paid for once.
+    pub(super) fn known(
+        &self,
+        capabilities: Vec<Word>,
+        machine: String,
+    ) -> (Box<[Word]>, Arc<str>) {
         let tables = self.tables.read();
-        let words = tables.by_capability.keys().take(SUGGESTION_SCAN);
-        let words = words.map(Word::as_str).filter(|word| *word != wanted);
-        similar::nearest(wanted, words)
+        let words = capabilities.into_iter();
+        let words = words.map(|word| tables.known_capability(word)).collect();
+        (words, tables.known_machine(machine))
     }
 
     /// An agent has come, or fallen silent: what it can do is known of those who are there.
     pub(super) fn note_presence(&self, id: &AgentId) {
         let mut tables = self.tables.write();
-        if let Some(entry) = tables.by_id.get(id).cloned() {
-            // Looked at under the lock, so that whoever is last to note it notes what holds.
-            match entry.agent.presence().is_online() {
-                true => tables.enable(&entry),
-                false => tables.disable(&entry),
-            }
+        // Looked at under the lock, so that whoever is last to note it notes what holds.
+        if let Some(entry) = tables.get(id.as_str()).cloned() {
+            tables.note_able(&entry);
         }
     }
 
     pub(super) fn insert(&self, entry: Arc<Entry>) {
-        let mut tables = self.tables.write();
-        let id = entry.agent.id().clone();
-        tables.unlist(&id);
-        let name = &entry.profile.name;
-        let bearers = tables.by_name.entry(name.clone());
-        bearers.or_default().insert(id.clone());
-        if entry.agent.owner().is_claimed() {
-            tables.note_claimed(name, &id);
-        }
-        if entry.agent.presence().is_online() {
-            tables.enable(&entry);
-        }
-        tables.sorted.insert(id.clone());
-        tables.by_id.insert(id, entry);
+        self.tables.write().insert(entry);
     }
 
     /// An agent has been claimed by a call, and not by registering.
     pub(super) fn note_claimed(&self, entry: &Entry) {
         let mut tables = self.tables.write();
-        let id = entry.agent.id();
         // It may have left meanwhile, or have taken another name.
-        let now = tables.by_id.get(id.as_str()).cloned();
+        let now = tables.get(entry.agent.id().as_str()).cloned();
         if let Some(now) = now.filter(|now| now.agent.is(&entry.agent)) {
-            tables.note_claimed(&now.profile.name, id);
+            tables.note_claimed(&now);
         }
     }
 
     pub(super) fn remove(&self, id: &AgentId) -> Option<Arc<Entry>> {
-        let mut tables = self.tables.write();
-        tables.unlist(id);
-        tables.sorted.remove(id);
-        tables.by_id.remove(id)
-    }
-}
-
-impl Tables {
-    fn unlist(&mut self, id: &AgentId) {
-        let Some(entry) = self.by_id.get(id).cloned() else {
-            return;
-        };
-        self.disable(&entry);
-        for names in [&mut self.by_name, &mut self.claimed] {
-            if let Some(bearers) = names.get_mut(&entry.profile.name) {
-                bearers.remove(id);
-                if bearers.is_empty() {
-                    names.remove(&entry.profile.name);
-                }
-            }
-        }
-    }
-
-    fn enable(&mut self, entry: &Entry) {
-        for capability in &entry.profile.capabilities {
-            let able = self.by_capability.entry(capability.clone()).or_default();
-            able.ids.insert(entry.agent.id().clone());
-        }
-    }
-
-    fn disable(&mut self, entry: &Entry) {
-        for capability in &entry.profile.capabilities {
-            if let Some(able) = self.by_capability.get_mut(capability) {
-                able.ids.remove(entry.agent.id());
-                if able.ids.is_empty() {
-                    self.by_capability.remove(capability);
-                }
-            }
-        }
-    }
-
-    fn note_claimed(&mut self, name: &Word, id: &AgentId) {
-        let named = self.claimed.entry(name.clone()).or_default();
-        named.insert(id.clone());
-    }
-
-    /// Those of them that are online.
-    fn online<'a>(&'a self, ids: &'a BTreeSet<AgentId>) -> impl Iterator<Item = &'a Arc<Entry>> {
-        let entries = ids.iter().filter_map(|id| self.by_id.get(id));
-        entries.filter(|entry| entry.agent.presence().is_online())
-    }
-
-    /// Looks at everybody while they are few, else at those who sort beside the word.
-    fn similar(&self, wanted: &str) -> Vec<String> {
-        let half = SUGGESTION_SCAN / 2;
-        let names = self.by_name.keys().map(Word::as_str);
-        let ids = self.sorted.iter().map(AgentId::as_str);
-        if self.sorted.len() <= SUGGESTION_SCAN {
-            return similar::nearest(wanted, names.chain(ids));
-        }
-        let from = (Bound::Included(wanted), Bound::Unbounded);
-        let to = (Bound::Unbounded, Bound::Excluded(wanted));
-        let near_ids = self.sorted.range::<str, _>(from).take(half);
-        let near_ids = near_ids.chain(self.sorted.range::<str, _>(to).rev().take(half));
-        let near_names = self.by_name.range::<str, _>(from).take(half);
-        let near_names = near_names.chain(self.by_name.range::<str, _>(to).rev().take(half));
-        let near_names = near_names.map(|(name, _)| name.as_str());
-        similar::nearest(wanted, near_names.chain(near_ids.map(AgentId::as_str)))
-    }
-
-    fn ambiguous(&self, bearers: &BTreeSet<AgentId>) -> Unresolved {
-        let entries = bearers.iter().filter_map(|id| self.by_id.get(id));
-        let candidates = entries.take(CANDIDATES_MAX).map(|entry| Candidate {
-            agent_id: entry.agent.id().to_string(),
-            status: entry.agent.presence().as_str().to_owned(),
-            machine: entry.profile.machine.clone(),
-        });
-        Unresolved::Ambiguous {
-            candidates: candidates.collect(),
-            count: bearers.len(),
-        }
+        self.tables.write().remove(id)
     }
 }

@@ -4,13 +4,13 @@ use super::agent::door::Common;
 use super::agent::handle::AgentHandle;
 use super::agent::{Agent, Belongings};
 use super::arbiters::Arbiters;
-use super::clock::timestamp;
+use super::clock::Moment;
 use super::directory::{Directory, Entry, Profile};
 use crate::core::Millis;
 use crate::core::identity::{Brings, NotYours, Spoke};
 use crate::core::ids::Ids;
 use crate::core::presence::{Presence, millis};
-use crate::core::receipt::SALT;
+use crate::core::receipt::Salt;
 use crate::core::topics::Topics;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use clawlink_protocol::agents::Register;
@@ -48,6 +48,8 @@ pub struct Registry {
     ids: Arc<Ids>,
     departed: HashMap<AgentId, Millis>,
     departures: VecDeque<(Millis, AgentId)>,
+    /// Its own address, as agents share it.
+    address: Option<Arc<Addr<Registry>>>,
 }
 
 /// Why nobody was registered.
@@ -81,12 +83,19 @@ impl Registry {
             ids,
             departed: HashMap::new(),
             departures: VecDeque::new(),
+            address: None,
         };
         RegistryHandle(Actor::start(registry))
     }
 
-    fn start_agent(&self, agent: &AgentHandle, own: Belongings, ctx: &mut Context<Self>) {
-        let actor = Agent::new(agent, own, ctx.address());
+    fn start_agent(
+        &mut self,
+        agent: &AgentHandle,
+        own: Option<Box<Belongings>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let address = self.address.get_or_insert_with(|| Arc::new(ctx.address()));
+        let actor = Agent::new(agent, own, address.clone());
         let address = Agent::start_in_arbiter(&self.arbiters.next(), |_| actor);
         agent.connect(address);
     }
@@ -165,7 +174,7 @@ impl Registry {
             return Err(NotRegistered::TooMany { limit });
         }
         let ttl = register.ttl;
-        let profile = profile(register, name, peer, known.as_deref());
+        let profile = self.profile(register, name, peer, known.as_deref());
         let ttl = ttl.map_or(self.settings.stale_after, Duration::from_secs);
         let is_able =
             (known.as_ref()).is_some_and(|e| e.profile.capabilities == profile.capabilities);
@@ -183,12 +192,11 @@ impl Registry {
                 Arc::new(Entry { agent, profile })
             }
             None => {
-                let salt: String = self.ids.next().chars().rev().take(SALT).collect();
+                let salt = Salt::of(&self.ids.next());
                 let agent = AgentHandle::new(id, ttl, salt, self.settings.common.clone());
                 // Nobody else has seen it yet.
                 let _ = agent.owner().register(brings);
-                let own = Belongings::new(agent.door());
-                self.start_agent(&agent, own, ctx);
+                self.start_agent(&agent, None, ctx);
                 Arc::new(Entry { agent, profile })
             }
         };
@@ -198,6 +206,30 @@ impl Registry {
         }
         self.settings.common.herald.joined(&entry);
         Ok(entry)
+    }
+
+    /// What an agent says of itself now, and what it keeps of what it said `before`.
+    fn profile(
+        &self,
+        register: Register,
+        name: Word,
+        peer: String,
+        before: Option<&Entry>,
+    ) -> Profile {
+        let capabilities = register.capabilities.unwrap_or_default();
+        let machine = register.machine.unwrap_or(peer);
+        let (capabilities, machine) = self.directory.known(capabilities, machine);
+        Profile {
+            name,
+            capabilities,
+            machine,
+            description: register.description.unwrap_or_default().into(),
+            registered_at: before.map_or_else(Moment::now, |e| e.profile.registered_at),
+            topics: match (register.topics, before) {
+                (None, Some(before)) => before.profile.topics.clone(),
+                (topics, _) => Topics::of(topics),
+            },
+        }
     }
 
     /// Changes what an agent hears, and nothing else; `None` where there is no such agent.
@@ -227,21 +259,6 @@ impl Registry {
         self.settings.common.reservations.end(id);
         self.settings.common.herald.left(&entry);
         true
-    }
-}
-
-/// What an agent says of itself now, and what it keeps of what it said `before`.
-fn profile(register: Register, name: Word, peer: String, before: Option<&Entry>) -> Profile {
-    Profile {
-        name,
-        capabilities: register.capabilities.unwrap_or_default(),
-        machine: register.machine.unwrap_or(peer),
-        description: register.description.unwrap_or_default(),
-        registered_at: before.map_or_else(timestamp, |e| e.profile.registered_at.clone()),
-        topics: match (register.topics, before) {
-            (None, Some(before)) => before.profile.topics.clone(),
-            (topics, _) => Topics::of(topics),
-        },
     }
 }
 
@@ -323,7 +340,7 @@ pub struct AgentStopped {
     /// Whose.
     pub id: AgentId,
     /// What it leaves.
-    pub own: Belongings,
+    pub own: Option<Box<Belongings>>,
     /// Whether it was asked to end.
     pub left: bool,
     /// Its door, by which a successor is told from a namesake.
@@ -338,10 +355,11 @@ impl Handler<AgentStopped> for Registry {
         }
         let AgentStopped {
             id,
-            mut own,
+            own,
             left,
             agent,
         } = msg;
+        let mut own = own.unwrap_or_else(|| Box::new(Belongings::new(agent.door())));
         let registered = self.directory.get(id.as_str());
         let still_here = registered.is_some_and(|entry| entry.agent.is(&agent));
         own.panics += 1;
@@ -352,7 +370,7 @@ impl Handler<AgentStopped> for Registry {
             .add(u64::from(still_here));
         if still_here && own.panics <= PANICS_MAX {
             error!(agent = %id, "an agent's actor panicked; started again with its inbox");
-            self.start_agent(&agent, own, ctx);
+            self.start_agent(&agent, Some(own), ctx);
             return;
         }
         if still_here {

@@ -3,6 +3,7 @@
 
 mod acking;
 mod dying;
+mod finding;
 mod identity;
 mod names;
 mod panics;

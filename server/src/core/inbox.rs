@@ -358,6 +358,12 @@ impl Inbox {
         self.waiting() + self.in_hand.len()
     }
 
+    /// Whether it is as an inbox is that was just made: nothing would be lost with it.
+    pub fn is_new(&self) -> bool {
+        let nothing_given = self.next_delivery == 1 && self.moved.is_empty();
+        self.is_empty() && self.missed == 0 && nothing_given
+    }
+
     /// Whether nothing waits and nothing is in hand.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -25,6 +25,7 @@ pub mod shelf;
 pub mod similar;
 pub mod stranded;
 pub mod task;
+pub mod text;
 pub mod topics;
 pub mod window;
 

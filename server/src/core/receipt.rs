@@ -11,6 +11,26 @@ pub const SALT: usize = 4;
 /// Deliveries of one batch at most.
 pub const BATCH_MAX: u64 = 500;
 
+/// What tells the receipts of an inbox from those of others.
+#[derive(Debug, Clone, Copy)]
+pub struct Salt([u8; SALT]);
+
+impl Salt {
+    /// Of an id of the relay's own, whose last characters differ most.
+    pub fn of(id: &str) -> Self {
+        let mut salt = [b'0'; SALT];
+        let ends = salt.iter_mut().zip(id.bytes().rev());
+        ends.filter(|(_, byte)| byte.is_ascii_alphanumeric())
+            .for_each(|(place, byte)| *place = byte);
+        Salt(salt)
+    }
+
+    /// Its characters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 const RADIX: u32 = 36;
 
 /// The receipt of a delivery.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 /// The topics of one agent; all of them unless it chose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Topics(Option<Arc<[Word]>>);
+pub struct Topics(
+    // A thin pointer: nearly every agent hears everything, and each pays for its width.
+    Option<Arc<Box<[Word]>>>,
+);
 
 impl Topics {
     /// These and no others; all without a list.
@@ -13,19 +16,20 @@ impl Topics {
         Topics(words.map(|mut words| {
             words.sort_unstable();
             words.dedup();
-            words.into()
+            Arc::new(words.into())
         }))
     }
 
     /// Whether a broadcast of this topic is wanted. Asked for each agent and broadcast.
     pub fn hear(&self, topic: &str) -> bool {
-        let own = |words: &Arc<[Word]>| words.binary_search_by(|word| word.as_str().cmp(topic));
+        let own =
+            |words: &Arc<Box<[Word]>>| words.binary_search_by(|word| word.as_str().cmp(topic));
         self.0.as_ref().is_none_or(|words| own(words).is_ok())
     }
 
     /// What was chosen, in order; `None` for all.
     pub fn chosen(&self) -> Option<&[Word]> {
-        self.0.as_deref()
+        self.0.as_deref().map(|words| &**words)
     }
 }
 

@@ -7,7 +7,7 @@ use super::error::ApiError;
 use super::once::{json, written};
 use super::page::{COMPLETE, PAGE_BYTES, Page, cursor, parameters};
 use crate::actors::clock::timestamp;
-use crate::actors::directory::{Entry, Wanted};
+use crate::actors::directory::{Bounds, Wanted};
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use clawlink_protocol::agents::{
@@ -16,10 +16,12 @@ use clawlink_protocol::agents::{
 use clawlink_protocol::name::AgentId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::ops::ControlFlow;
 
 /// Agents looked at in one hold of the directory.
-const STEP: usize = 1_000;
+const STEP: usize = 500;
+/// Agents that a page with a filter looks at: where no list has just those that are wanted, as with
+/// a piece of text, a page may end before it is full, and its cursor goes on.
+const LOOKS: usize = 10_000;
 
 /// The peer's address, for the `machine` of an agent that names none.
 pub fn peer(request: &HttpRequest) -> String {
@@ -133,26 +135,24 @@ pub async fn discover(state: Shared, request: HttpRequest) -> Result<impl Respon
     let page = Page::of(query, COMPLETE, |id| AgentId::parse(id).ok())?;
     let wanted = parameters::<Filters>(query)?.wanted()?;
     let relay = &state.relay;
-    let (mut agents, mut bytes, mut last) = (Vec::new(), 0, None::<AgentId>);
-    let mut add = |entry: &Entry| {
-        if !wanted.meets(entry) {
-            return ControlFlow::Continue(());
-        }
-        if agents.len() == page.limit || bytes >= PAGE_BYTES {
-            return ControlFlow::Break(());
-        }
-        bytes += entry.profile.size();
-        agents.push(entry.record(&relay.clock));
-        last = Some(entry.agent.id().clone());
-        ControlFlow::Continue(())
+    let bounds = Bounds {
+        count: page.limit,
+        bytes: PAGE_BYTES,
+        looks: if wanted.is_narrow() {
+            LOOKS
+        } else {
+            usize::MAX
+        },
+        step: STEP,
     };
-    let full = relay.directory.walk(page.after, STEP, &mut add).is_break();
-    let next_cursor = last.filter(|_| full).map(|id| cursor(id.as_str()));
+    let found = relay.directory.search(&wanted, page.after, bounds).await;
+    let agents = found.entries.iter();
+    let agents: Vec<_> = agents.map(|entry| entry.record(&relay.clock)).collect();
     let count = agents.len();
     Ok(Json(Discovered {
         agents,
         count,
         server_time: timestamp(),
-        next_cursor,
+        next_cursor: found.next.map(|id| cursor(id.as_str())),
     }))
 }

@@ -15,6 +15,7 @@ use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
 use crate::core::Millis;
 use crate::core::presence::millis;
+use bytes::BufMut;
 use clawlink_protocol::name::AgentId;
 use std::cell::{Cell, RefCell};
 use std::io::{Error, ErrorKind, Result};
@@ -23,8 +24,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+use tokio_util::io::poll_read_buf;
 
 /// Bytes that are read between two requests before the layer above has looked at them: so many
 /// requests of one write it may take in at a time.
@@ -296,11 +298,10 @@ impl<S: AsyncRead + Unpin> Link<S> {
         if self.gathers(context) {
             return self.end_if_late(context);
         }
-        let before = into.filled().len();
-        let mut slice = (&mut self.stream).take(SLICE as u64);
-        match Pin::new(&mut slice).poll_read(context, into)? {
-            Poll::Ready(()) => {
-                let read = into.filled().len() - before;
+        // Into memory as it is: zeroed first, every connection that waits would keep pages of zeros.
+        let mut part = into.limit(SLICE);
+        match poll_read_buf(Pin::new(&mut self.stream), context, &mut part)? {
+            Poll::Ready(read) => {
                 self.run += read;
                 self.notice_bytes();
                 self.came(read);

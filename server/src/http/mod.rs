@@ -15,6 +15,7 @@ pub mod flow;
 pub mod frame;
 pub mod front;
 pub mod guard;
+pub mod hatch;
 pub mod incoming;
 pub mod knowledge;
 pub mod link;

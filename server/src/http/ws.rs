@@ -9,6 +9,7 @@
 use super::agents::peer;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::hatch::hatch;
 use super::incoming::{self, Incoming};
 use super::link::Watch;
 use super::messages::agent_id;
@@ -42,7 +43,7 @@ use serde::Deserialize;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 /// Pings that a peer that acknowledges may leave unanswered.
@@ -130,15 +131,16 @@ fn detached<S>(frames: S) -> impl Stream<Item = Result<Bytes, Error>> + use<S>
 where
     S: Stream<Item = Result<Bytes, Error>> + 'static,
 {
-    let (out, mut connection) = mpsc::channel(1);
+    let (out, connection) = hatch();
+    // Pinned in its box: pinned inside the task, it would have two places there.
+    let mut frames = Box::pin(frames);
     actix_web::rt::spawn(async move {
-        let mut frames = std::pin::pin!(frames);
         while let Some(chunk) = frames.next().await {
-            // Nobody takes it any more; what comes in still counts.
-            let _ = out.send(chunk).await;
+            // Where nobody takes it any more, what comes in still counts.
+            out.put(chunk).await;
         }
     });
-    poll_fn(move |context| connection.poll_recv(context))
+    poll_fn(move |context| connection.poll_take(context))
 }
 
 /// One open socket.

@@ -10,9 +10,10 @@ impl Agent {
         if !self.door.owner.is_claimed() {
             return;
         }
+        let Some(own) = &mut self.own else { return };
         // Asked anew, they are told why.
-        self.waiters.retain(|waiter| waiter.ask.proved);
-        if self.own().seat.as_ref().is_some_and(|seat| !seat.proved)
+        own.waiters.retain(|waiter| waiter.ask.proved);
+        if own.seat.as_ref().is_some_and(|seat| !seat.proved)
             && let Some(socket) = self.vacate()
         {
             socket.dismiss.do_send(Dismiss::NotYours);

@@ -19,12 +19,13 @@ use crate::core::inbox::{Arrivals, Limits, NotAdmitted, Seq, Unwritten, Waiting}
 use crate::core::message::Envelope;
 use crate::core::metrics::{Metrics, Missed};
 use crate::core::presence::Presence;
+use crate::core::receipt::Salt;
 use crate::core::window::Mark;
 use actix::Addr;
 use clawlink_protocol::name::AgentId;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Left at the door at most, before the actor is woken to take them in. Mail is bounded by the
@@ -79,9 +80,9 @@ pub struct Door {
     /// Whose it is.
     pub(super) owner: Owner,
     pub(super) arrivals: Mutex<Arrivals>,
-    pub(super) salt: String,
+    pub(super) salt: Salt,
     /// Runs of the actor so far.
-    pub(super) run: AtomicU64,
+    pub(super) run: AtomicU32,
     pub(super) address: RwLock<Option<Addr<Agent>>>,
     pub(super) nudged: AtomicBool,
     /// When the actor looks at its door unasked.
@@ -90,12 +91,12 @@ pub struct Door {
     pub(super) ttl: AtomicU64,
     pub(super) standing: AtomicU8,
     /// The newest session that has sat down, and the newest that has ended.
-    pub(super) session: AtomicU64,
-    pub(super) ended: AtomicU64,
+    pub(super) session: AtomicU32,
+    pub(super) ended: AtomicU32,
     /// How far the newest session that has confirmed anything has read.
     pub(super) confirmed: Mutex<(SessionId, Mark)>,
     /// Polls that wait.
-    pub(super) polls: AtomicUsize,
+    pub(super) polls: AtomicU32,
 }
 
 impl Door {
@@ -113,24 +114,24 @@ impl Door {
 
     /// Tells the receipts of this inbox from those of others.
     pub(super) fn salt(&self) -> &str {
-        &self.salt
+        self.salt.as_str()
     }
 
     /// Which run of the actor this is.
-    pub(super) fn run(&self) -> u64 {
+    pub(super) fn run(&self) -> u32 {
         self.run.load(Ordering::SeqCst)
     }
 
     /// A new run begins: what replies of the run before still hold is not theirs any more. Gives
     /// what waits.
-    pub(super) fn next_run(&self) -> Waiting {
+    pub(super) fn next_run(&self) -> Option<Box<Waiting>> {
         let mut arrivals = self.arrivals.lock();
         self.run.fetch_add(1, Ordering::SeqCst);
         arrivals.take()
     }
 
     /// Messages that were out have been read.
-    pub(super) fn read<'a>(&self, run: u64, read: impl Iterator<Item = (Seq, &'a Arc<Envelope>)>) {
+    pub(super) fn read<'a>(&self, run: u32, read: impl Iterator<Item = (Seq, &'a Arc<Envelope>)>) {
         let mut arrivals = self.arrivals.lock();
         if run == self.run() {
             read.for_each(|(seq, envelope)| arrivals.read(seq, envelope));
@@ -138,7 +139,7 @@ impl Door {
     }
 
     /// Messages could not be written out. Those that were out in an earlier run are back already.
-    pub(super) fn give_back(&self, run: u64, messages: &[Unwritten], missed: u64) {
+    pub(super) fn give_back(&self, run: u32, messages: &[Unwritten], missed: u64) {
         if messages.is_empty() && missed == 0 {
             return;
         }
@@ -154,7 +155,7 @@ impl Door {
         self.nudge();
     }
 
-    pub(super) fn take_arrivals(&self) -> Waiting {
+    pub(super) fn take_arrivals(&self) -> Option<Box<Waiting>> {
         self.arrivals.lock().take()
     }
 
@@ -175,7 +176,7 @@ impl Door {
     pub(super) fn admit(&self, envelope: Arc<Envelope>) -> Result<(Seq, usize), NotAdmitted> {
         let (mail, metrics) = (envelope.is_mail(), &self.common.metrics);
         let mut arrivals = self.arrivals.lock();
-        let admitted = arrivals.admit(envelope, &self.common.budget);
+        let admitted = arrivals.admit(envelope, self.limits(), &self.common.budget);
         match admitted {
             Ok(_) if mail => metrics.depth.observe(arrivals.mail() as u64),
             Err(NotAdmitted::NoRoom) if !mail => metrics.missed.of(Missed::Relay).inc(),
@@ -185,7 +186,7 @@ impl Door {
     }
 
     /// Nothing is admitted any more; gives what was left outside.
-    pub(super) fn close(&self) -> Waiting {
+    pub(super) fn close(&self) -> Option<Box<Waiting>> {
         let mut arrivals = self.arrivals.lock();
         arrivals.close();
         arrivals.take()
@@ -200,8 +201,9 @@ impl Door {
         self.nudged.store(false, Ordering::SeqCst);
     }
 
-    pub(super) fn attended(&self, session: SessionId) {
-        self.session.fetch_max(session, Ordering::SeqCst);
+    /// A socket sits down. Gives the number of its session.
+    pub(super) fn attended(&self) -> SessionId {
+        self.session.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     pub(super) fn note_confirmed(&self, session: SessionId, mark: Mark) {

@@ -11,13 +11,14 @@ use crate::core::identity::Owner;
 use crate::core::inbox::{Arrivals, Delivery, NotAdmitted, Seq};
 use crate::core::message::Envelope;
 use crate::core::presence::{Presence, millis};
+use crate::core::receipt::Salt;
 use crate::core::task::Task;
 use crate::core::window::Mark;
 use actix::Addr;
 use clawlink_protocol::name::AgentId;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -148,26 +149,26 @@ pub struct AgentHandle(Arc<Door>);
 
 impl AgentHandle {
     /// A door without an actor behind it yet. Counted as online from the start.
-    pub fn new(id: AgentId, ttl: Duration, salt: String, common: Arc<Common>) -> Self {
+    pub fn new(id: AgentId, ttl: Duration, salt: Salt, common: Arc<Common>) -> Self {
         common.online.fetch_add(1, Ordering::Relaxed);
         let now = common.clock.now();
         AgentHandle(Arc::new(Door {
-            arrivals: Mutex::new(Arrivals::new(common.inbox)),
+            arrivals: Mutex::new(Arrivals::default()),
             id,
             common,
             owner: Owner::default(),
             salt,
-            run: AtomicU64::new(0),
+            run: AtomicU32::new(0),
             address: RwLock::new(None),
             nudged: AtomicBool::new(false),
             wakes_at: AtomicU64::new(0),
             heard: AtomicU64::new(now),
             ttl: AtomicU64::new(millis(ttl)),
             standing: AtomicU8::new(Standing::Online as u8),
-            session: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
+            session: AtomicU32::new(0),
+            ended: AtomicU32::new(0),
             confirmed: Mutex::new((0, 0)),
-            polls: AtomicUsize::new(0),
+            polls: AtomicU32::new(0),
         }))
     }
 

@@ -109,7 +109,7 @@ pub struct Batch {
 struct Guard {
     door: Arc<Door>,
     /// The run of the actor that gave them.
-    run: u64,
+    run: u32,
     given: Vec<Unwritten>,
     missed: u64,
 }

@@ -12,13 +12,15 @@ use tokio::sync::oneshot;
 impl Agent {
     /// Gives polls that wait what has come. One that has gone meanwhile is passed over.
     pub(super) fn serve(&mut self) {
-        self.waiters.retain(|waiter| !waiter.reply.is_closed());
-        while self.own().inbox.waiting() > 0 {
-            let Some(waiter) = self.waiters.pop_front() else {
+        let Some(Belongings { inbox, waiters, .. }) = self.own.as_deref_mut() else {
+            return;
+        };
+        waiters.retain(|waiter| !waiter.reply.is_closed());
+        while inbox.waiting() > 0 {
+            let Some(waiter) = waiters.pop_front() else {
                 break;
             };
-            let door = self.door.clone();
-            let batch = Batch::of(waiter.ask, &mut self.own().inbox, &door);
+            let batch = Batch::of(waiter.ask, inbox, &self.door);
             // One that has gone just now drops its batch, which then comes back by the door.
             let _ = waiter.reply.send(batch);
         }
@@ -26,16 +28,17 @@ impl Agent {
 
     /// What has left by a receipt is not in flight any more.
     fn tidy_window(&mut self) {
-        let Belongings { inbox, seat, .. } = self.own();
-        if let Some(seat) = seat {
+        if let Some(Belongings { inbox, seat, .. }) = self.own.as_deref_mut()
+            && let Some(seat) = seat
+        {
             seat.window.keep(|seq| inbox.is_on_connection(seq));
         }
     }
 
     /// Tells the board what was handed over and what came back.
     pub(super) fn note_moved(&mut self) {
-        let moved = self.own().inbox.take_moved();
-        for (task, step) in moved {
+        let moved = self.own.as_mut().map(|own| own.inbox.take_moved());
+        for (task, step) in moved.into_iter().flatten() {
             self.door.common.board.step(&task, step);
         }
     }
@@ -75,17 +78,21 @@ impl Handler<Poll> for Agent {
             true => Settlement::default(),
             false => self.deal(acked, Action::Ack),
         };
-        if ask.wait && self.own().inbox.waiting() == 0 {
+        if ask.wait && !self.has_mail() {
             let (reply, later) = oneshot::channel();
-            if self.waiters.len() >= door.common.polls_limit {
+            let waiters = &mut self.own().waiters;
+            if waiters.len() >= door.common.polls_limit {
                 // The oldest makes room: it is the likeliest to have been forgotten.
-                self.waiters.pop_front();
+                waiters.pop_front();
                 door.common.metrics.polls_replaced.inc();
             }
-            self.waiters.push_back(Waiter { ask, reply });
+            waiters.push_back(Waiter { ask, reply });
             return actix::MessageResult(Given::Later(settlement, later));
         }
-        let batch = Batch::of(ask, &mut self.own().inbox, &door);
+        let batch = match &mut self.own {
+            Some(own) => Batch::of(ask, &mut own.inbox, &door),
+            None => Batch::default(),
+        };
         self.note_moved();
         self.rearm(ctx);
         actix::MessageResult(Given::Now(settlement, batch))

@@ -41,13 +41,13 @@ pub enum NotAdmitted {
 
 /// The door of an inbox: counts the mail inside, numbers what comes, and holds it until the
 /// inbox's owner takes it in. Kept apart from [`Inbox`], so that a sender needs only this.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Arrivals {
-    limits: Limits,
     places: usize,
     bytes: usize,
     next: Seq,
-    waiting: Waiting,
+    /// Made when something comes: most doors have nothing before them most of the time.
+    waiting: Option<Box<Waiting>>,
     /// Whether nothing waits inside either, as its owner has said since it last took something.
     inside_empty: bool,
     closed: bool,
@@ -85,6 +85,11 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.come.is_empty() && self.read.is_empty() && self.returned.is_empty() && self.missed == 0
+    }
+
     /// Takes over what came later.
     pub fn merge(&mut self, later: Waiting) {
         self.come.extend(later.come);
@@ -95,30 +100,18 @@ impl Waiting {
 }
 
 impl Arrivals {
-    /// An empty one.
-    pub fn new(limits: Limits) -> Self {
-        Arrivals {
-            limits,
-            places: 0,
-            bytes: 0,
-            next: 0,
-            waiting: Waiting::default(),
-            inside_empty: false,
-            closed: false,
-        }
-    }
-
-    /// Takes a message, or says why not. One message always fits into an empty
+    /// Takes a message, or says why not: these are the inbox's limits. One message always fits into an empty
     /// inbox, however long it is. A notice that the budget has no room for is missed.
     pub fn admit(
         &mut self,
         envelope: Arc<Envelope>,
+        limits: Limits,
         budget: &Arc<Budget>,
     ) -> Result<Seq, NotAdmitted> {
         if self.closed {
             return Err(NotAdmitted::Closed);
         }
-        if envelope.is_mail() && !self.fits(&envelope) {
+        if envelope.is_mail() && !self.fits(&envelope, limits) {
             return Err(NotAdmitted::Full);
         }
         let what = match envelope.is_mail() {
@@ -130,7 +123,7 @@ impl Arrivals {
             _ => budget.charge(envelope.cost(), what),
         };
         let Some(charge) = charge else {
-            self.waiting.missed += u64::from(!envelope.is_mail());
+            self.give_back_missed(u64::from(!envelope.is_mail()));
             return Err(NotAdmitted::NoRoom);
         };
         if envelope.is_mail() {
@@ -140,12 +133,11 @@ impl Arrivals {
         let seq = self.next;
         self.next += 1;
         let held = Held { envelope, charge };
-        self.waiting.come.push_back((seq, held));
+        self.waiting().come.push_back((seq, held));
         Ok(seq)
     }
 
-    fn fits(&self, envelope: &Envelope) -> bool {
-        let Limits { places, bytes } = self.limits;
+    fn fits(&self, envelope: &Envelope, Limits { places, bytes }: Limits) -> bool {
         if envelope.kind == Kind::Failure {
             return self.places < places.saturating_add(FAILURES_RESERVE);
         }
@@ -155,34 +147,29 @@ impl Arrivals {
     /// A message that was out has been read: its place is free, and the owner will forget it.
     pub fn read(&mut self, seq: Seq, envelope: &Envelope) {
         self.release(envelope);
-        self.waiting.read.push_back(seq);
+        self.waiting().read.push_back(seq);
     }
 
     /// A message could not be written out: the owner will put it back.
     pub fn give_back(&mut self, message: Unwritten) {
-        self.waiting.returned.push_back(message);
+        self.waiting().returned.push_back(message);
     }
 
     /// A reply that told of missed notices could not be written out.
     pub fn give_back_missed(&mut self, missed: u64) {
-        self.waiting.missed += missed;
+        if missed > 0 {
+            self.waiting().missed += missed;
+        }
     }
 
-    /// Gives up what waits since the last call.
-    pub fn take(&mut self) -> Waiting {
-        self.inside_empty &= self.brings_nothing();
-        std::mem::take(&mut self.waiting)
+    fn waiting(&mut self) -> &mut Waiting {
+        self.waiting.get_or_insert_default()
     }
 
-    /// Whether the owner finds no message and no missed notice here.
-    fn brings_nothing(&self) -> bool {
-        let Waiting {
-            come,
-            returned,
-            missed,
-            read: _,
-        } = &self.waiting;
-        come.is_empty() && returned.is_empty() && *missed == 0
+    /// Gives up what waits since the last call; `None` where nothing does.
+    pub fn take(&mut self) -> Option<Box<Waiting>> {
+        self.inside_empty &= self.waiting.is_none();
+        self.waiting.take()
     }
 
     /// Whether there is nothing to be had inside, as the owner knows it now.
@@ -194,8 +181,7 @@ impl Arrivals {
     /// owner takes in what came nobody knows, and then it is not said; nor while it is to hear of
     /// what was read, which it holds until then.
     pub fn nothing_waits(&self) -> bool {
-        let heard_all = self.brings_nothing() && self.waiting.read.is_empty();
-        self.inside_empty && heard_all && !self.closed
+        self.inside_empty && self.waiting.is_none() && !self.closed
     }
 
     /// Nothing is admitted from here on.
@@ -205,7 +191,7 @@ impl Arrivals {
 
     /// How many messages wait outside.
     pub fn outside(&self) -> usize {
-        self.waiting.come.len()
+        (self.waiting.as_ref()).map_or(0, |waiting| waiting.come.len())
     }
 
     /// A message has left the inbox for good: its place is free.

@@ -283,7 +283,7 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         Pair {
-            arrivals: Arrivals::new(LIMITS),
+            arrivals: Arrivals::default(),
             inbox: Inbox::new(LIMITS, Metrics::new()),
             model: Model::default(),
             budget: budget(),
@@ -293,11 +293,11 @@ impl Pair {
     }
 
     fn send(&mut self, envelope: Arc<Envelope>) -> Result<(), TestCaseError> {
-        let admitted = self.arrivals.admit(envelope.clone(), &self.budget);
+        let admitted = self.arrivals.admit(envelope.clone(), LIMITS, &self.budget);
         prop_assert_eq!(admitted.is_ok(), self.model.fits(&envelope));
         if let Ok(seq) = admitted {
             self.model.add(seq, envelope);
-            for (seq, held) in self.arrivals.take().come {
+            for (seq, held) in self.arrivals.take().unwrap_or_default().come {
                 self.inbox.accept(seq, held);
             }
         }

@@ -25,23 +25,26 @@ fn urgent_comes_before_high_before_normal_before_low_and_each_in_order() {
 
 #[test]
 fn mail_is_refused_at_the_limit_and_a_notice_is_not() {
-    let mut arrivals = Arrivals::new(LIMITS);
+    let mut arrivals = Arrivals::default();
     for _ in 0..LIMITS.places {
         arrivals
-            .admit(envelope(Kind::Mail, Priority::Normal, 1), &budget())
+            .admit(envelope(Kind::Mail, Priority::Normal, 1), LIMITS, &budget())
             .unwrap();
     }
     let full = envelope(Kind::Mail, Priority::Urgent, 1);
-    assert_eq!(arrivals.admit(full, &budget()), Err(NotAdmitted::Full));
+    assert_eq!(
+        arrivals.admit(full, LIMITS, &budget()),
+        Err(NotAdmitted::Full)
+    );
     let notice = envelope(Kind::Broadcast, Priority::Normal, 1);
-    assert!(arrivals.admit(notice, &budget()).is_ok());
+    assert!(arrivals.admit(notice, LIMITS, &budget()).is_ok());
 }
 
 #[test]
 fn news_of_dead_mail_has_a_reserve_beyond_the_limit() {
-    let mut arrivals = Arrivals::new(LIMITS);
+    let mut arrivals = Arrivals::default();
     let admit = |arrivals: &mut Arrivals, kind| {
-        arrivals.admit(envelope(kind, Priority::Normal, 1), &Budget::new(0))
+        arrivals.admit(envelope(kind, Priority::Normal, 1), LIMITS, &Budget::new(0))
     };
     for _ in 0..LIMITS.places + FAILURES_RESERVE {
         assert!(admit(&mut arrivals, Kind::Failure).is_ok());
@@ -54,15 +57,24 @@ fn news_of_dead_mail_has_a_reserve_beyond_the_limit() {
 fn without_room_in_the_budget_mail_is_refused_and_a_notice_is_missed() {
     let mail = || envelope(Kind::Mail, Priority::Normal, 1);
     let budget = Budget::new(mail().cost());
-    let (mut one, mut other) = (Arrivals::new(LIMITS), Arrivals::new(LIMITS));
-    one.admit(mail(), &budget).unwrap();
-    assert_eq!(other.admit(mail(), &budget), Err(NotAdmitted::NoRoom));
-    assert_eq!(other.take().missed, 0);
+    let (mut one, mut other) = (Arrivals::default(), Arrivals::default());
+    one.admit(mail(), LIMITS, &budget).unwrap();
+    assert_eq!(
+        other.admit(mail(), LIMITS, &budget),
+        Err(NotAdmitted::NoRoom)
+    );
+    assert_eq!(other.take().unwrap_or_default().missed, 0);
     let notice = envelope(Kind::Broadcast, Priority::Normal, 1);
-    assert_eq!(other.admit(notice, &budget), Err(NotAdmitted::NoRoom));
-    assert_eq!((other.mail(), other.take().missed), (0, 1));
+    assert_eq!(
+        other.admit(notice, LIMITS, &budget),
+        Err(NotAdmitted::NoRoom)
+    );
+    assert_eq!(
+        (other.mail(), other.take().unwrap_or_default().missed),
+        (0, 1)
+    );
     drop(one);
-    assert!(other.admit(mail(), &budget).is_ok());
+    assert!(other.admit(mail(), LIMITS, &budget).is_ok());
 }
 
 #[test]
@@ -153,12 +165,12 @@ fn a_message_in_hand_still_takes_its_place() {
     let taken = pair.inbox.take(Portion::ALL);
     let mail = || envelope(Kind::Mail, Priority::Normal, 1);
     assert_eq!(
-        pair.arrivals.admit(mail(), &budget()),
+        pair.arrivals.admit(mail(), LIMITS, &budget()),
         Err(NotAdmitted::Full)
     );
     let confirmed = pair.inbox.confirm(taken[0].0).unwrap();
     pair.arrivals.release(&confirmed);
-    assert!(pair.arrivals.admit(mail(), &budget()).is_ok());
+    assert!(pair.arrivals.admit(mail(), LIMITS, &budget()).is_ok());
 }
 
 #[test]
@@ -185,19 +197,19 @@ fn an_older_notice_of_the_same_file_gives_way_before_the_oldest() {
 
 #[test]
 fn what_happens_at_the_door_waits_there_together() {
-    let mut arrivals = Arrivals::new(LIMITS);
+    let mut arrivals = Arrivals::default();
     let mail = envelope(Kind::Mail, Priority::Normal, 1);
-    let first = arrivals.admit(mail.clone(), &budget()).unwrap();
-    arrivals.admit(mail.clone(), &budget()).unwrap();
+    let first = arrivals.admit(mail.clone(), LIMITS, &budget()).unwrap();
+    arrivals.admit(mail.clone(), LIMITS, &budget()).unwrap();
     assert_eq!((arrivals.outside(), arrivals.mail()), (2, 2));
-    let mut waiting = arrivals.take();
+    let mut waiting = arrivals.take().unwrap_or_default();
     assert_eq!((arrivals.outside(), arrivals.mail()), (0, 2));
     arrivals.read(first, &mail);
     assert_eq!(arrivals.mail(), 1);
     arrivals.give_back(Unwritten::Leased(7));
     arrivals.give_back_missed(3);
     arrivals.give_back_missed(2);
-    waiting.merge(arrivals.take());
+    waiting.merge(*arrivals.take().unwrap_or_default());
     waiting.merge(Waiting {
         missed: 1,
         ..Waiting::default()
@@ -247,11 +259,14 @@ fn a_reason_has_one_word() {
 
 #[test]
 fn a_closed_door_admits_nothing() {
-    let mut arrivals = Arrivals::new(LIMITS);
+    let mut arrivals = Arrivals::default();
     arrivals.close();
     for kind in [Kind::Mail, Kind::Broadcast] {
         let message = envelope(kind, Priority::Normal, 1);
-        assert_eq!(arrivals.admit(message, &budget()), Err(NotAdmitted::Closed));
+        assert_eq!(
+            arrivals.admit(message, LIMITS, &budget()),
+            Err(NotAdmitted::Closed)
+        );
     }
     assert_eq!(arrivals.outside(), 0);
 }
@@ -431,12 +446,12 @@ fn an_answered_delegation_is_withdrawn_wherever_it_is_and_nothing_else_is() {
 #[test]
 fn what_comes_again_runs_out_or_gives_way_is_counted() {
     let metrics = Metrics::new();
-    let mut arrivals = Arrivals::new(LIMITS);
+    let mut arrivals = Arrivals::default();
     let mut inbox = Inbox::new(LIMITS, metrics.clone());
     let mut send = |inbox: &mut Inbox, kind| {
         let message = envelope(kind, Priority::Normal, 1);
-        arrivals.admit(message, &budget()).unwrap();
-        for (seq, held) in arrivals.take().come {
+        arrivals.admit(message, LIMITS, &budget()).unwrap();
+        for (seq, held) in arrivals.take().unwrap_or_default().come {
             inbox.accept(seq, held);
         }
     };
