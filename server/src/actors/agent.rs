@@ -8,7 +8,7 @@ pub mod poll;
 mod receiving;
 
 use super::registry::{AgentStopped, Reap, Registry};
-use super::socket::{Deliver, Dismiss, SocketHandle};
+use super::socket::{Dismiss, SocketHandle};
 use crate::core::Millis;
 use crate::core::inbox::{Dead, Inbox, Seq, Unwritten, Waiting};
 use crate::core::metrics::{Way, What};
@@ -227,10 +227,7 @@ impl Agent {
         if inbox.waiting() > 0 {
             metrics.windows_full.inc();
         }
-        seat.socket.deliver.do_send(Deliver {
-            messages,
-            mark: seat.window.mark(),
-        });
+        seat.socket.outlet.deliver(messages);
     }
 
     fn confirm(&mut self, seqs: impl IntoIterator<Item = Seq>) {

@@ -4,12 +4,12 @@
 use super::clock::{Clock, timestamp};
 use super::directory::{Directory, Entry};
 use super::lifeline::Lifeline;
-use super::socket::{Announce, Dismiss};
+use super::socket::{Dismiss, NOTICES_MAX, SocketHandle};
 use crate::core::knowledge::{Log, LogLimits, Place};
 use crate::core::message::{Envelope, Kind};
 use crate::core::metrics::{Metrics, Slow};
 use actix::dev::SendError;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use bytestring::ByteString;
 use clawlink_protocol::events::SocketEvent;
 use clawlink_protocol::name::AgentId;
@@ -17,12 +17,22 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
 use tracing::debug;
 
 /// Agents told in one step; between two steps the directory is free.
 const STEP: usize = 1_000;
 /// Notices that wait for the herald; beyond it they are dropped, as they may be.
 const CHANNEL: usize = 1_024;
+/// Notices of comings and goings are told together while there are many: between two tellings there
+/// is so much time for each socket that hears them, which costs some 5 us to write to; and at most
+/// [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_micros(50);
+/// The longest time between two tellings.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// As many are told before that time is over: half of what may wait for a socket.
+const TOGETHER: usize = NOTICES_MAX / 2;
 
 /// The actor.
 pub struct Herald {
@@ -33,14 +43,27 @@ pub struct Herald {
     listening: Arc<AtomicUsize>,
     sockets: HashMap<u64, Listener>,
     next_listener: u64,
+    /// Notices that wait to be told together.
+    news: Vec<News>,
+    /// When they may be.
+    next_telling: Instant,
+    telling: Option<SpawnHandle>,
     lifeline: Lifeline,
     metrics: Arc<Metrics>,
 }
 
 struct Listener {
     agent: AgentId,
-    announce: Recipient<Announce>,
-    dismiss: Recipient<Dismiss>,
+    socket: SocketHandle,
+}
+
+/// Somebody's coming or going.
+struct News {
+    /// Whose: its own socket does not hear it.
+    of: AgentId,
+    /// Nor do sockets from this number on, which came later.
+    before: u64,
+    notice: ByteString,
 }
 
 impl Herald {
@@ -62,6 +85,9 @@ impl Herald {
             listening: listening.clone(),
             sockets: HashMap::new(),
             next_listener: 0,
+            news: Vec::new(),
+            next_telling: Instant::now(),
+            telling: None,
             lifeline,
             metrics: metrics.clone(),
         };
@@ -94,6 +120,28 @@ impl Herald {
             ControlFlow::Continue(())
         });
         told
+    }
+}
+
+impl Herald {
+    /// Tells all sockets what has happened since the last time: one write for each.
+    fn tell_news(&mut self, ctx: &mut Context<Self>) {
+        if let Some(telling) = self.telling.take() {
+            ctx.cancel_future(telling);
+        }
+        let news = std::mem::take(&mut self.news);
+        for (&id, Listener { agent, socket }) in &self.sockets {
+            let theirs = news.iter();
+            let theirs = theirs.filter(|news| id < news.before && news.of != *agent);
+            let dropped = socket.outlet.announce(theirs.map(|news| &news.notice));
+            if dropped > 0 {
+                let count = self.metrics.presence_dropped.of(Slow::Socket);
+                count.add(dropped as u64);
+                debug!(%agent, dropped, "notices were dropped: the socket does not keep up");
+            }
+        }
+        let pause = PAUSE * u32::try_from(self.sockets.len()).unwrap_or(u32::MAX);
+        self.next_telling = Instant::now() + pause.min(PAUSE_MAX);
     }
 }
 
@@ -169,7 +217,7 @@ struct Tidings {
 
 impl Handler<Tidings> for Herald {
     type Result = ();
-    fn handle(&mut self, Tidings { change, entry }: Tidings, _: &mut Self::Context) {
+    fn handle(&mut self, Tidings { change, entry }: Tidings, ctx: &mut Self::Context) {
         let (agent, timestamp) = (&entry.record(&self.clock), &*timestamp());
         let sender_verified = entry.agent.owner().is_claimed();
         let event = match change {
@@ -192,12 +240,20 @@ impl Handler<Tidings> for Herald {
         let Ok(notice) = serde_json::to_string(&event).map(ByteString::from) else {
             return;
         };
-        let others = self.sockets.values();
-        for listener in others.filter(|listener| listener.agent != *entry.agent.id()) {
-            if let Err(SendError::Full(_)) = listener.announce.try_send(Announce(notice.clone())) {
-                self.metrics.presence_dropped.of(Slow::Socket).inc();
-                debug!(agent = %listener.agent, "a notice was dropped: its socket does not keep up");
-            }
+        self.news.push(News {
+            of: entry.agent.id().clone(),
+            before: self.next_listener,
+            notice,
+        });
+        let left = self.next_telling.duration_since(Instant::now());
+        if left.is_zero() || self.news.len() >= TOGETHER {
+            self.tell_news(ctx);
+        } else if self.telling.is_none() {
+            let telling = ctx.run_later(left, |herald, ctx| {
+                herald.telling = None;
+                herald.tell_news(ctx);
+            });
+            self.telling = Some(telling);
         }
     }
 }
@@ -206,31 +262,19 @@ impl Handler<Tidings> for Herald {
 #[rtype(result = "Listening")]
 struct Listen {
     agent: AgentId,
-    announce: Recipient<Announce>,
-    dismiss: Recipient<Dismiss>,
+    socket: SocketHandle,
 }
 
 impl Handler<Listen> for Herald {
     type Result = actix::MessageResult<Listen>;
     fn handle(&mut self, msg: Listen, ctx: &mut Self::Context) -> Self::Result {
-        let Listen {
-            agent,
-            announce,
-            dismiss,
-        } = msg;
+        let Listen { agent, socket } = msg;
         let id = self.next_listener;
         self.next_listener += 1;
         if self.lifeline.is_ending() {
-            dismiss.do_send(Dismiss::GoingAway);
+            socket.dismiss.do_send(Dismiss::GoingAway);
         }
-        self.sockets.insert(
-            id,
-            Listener {
-                agent,
-                announce,
-                dismiss,
-            },
-        );
+        self.sockets.insert(id, Listener { agent, socket });
         self.listening.store(self.sockets.len(), Ordering::Relaxed);
         actix::MessageResult(Listening {
             id,
@@ -259,7 +303,7 @@ impl Handler<DismissAll> for Herald {
     type Result = ();
     fn handle(&mut self, _: DismissAll, _: &mut Self::Context) {
         for listener in self.sockets.values() {
-            listener.dismiss.do_send(Dismiss::GoingAway);
+            listener.socket.dismiss.do_send(Dismiss::GoingAway);
         }
     }
 }
@@ -361,20 +405,8 @@ impl HeraldHandle {
     }
 
     /// From now on this socket hears who comes and goes, and when the relay ends.
-    pub async fn listen(
-        &self,
-        agent: AgentId,
-        announce: Recipient<Announce>,
-        dismiss: Recipient<Dismiss>,
-    ) -> Option<Listening> {
-        self.address
-            .send(Listen {
-                agent,
-                announce,
-                dismiss,
-            })
-            .await
-            .ok()
+    pub async fn listen(&self, agent: AgentId, socket: SocketHandle) -> Option<Listening> {
+        self.address.send(Listen { agent, socket }).await.ok()
     }
 
     /// The relay ends: every socket is told.

@@ -13,6 +13,7 @@
 
 use super::alarm::Alarm;
 use super::flow::{Flow, count};
+use super::outgoing::Outgoing;
 use crate::core::Millis;
 use crate::core::presence::millis;
 use std::cell::Cell;
@@ -20,7 +21,7 @@ use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that are read between two requests before the layer above has looked at them: so many
@@ -57,6 +58,8 @@ pub struct Watch {
     reader: Cell<Option<Waker>>,
     /// Whether it has one of the places that there are.
     seated: Cell<bool>,
+    /// What is written from now on, for the link to take.
+    outgoing: Cell<Option<Outgoing>>,
 }
 
 impl Watch {
@@ -69,6 +72,7 @@ impl Watch {
             stuck: Cell::new(None),
             reader: Cell::new(None),
             seated: Cell::new(flow.sit_down()),
+            outgoing: Cell::new(None),
             flow,
         })
     }
@@ -102,6 +106,11 @@ impl Watch {
     /// It is a socket from now on.
     pub fn stream_begins(&self) {
         self.enter(Phase::Stream);
+    }
+
+    /// When what was written before has gone, this is written.
+    pub fn stream_to(&self, outgoing: Outgoing) {
+        self.outgoing.set(Some(outgoing));
     }
 
     fn enter(&self, phase: Phase) {
@@ -171,6 +180,8 @@ pub struct Link<S> {
     /// Bytes handed up between two requests since the layer above last had time to look at them.
     run: usize,
     alarm: Alarm,
+    /// The frames of a socket.
+    outgoing: Option<Outgoing>,
 }
 
 impl<S> Link<S> {
@@ -182,6 +193,7 @@ impl<S> Link<S> {
             early: None,
             run: 0,
             alarm: Alarm::default(),
+            outgoing: None,
         }
     }
 
@@ -318,7 +330,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        let link = self.get_mut();
+        if link.watch.phase.get() == Phase::Stream {
+            if let Some(outgoing) = link.watch.outgoing.take() {
+                link.outgoing = Some(outgoing);
+            }
+            if let Some(outgoing) = &mut link.outgoing {
+                let now = link.watch.flow.clock.now();
+                ready!(outgoing.poll_write(now, context, &mut link.stream))?;
+            }
+        }
+        Pin::new(&mut link.stream).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {

@@ -22,6 +22,7 @@ pub mod messages;
 pub mod metrics;
 pub mod once;
 pub mod openapi;
+mod outgoing;
 pub mod page;
 pub mod poll;
 pub mod process;
