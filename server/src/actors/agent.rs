@@ -94,6 +94,8 @@ struct Seat {
     acks: bool,
     /// Whether its peer has shown the agent's secret.
     proved: bool,
+    /// Whether mail is in flight to it: its places become free when it is confirmed.
+    mail: bool,
 }
 
 impl Seat {
@@ -101,7 +103,11 @@ impl Seat {
     fn read(&mut self, door: &Door) -> Vec<Seq> {
         match self.acks {
             true => Vec::new(),
-            false => self.window.confirm(door.confirmed(self.session)),
+            false => {
+                let read = self.window.confirm(door.confirmed(self.session));
+                self.mail &= !self.window.is_empty();
+                read
+            }
         }
     }
 }
@@ -150,13 +156,15 @@ impl Agent {
     /// Takes in what waits at the door, ends leases whose time has come, forgets a socket that has
     /// ended, and serves whoever waits for mail.
     fn settle(&mut self) {
-        let arrived = self.door.take_arrivals();
+        // Before what has come: what a socket acknowledged before it ended counts.
         let ended = self.door.ended_session();
+        let arrived = self.door.take_arrivals();
         let now = self.door.now();
         let own = self.own();
         own.pending.merge(arrived);
         own.take_in();
-        let dead = own.inbox.expire(now);
+        self.take_acks(now);
+        let dead = self.own().inbox.expire(now);
         self.note_read();
         if self
             .own()
@@ -205,9 +213,10 @@ impl Agent {
             true => Way::WebsocketAck,
             false => Way::Websocket,
         };
-        let mut messages = Vec::new();
+        let (mut messages, mut mail) = (Vec::new(), false);
         let mut hand = |seq, handed: Handed| {
             seat.window.sent(seq, handed.envelope.size());
+            mail |= handed.envelope.is_mail();
             let what = What::from(&handed.envelope.kind);
             metrics.deliveries.of(way, what).inc();
             messages.push(handed);
@@ -221,10 +230,20 @@ impl Agent {
                 hand(seq, Handed::plain(envelope));
             }
         }
+        let waits = inbox.waiting() > 0;
+        seat.mail |= mail;
+        door.eager.store(
+            !seat.acks && (waits || seat.mail || seat.window.is_half_full()),
+            Ordering::SeqCst,
+        );
+        // It may have been confirmed before that was known.
+        if waits && !seat.acks && seat.window.is_news(door.confirmed(seat.session)) {
+            door.nudge();
+        }
         if messages.is_empty() {
             return;
         }
-        if inbox.waiting() > 0 {
+        if waits {
             metrics.windows_full.inc();
         }
         seat.socket.outlet.deliver(messages);
@@ -398,6 +417,7 @@ impl Handler<Attach> for Agent {
             window: Window::default(),
             acks,
             proved,
+            mail: false,
         });
         self.door.attended(id);
         // Made before anything can go wrong: if nobody waits for it any more, it frees the seat.

@@ -9,7 +9,7 @@ use crate::core::knowledge::{Log, LogLimits, Place};
 use crate::core::message::{Envelope, Kind};
 use crate::core::metrics::{Metrics, Slow};
 use actix::dev::SendError;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
 use bytestring::ByteString;
 use clawlink_protocol::events::SocketEvent;
 use clawlink_protocol::name::AgentId;
@@ -18,6 +18,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -25,6 +26,8 @@ use tracing::debug;
 const STEP: usize = 1_000;
 /// Notices that wait for the herald; beyond it they are dropped, as they may be.
 const CHANNEL: usize = 1_024;
+/// Broadcasts and changed files told at once.
+const TELLS_MAX: usize = 64;
 /// Notices of comings and goings are told together while there are many: between two tellings there
 /// is so much time for each socket that hears them, which costs some 5 us to write to; and at most
 /// [`PAUSE_MAX`].
@@ -45,6 +48,8 @@ pub struct Herald {
     next_listener: u64,
     /// Notices that wait to be told together.
     news: Vec<News>,
+    /// Broadcasts and changed files that wait for the same, and who wants to know of how many.
+    tells: Vec<(Tell, oneshot::Sender<u64>)>,
     /// When they may be.
     next_telling: Instant,
     telling: Option<SpawnHandle>,
@@ -86,6 +91,7 @@ impl Herald {
             sockets: HashMap::new(),
             next_listener: 0,
             news: Vec::new(),
+            tells: Vec::new(),
             next_telling: Instant::now(),
             telling: None,
             lifeline,
@@ -100,26 +106,29 @@ impl Herald {
         }
     }
 
-    fn tell_all(
-        &self,
-        Tell {
-            envelope,
-            but,
-            topic,
-        }: &Tell,
-    ) -> u64 {
-        let mut told = 0;
-        let hears = |entry: &Entry| {
-            let topics = &entry.profile.topics;
-            entry.agent.id() != but && topic.as_ref().is_none_or(|topic| topics.hear(topic))
-        };
+    /// Tells everybody what waits to be told, in the order in which it came: who hears several of
+    /// them gets them at once, and is woken once.
+    fn tell_all(&mut self) {
+        let all = std::mem::take(&mut self.tells);
+        let mut told = vec![0; all.len()];
         let _ = self.directory.walk(None, STEP, &mut |entry: &Entry| {
-            if hears(entry) && entry.agent.notify(envelope.clone()).is_ok() {
-                told += 1;
-            }
+            let theirs = || {
+                let all = all.iter().enumerate();
+                all.filter(|(_, (tell, _))| tell.is_for(entry))
+            };
+            let mut which = theirs().map(|(n, _)| n);
+            let notices = theirs().map(|(_, (tell, _))| &tell.envelope);
+            entry.agent.notify_all(notices, |admitted| {
+                if let (Some(n), Ok(())) = (which.next(), admitted) {
+                    told[n] += 1;
+                }
+            });
             ControlFlow::Continue(())
         });
-        told
+        for ((_, reply), told) in all.into_iter().zip(told) {
+            // Who asked may have gone.
+            let _ = reply.send(told);
+        }
     }
 }
 
@@ -166,9 +175,18 @@ struct Tell {
     topic: Option<String>,
 }
 
+impl Tell {
+    fn is_for(&self, entry: &Entry) -> bool {
+        let hears = |topic| entry.profile.topics.hear(topic);
+        *entry.agent.id() != self.but && self.topic.as_deref().is_none_or(hears)
+    }
+}
+
 impl Handler<Tell> for Herald {
-    type Result = u64;
-    fn handle(&mut self, tell: Tell, _: &mut Self::Context) -> u64 {
+    type Result = ResponseFuture<u64>;
+
+    /// Told together with what else has come by now.
+    fn handle(&mut self, tell: Tell, ctx: &mut Self::Context) -> Self::Result {
         if tell.envelope.kind == Kind::Broadcast {
             self.log.push(tell.envelope.clone());
             self.told.fetch_add(1, Ordering::Relaxed);
@@ -176,7 +194,28 @@ impl Handler<Tell> for Herald {
             self.metrics.log.set(count);
             self.metrics.log_bytes.set(bytes);
         }
-        self.tell_all(&tell)
+        let (reply, told) = oneshot::channel();
+        self.tells.push((tell, reply));
+        match self.tells.len() {
+            1 => ctx.notify(TellAll),
+            TELLS_MAX => self.tell_all(),
+            _ => {}
+        }
+        Box::pin(async move { told.await.unwrap_or_default() })
+    }
+}
+
+/// What had come is told.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct TellAll;
+
+impl Handler<TellAll> for Herald {
+    type Result = ();
+    fn handle(&mut self, _: TellAll, _: &mut Self::Context) {
+        if !self.tells.is_empty() {
+            self.tell_all();
+        }
     }
 }
 

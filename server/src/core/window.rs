@@ -22,6 +22,8 @@ pub struct Window {
     in_flight: VecDeque<InFlight>,
     bytes: usize,
     sent: Mark,
+    /// Up to where it is confirmed.
+    read: Mark,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl Window {
     /// Everything before `mark` was read: gives the messages that this confirms. A mark that
     /// lies in the future confirms no more than was sent.
     pub fn confirm(&mut self, mark: Mark) -> Vec<Seq> {
+        self.read = self.read.max(mark);
         let read = self.in_flight.partition_point(|sent| sent.mark <= mark);
         let confirmed: Vec<_> = self.in_flight.drain(..read).collect();
         self.bytes -= confirmed.iter().map(|sent| sent.size).sum::<usize>();
@@ -74,6 +77,21 @@ impl Window {
     pub fn abandon(self, read: Mark) -> impl Iterator<Item = (Seq, bool)> {
         let in_flight = self.in_flight.into_iter();
         in_flight.map(move |sent| (sent.seq, sent.mark <= read))
+    }
+
+    /// Whether a confirmation up to there would be news.
+    pub fn is_news(&self, mark: Mark) -> bool {
+        mark > self.read
+    }
+
+    /// Whether nothing is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Whether half of it is in use.
+    pub fn is_half_full(&self) -> bool {
+        self.in_flight.len() >= WINDOW_COUNT / 2 || self.bytes >= WINDOW_BYTES / 2
     }
 
     /// Whether this message is in flight.

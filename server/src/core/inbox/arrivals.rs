@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// Places beyond the limit for those messages that tell a sender of its dead mail.
 pub const FAILURES_RESERVE: usize = 64;
+/// Acknowledged deliveries that wait for the owner.
+const ACKED_MAX: usize = 64;
 
 /// How much one inbox holds, waiting and in hand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,8 @@ pub struct Waiting {
     pub read: VecDeque<Seq>,
     /// Messages of replies that could not be written.
     pub returned: VecDeque<Unwritten>,
+    /// Deliveries that were acknowledged by somebody who wants no answer.
+    pub acked: Vec<Delivery>,
     /// Notices that are to be counted as missed.
     pub missed: u64,
 }
@@ -88,6 +92,7 @@ impl Waiting {
         self.come.extend(later.come);
         self.read.extend(later.read);
         self.returned.extend(later.returned);
+        self.acked.extend(later.acked);
         self.missed += later.missed;
     }
 }
@@ -158,6 +163,17 @@ impl Arrivals {
     /// A message could not be written out: the owner will put it back.
     pub fn give_back(&mut self, message: Unwritten) {
         self.waiting.returned.push_back(message);
+    }
+
+    /// Deliveries are acknowledged: the owner will see to it. `false` where so many wait already that
+    /// whoever brings them should wait too.
+    pub fn ack(&mut self, deliveries: &[Delivery]) -> bool {
+        let acked = &mut self.waiting.acked;
+        let room = acked.len() + deliveries.len() <= ACKED_MAX;
+        if room {
+            acked.extend_from_slice(deliveries);
+        }
+        room
     }
 
     /// A reply that told of missed notices could not be written out.
