@@ -149,6 +149,18 @@ impl Outlet {
         });
     }
 
+    /// The answer to the peer's own goodbye. It has read what was taken so far, of which this gives
+    /// the mark; what is not taken by now is not written any more.
+    pub fn farewell(&self, frame: Bytes) -> Mark {
+        self.fill(|waiting| {
+            let pieces = &mut waiting.queue;
+            pieces.retain(|piece| !matches!(piece, Piece::Message(_)));
+            waiting.push_own(frame);
+            waiting.state = State::Closed;
+        });
+        self.sent()
+    }
+
     /// A ping is to be written. Unless `always`, only where all others are answered.
     pub fn ping(&self, always: bool) {
         self.fill(|waiting| waiting.pings.ask(always));

@@ -233,17 +233,7 @@ impl Socket {
             CloseCode::Other(NOT_YOURS) => SocketEnd::NotYours,
             _ => SocketEnd::Removed,
         };
-        self.close(Some(CloseReason::from(code)), ctx);
-    }
-
-    /// Says goodbye, and ends.
-    fn close(&self, reason: Option<CloseReason>, ctx: &mut SocketContext) {
-        let mut payload = Vec::new();
-        if let Some(CloseReason { code, description }) = reason {
-            payload.extend_from_slice(&u16::from(code).to_be_bytes());
-            payload.extend_from_slice(description.unwrap_or_default().as_bytes());
-        }
-        self.outlet.close(whole(CLOSE, &payload));
+        self.outlet.close(goodbye(Some(code.into())));
         ctx.stop();
     }
 
@@ -289,11 +279,12 @@ impl Socket {
 
     /// The peer says goodbye: it has read what came before.
     fn farewell(&mut self, reason: Option<CloseReason>, ctx: &mut SocketContext) {
+        let mark = self.outlet.farewell(goodbye(reason));
         if let Some(seat) = self.seat.take() {
-            seat.confirm(self.outlet.sent());
+            seat.confirm(mark);
         }
         self.ending = SocketEnd::Closed;
-        self.close(reason, ctx);
+        ctx.stop();
     }
 
     fn fragment(&mut self, item: Item, ctx: &mut SocketContext) {
@@ -393,6 +384,16 @@ impl Handler<Dismiss> for Socket {
             ctx,
         );
     }
+}
+
+/// A Close frame.
+fn goodbye(reason: Option<CloseReason>) -> Bytes {
+    let mut payload = Vec::new();
+    if let Some(CloseReason { code, description }) = reason {
+        payload.extend_from_slice(&u16::from(code).to_be_bytes());
+        payload.extend_from_slice(description.unwrap_or_default().as_bytes());
+    }
+    whole(CLOSE, &payload)
 }
 
 /// A frame with this payload.

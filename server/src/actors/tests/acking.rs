@@ -248,3 +248,40 @@ fn a_storm_of_joins_is_told_in_few_steps_in_order_and_to_each_only_what_came_aft
         assert_eq!(late.announced().len(), 1, "not of what was before it");
     });
 }
+
+#[test]
+fn a_receipt_that_wants_no_answer_counts_when_the_socket_ends_right_after_it() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, session) = world.socket_that("a", true).await;
+        for n in 0..3 {
+            world.delegate("a", &n.to_string()).await.unwrap();
+        }
+        let got = receipts(&fake);
+        let agent = world.anybody("a");
+        assert!(world.relay().acknowledge(&agent, &got[..2]));
+        drop(session);
+        quiet().await;
+        assert_eq!(world.poll("a").await.unwrap(), ["2"]);
+        assert!(
+            !world.relay().acknowledge(&agent, &["nonsense".into()]),
+            "what is no receipt is told"
+        );
+    });
+}
+
+#[test]
+fn receipts_that_want_no_answer_make_room_in_the_window() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, _session) = world.socket_that("a", true).await;
+        for n in 0..WINDOW_COUNT + 10 {
+            world.delegate("a", &n.to_string()).await.unwrap();
+        }
+        assert_eq!(fake.got().len(), WINDOW_COUNT);
+        let agent = world.anybody("a");
+        assert!(world.relay().acknowledge(&agent, &receipts(&fake)[..10]));
+        quiet().await;
+        assert_eq!(fake.got().len(), WINDOW_COUNT + 10);
+    });
+}
