@@ -225,8 +225,8 @@ impl FakeSocket {
     /// Reads what was written.
     fn read(&self) {
         let outlet = self.outlet.lock().clone().unwrap();
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        outlet.take(0, &mut context, |piece| {
+        let context = std::task::Context::from_waker(std::task::Waker::noop());
+        outlet.take(0, &context, |piece| {
             match piece {
                 Piece::Message(handed) => {
                     self.got.lock().push(body_of(&handed.envelope.body));

@@ -156,7 +156,7 @@ impl Pings {
         let since = self.sent - self.last;
         let follows = since >= half || idle && since > 0 && self.open.is_empty();
         let hurried = !self.acks || now >= self.not_before;
-        if !self.asked && !(follows && hurried) {
+        if !(self.asked || follows && hurried) {
             return None;
         }
         self.asked = false;
