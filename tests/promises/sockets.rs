@@ -63,6 +63,44 @@ fn what_waits_drains_into_a_socket_in_the_order_of_a_poll() {
 }
 
 #[test]
+fn broadcasts_that_come_together_are_seen_by_all_in_one_order() {
+    const SENDERS: usize = 8;
+    const EACH: usize = 12;
+    let relay = Relay::start();
+    let (mut a, mut b) = (relay.socket("a"), relay.socket("b"));
+    relay.register("c");
+    std::thread::scope(|scope| {
+        for sender in 0..SENDERS {
+            let relay = &relay;
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    let content = json!({"sender": sender, "n": n});
+                    let call = json!({"from_agent": "somebody", "content": content});
+                    let sent = relay.post("/broadcast", &call).json();
+                    assert_eq!(sent["recipients"], 3);
+                }
+            });
+        }
+    });
+    let content = |message: Value| message["content"].clone();
+    let mut read = |socket: &mut Socket| -> Vec<Value> {
+        let all = 0..SENDERS * EACH;
+        all.map(|_| content(socket.next_of("knowledge_broadcast")))
+            .collect()
+    };
+    let (seen, others) = (read(&mut a), read(&mut b));
+    let polled: Vec<Value> = relay.poll("c").into_iter().map(content).collect();
+    assert_eq!(seen, others);
+    assert_eq!(seen, polled);
+    for sender in 0..SENDERS {
+        let own = seen.iter().filter(|content| content["sender"] == sender);
+        let order: Vec<_> = own.map(|content| content["n"].as_u64()).collect();
+        let sent: Vec<_> = (0..EACH as u64).map(Some).collect();
+        assert_eq!(order, sent);
+    }
+}
+
+#[test]
 fn a_broadcast_and_a_file_notice_reach_a_socket_once_and_its_inbox_not_at_all() {
     let relay = Relay::start();
     relay.register("sender");

@@ -8,7 +8,7 @@ pub mod poll;
 mod receiving;
 
 use super::registry::{AgentStopped, Reap, Registry};
-use super::socket::{Deliver, Dismiss, SocketHandle};
+use super::socket::{Dismiss, SocketHandle};
 use crate::core::Millis;
 use crate::core::inbox::{Dead, Inbox, Seq, Unwritten, Waiting};
 use crate::core::metrics::{Way, What};
@@ -87,6 +87,9 @@ impl Belongings {
             self.pending.merge(*arrived);
         }
         self.take_in();
+        for delivery in std::mem::take(&mut self.pending.acked) {
+            self.inbox.ack(delivery, door.now());
+        }
         if let Some(mut seat) = self.seat.take() {
             for seq in seat.read(door) {
                 self.inbox.confirm(seq);
@@ -107,6 +110,8 @@ struct Seat {
     acks: bool,
     /// Whether its peer has shown the agent's secret.
     proved: bool,
+    /// Whether mail is in flight to it: its places become free when it is confirmed.
+    mail: bool,
 }
 
 impl Seat {
@@ -114,7 +119,11 @@ impl Seat {
     fn read(&mut self, door: &Door) -> Vec<Seq> {
         match self.acks {
             true => Vec::new(),
-            false => self.window.confirm(door.confirmed(self.session)),
+            false => {
+                let read = self.window.confirm(door.confirmed(self.session));
+                self.mail &= !self.window.is_empty();
+                read
+            }
         }
     }
 }
@@ -189,13 +198,15 @@ impl Agent {
     /// Takes in what waits at the door, ends leases whose time has come, forgets a socket that has
     /// ended, and serves whoever waits for mail.
     fn settle(&mut self) {
-        let arrived = self.door.take_arrivals();
+        // Before what has come: what a socket acknowledged before it ended counts.
         let ended = self.door.ended_session();
+        let arrived = self.door.take_arrivals();
         let now = self.door.now();
-        let Some(own) = self.take_in(arrived) else {
+        if self.take_in(arrived).is_none() {
             return;
-        };
-        let dead = own.inbox.expire(now);
+        }
+        self.take_acks(now);
+        let dead = self.own().inbox.expire(now);
         self.note_read();
         let seat = self.own.as_ref().and_then(|own| own.seat.as_ref());
         if seat.is_some_and(|seat| seat.session <= ended) {
@@ -251,9 +262,10 @@ impl Agent {
             true => Way::WebsocketAck,
             false => Way::Websocket,
         };
-        let mut messages = Vec::new();
+        let (mut messages, mut mail) = (Vec::new(), false);
         let mut hand = |seq, handed: Handed| {
             seat.window.sent(seq, handed.envelope.size());
+            mail |= handed.envelope.is_mail();
             let what = What::from(&handed.envelope.kind);
             metrics.deliveries.of(way, what).inc();
             messages.push(handed);
@@ -267,16 +279,23 @@ impl Agent {
                 hand(seq, Handed::plain(envelope));
             }
         }
+        let waits = inbox.waiting() > 0;
+        seat.mail |= mail;
+        door.eager.store(
+            !seat.acks && (waits || seat.mail || seat.window.is_half_full()),
+            Ordering::SeqCst,
+        );
+        // It may have been confirmed before that was known.
+        if waits && !seat.acks && seat.window.is_news(door.confirmed(seat.session)) {
+            door.nudge();
+        }
         if messages.is_empty() {
             return;
         }
-        if inbox.waiting() > 0 {
+        if waits {
             metrics.windows_full.inc();
         }
-        seat.socket.deliver.do_send(Deliver {
-            messages,
-            mark: seat.window.mark(),
-        });
+        seat.socket.outlet.deliver(messages);
     }
 
     fn confirm(&mut self, seqs: impl IntoIterator<Item = Seq>) {
@@ -454,6 +473,7 @@ impl Handler<Attach> for Agent {
             window: Window::default(),
             acks,
             proved,
+            mail: false,
         });
         // Made before anything can go wrong: if nobody waits for it any more, it frees the seat.
         let session = Session {

@@ -4,12 +4,12 @@
 use super::clock::{Clock, timestamp};
 use super::directory::{Directory, Entry};
 use super::lifeline::Lifeline;
-use super::socket::{Announce, Dismiss};
+use super::socket::{Dismiss, NOTICES_MAX, SocketHandle};
 use crate::core::knowledge::{Log, LogLimits, Place};
 use crate::core::message::{Envelope, Kind};
 use crate::core::metrics::{Metrics, Slow};
 use actix::dev::SendError;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
 use bytestring::ByteString;
 use clawlink_protocol::events::SocketEvent;
 use clawlink_protocol::name::AgentId;
@@ -17,12 +17,25 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::debug;
 
 /// Agents told in one step; between two steps the directory is free.
 const STEP: usize = 1_000;
 /// Notices that wait for the herald; beyond it they are dropped, as they may be.
 const CHANNEL: usize = 1_024;
+/// Broadcasts and changed files told at once.
+const TELLS_MAX: usize = 64;
+/// Notices of comings and goings are told together while there are many: between two tellings there
+/// is so much time for each socket that hears them, which costs some 5 us to write to; and at most
+/// [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_micros(50);
+/// The longest time between two tellings.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// As many are told before that time is over: half of what may wait for a socket.
+const TOGETHER: usize = NOTICES_MAX / 2;
 
 /// The actor.
 pub struct Herald {
@@ -33,14 +46,29 @@ pub struct Herald {
     listening: Arc<AtomicUsize>,
     sockets: HashMap<u64, Listener>,
     next_listener: u64,
+    /// Notices that wait to be told together.
+    news: Vec<News>,
+    /// Broadcasts and changed files that wait for the same, and who wants to know of how many.
+    tells: Vec<(Tell, oneshot::Sender<u64>)>,
+    /// When they may be.
+    next_telling: Instant,
+    telling: Option<SpawnHandle>,
     lifeline: Lifeline,
     metrics: Arc<Metrics>,
 }
 
 struct Listener {
     agent: AgentId,
-    announce: Recipient<Announce>,
-    dismiss: Recipient<Dismiss>,
+    socket: SocketHandle,
+}
+
+/// Somebody's coming or going.
+struct News {
+    /// Whose: its own socket does not hear it.
+    of: AgentId,
+    /// Nor do sockets from this number on, which came later.
+    before: u64,
+    notice: ByteString,
 }
 
 impl Herald {
@@ -62,6 +90,10 @@ impl Herald {
             listening: listening.clone(),
             sockets: HashMap::new(),
             next_listener: 0,
+            news: Vec::new(),
+            tells: Vec::new(),
+            next_telling: Instant::now(),
+            telling: None,
             lifeline,
             metrics: metrics.clone(),
         };
@@ -74,26 +106,51 @@ impl Herald {
         }
     }
 
-    fn tell_all(
-        &self,
-        Tell {
-            envelope,
-            but,
-            topic,
-        }: &Tell,
-    ) -> u64 {
-        let mut told = 0;
-        let hears = |entry: &Entry| {
-            let topics = &entry.profile.topics;
-            entry.agent.id() != but && topic.as_ref().is_none_or(|topic| topics.hear(topic))
-        };
+    /// Tells everybody what waits to be told, in the order in which it came: who hears several of
+    /// them gets them at once, and is woken once.
+    fn tell_all(&mut self) {
+        let all = std::mem::take(&mut self.tells);
+        let mut told = vec![0; all.len()];
         let _ = self.directory.walk(None, STEP, &mut |entry: &Entry| {
-            if hears(entry) && entry.agent.notify(envelope.clone()).is_ok() {
-                told += 1;
-            }
+            let theirs = || {
+                let all = all.iter().enumerate();
+                all.filter(|(_, (tell, _))| tell.is_for(entry))
+            };
+            let mut which = theirs().map(|(n, _)| n);
+            let notices = theirs().map(|(_, (tell, _))| &tell.envelope);
+            entry.agent.notify_all(notices, |admitted| {
+                if let (Some(n), Ok(())) = (which.next(), admitted) {
+                    told[n] += 1;
+                }
+            });
             ControlFlow::Continue(())
         });
-        told
+        for ((_, reply), told) in all.into_iter().zip(told) {
+            // Who asked may have gone.
+            let _ = reply.send(told);
+        }
+    }
+}
+
+impl Herald {
+    /// Tells all sockets what has happened since the last time: one write for each.
+    fn tell_news(&mut self, ctx: &mut Context<Self>) {
+        if let Some(telling) = self.telling.take() {
+            ctx.cancel_future(telling);
+        }
+        let news = std::mem::take(&mut self.news);
+        for (&id, Listener { agent, socket }) in &self.sockets {
+            let theirs = news.iter();
+            let theirs = theirs.filter(|news| id < news.before && news.of != *agent);
+            let dropped = socket.outlet.announce(theirs.map(|news| &news.notice));
+            if dropped > 0 {
+                let count = self.metrics.presence_dropped.of(Slow::Socket);
+                count.add(dropped as u64);
+                debug!(%agent, dropped, "notices were dropped: the socket does not keep up");
+            }
+        }
+        let pause = PAUSE * u32::try_from(self.sockets.len()).unwrap_or(u32::MAX);
+        self.next_telling = Instant::now() + pause.min(PAUSE_MAX);
     }
 }
 
@@ -118,9 +175,18 @@ struct Tell {
     topic: Option<String>,
 }
 
+impl Tell {
+    fn is_for(&self, entry: &Entry) -> bool {
+        let hears = |topic| entry.profile.topics.hear(topic);
+        *entry.agent.id() != self.but && self.topic.as_deref().is_none_or(hears)
+    }
+}
+
 impl Handler<Tell> for Herald {
-    type Result = u64;
-    fn handle(&mut self, tell: Tell, _: &mut Self::Context) -> u64 {
+    type Result = ResponseFuture<u64>;
+
+    /// Told together with what else has come by now.
+    fn handle(&mut self, tell: Tell, ctx: &mut Self::Context) -> Self::Result {
         if tell.envelope.kind == Kind::Broadcast {
             self.log.push(tell.envelope.clone());
             self.told.fetch_add(1, Ordering::Relaxed);
@@ -128,7 +194,28 @@ impl Handler<Tell> for Herald {
             self.metrics.log.set(count);
             self.metrics.log_bytes.set(bytes);
         }
-        self.tell_all(&tell)
+        let (reply, told) = oneshot::channel();
+        self.tells.push((tell, reply));
+        match self.tells.len() {
+            1 => ctx.notify(TellAll),
+            TELLS_MAX => self.tell_all(),
+            _ => {}
+        }
+        Box::pin(async move { told.await.unwrap_or_default() })
+    }
+}
+
+/// What had come is told.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct TellAll;
+
+impl Handler<TellAll> for Herald {
+    type Result = ();
+    fn handle(&mut self, _: TellAll, _: &mut Self::Context) {
+        if !self.tells.is_empty() {
+            self.tell_all();
+        }
     }
 }
 
@@ -169,7 +256,7 @@ struct Tidings {
 
 impl Handler<Tidings> for Herald {
     type Result = ();
-    fn handle(&mut self, Tidings { change, entry }: Tidings, _: &mut Self::Context) {
+    fn handle(&mut self, Tidings { change, entry }: Tidings, ctx: &mut Self::Context) {
         let (agent, timestamp) = (&entry.record(&self.clock), &*timestamp());
         let sender_verified = entry.agent.owner().is_claimed();
         let event = match change {
@@ -192,12 +279,20 @@ impl Handler<Tidings> for Herald {
         let Ok(notice) = serde_json::to_string(&event).map(ByteString::from) else {
             return;
         };
-        let others = self.sockets.values();
-        for listener in others.filter(|listener| listener.agent != *entry.agent.id()) {
-            if let Err(SendError::Full(_)) = listener.announce.try_send(Announce(notice.clone())) {
-                self.metrics.presence_dropped.of(Slow::Socket).inc();
-                debug!(agent = %listener.agent, "a notice was dropped: its socket does not keep up");
-            }
+        self.news.push(News {
+            of: entry.agent.id().clone(),
+            before: self.next_listener,
+            notice,
+        });
+        let left = self.next_telling.duration_since(Instant::now());
+        if left.is_zero() || self.news.len() >= TOGETHER {
+            self.tell_news(ctx);
+        } else if self.telling.is_none() {
+            let telling = ctx.run_later(left, |herald, ctx| {
+                herald.telling = None;
+                herald.tell_news(ctx);
+            });
+            self.telling = Some(telling);
         }
     }
 }
@@ -206,31 +301,19 @@ impl Handler<Tidings> for Herald {
 #[rtype(result = "Listening")]
 struct Listen {
     agent: AgentId,
-    announce: Recipient<Announce>,
-    dismiss: Recipient<Dismiss>,
+    socket: SocketHandle,
 }
 
 impl Handler<Listen> for Herald {
     type Result = actix::MessageResult<Listen>;
     fn handle(&mut self, msg: Listen, ctx: &mut Self::Context) -> Self::Result {
-        let Listen {
-            agent,
-            announce,
-            dismiss,
-        } = msg;
+        let Listen { agent, socket } = msg;
         let id = self.next_listener;
         self.next_listener += 1;
         if self.lifeline.is_ending() {
-            dismiss.do_send(Dismiss::GoingAway);
+            socket.dismiss.do_send(Dismiss::GoingAway);
         }
-        self.sockets.insert(
-            id,
-            Listener {
-                agent,
-                announce,
-                dismiss,
-            },
-        );
+        self.sockets.insert(id, Listener { agent, socket });
         self.listening.store(self.sockets.len(), Ordering::Relaxed);
         actix::MessageResult(Listening {
             id,
@@ -259,7 +342,7 @@ impl Handler<DismissAll> for Herald {
     type Result = ();
     fn handle(&mut self, _: DismissAll, _: &mut Self::Context) {
         for listener in self.sockets.values() {
-            listener.dismiss.do_send(Dismiss::GoingAway);
+            listener.socket.dismiss.do_send(Dismiss::GoingAway);
         }
     }
 }
@@ -361,20 +444,8 @@ impl HeraldHandle {
     }
 
     /// From now on this socket hears who comes and goes, and when the relay ends.
-    pub async fn listen(
-        &self,
-        agent: AgentId,
-        announce: Recipient<Announce>,
-        dismiss: Recipient<Dismiss>,
-    ) -> Option<Listening> {
-        self.address
-            .send(Listen {
-                agent,
-                announce,
-                dismiss,
-            })
-            .await
-            .ok()
+    pub async fn listen(&self, agent: AgentId, socket: SocketHandle) -> Option<Listening> {
+        self.address.send(Listen { agent, socket }).await.ok()
     }
 
     /// The relay ends: every socket is told.

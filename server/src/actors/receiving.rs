@@ -79,6 +79,18 @@ impl Relay {
         Ok((acked, self.poll(speaker, ask, wait).await?))
     }
 
+    /// Acknowledges receipts for somebody who wants no answer. `false` where that cannot be done
+    /// without waiting: then [`Relay::settle`] does it.
+    pub fn acknowledge(&self, speaker: &Speaker, receipts: &[String]) -> bool {
+        let Some(agent) = speaker.agent() else {
+            return false;
+        };
+        let known = receipts.iter();
+        let known = known.map_while(|text| receipt::parse_receipt(agent.salt(), text));
+        let known: Vec<_> = known.collect();
+        known.len() == receipts.len() && agent.ack(&known)
+    }
+
     /// Acknowledges, gives back or prolongs deliveries; `None` where nobody has registered under
     /// this id.
     pub async fn settle(

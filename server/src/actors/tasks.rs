@@ -31,6 +31,20 @@ const NO_RESULT: &str = "null";
 pub const DEPTH_MAX: usize = 8;
 
 impl Relay {
+    /// Sends a task for somebody who wants no answer: nothing is waited for.
+    pub fn send_off(
+        &self,
+        call: &Delegate<'_>,
+        message_id: Option<MessageId>,
+        speaker: &Speaker,
+    ) -> Result<(), Refused> {
+        let message_id = match message_id {
+            Some(id) => id,
+            None => self.new_message_id()?,
+        };
+        self.place(call, &message_id, speaker).map(|_| ())
+    }
+
     /// Sends a task. `message_id` is one that the sender has given it itself.
     pub async fn delegate(
         &self,

@@ -14,7 +14,7 @@ mod sockets;
 
 use super::agent::poll::Ask;
 use super::relay::Relay;
-use super::socket::{Announce, Deliver, Dismiss, SocketHandle};
+use super::socket::{Dismiss, Outlet, Piece, SocketHandle};
 use super::speaking::Speaker;
 use crate::Server;
 use crate::config::{Args, Config};
@@ -187,12 +187,7 @@ impl World {
         acks: bool,
     ) -> (FakeSocket, super::agent::handle::Session) {
         let fake = FakeSocket::default();
-        let address = fake.clone().start();
-        let handle = SocketHandle {
-            deliver: address.clone().recipient(),
-            announce: address.clone().recipient(),
-            dismiss: address.recipient(),
-        };
+        let handle = fake.opened(acks);
         let entry = self.relay().directory.get(agent).unwrap();
         (fake, entry.agent.attach(handle, acks, false).await.unwrap())
     }
@@ -210,56 +205,67 @@ fn body_of(message: &str) -> String {
 /// Stands for a socket: a peer that answers a ping only when the test says so.
 #[derive(Clone, Default)]
 struct FakeSocket {
+    outlet: Arc<Mutex<Option<Arc<Outlet>>>>,
     got: Arc<Mutex<Vec<String>>>,
     receipts: Arc<Mutex<Vec<(String, u32)>>>,
     announced: Arc<Mutex<Vec<String>>>,
-    mark: Arc<Mutex<u64>>,
     dismissed: Arc<Mutex<Option<Dismiss>>>,
 }
 
 impl FakeSocket {
+    /// What an agent gets of it.
+    fn opened(&self, acks: bool) -> SocketHandle {
+        let outlet = Outlet::new(acks);
+        *self.outlet.lock() = Some(outlet.clone());
+        SocketHandle {
+            outlet,
+            dismiss: self.clone().start().recipient(),
+        }
+    }
+
+    /// Reads what was written.
+    fn read(&self) {
+        let outlet = self.outlet.lock().clone().unwrap();
+        let context = std::task::Context::from_waker(std::task::Waker::noop());
+        outlet.take(0, &context, |piece| {
+            match piece {
+                Piece::Message(handed) => {
+                    self.got.lock().push(body_of(&handed.envelope.body));
+                    let lease = handed.lease.map(|lease| (lease.receipt, lease.attempt));
+                    self.receipts.lock().extend(lease);
+                }
+                Piece::Notice(notice) => self.announced.lock().push(notice.to_string()),
+                Piece::Frame(_) | Piece::Ping(_) => {}
+            }
+            false
+        });
+    }
+
     fn got(&self) -> Vec<String> {
+        self.read();
         self.got.lock().clone()
     }
 
     /// Receipts and attempts of what it got.
     fn receipts(&self) -> Vec<(String, u32)> {
+        self.read();
         self.receipts.lock().clone()
     }
 
+    /// The notices that it got.
+    fn announced(&self) -> Vec<String> {
+        self.read();
+        self.announced.lock().clone()
+    }
+
     fn mark(&self) -> u64 {
-        *self.mark.lock()
+        self.read();
+        self.outlet.lock().as_ref().unwrap().sent()
     }
 }
 
 impl Actor for FakeSocket {
     type Context = Context<Self>;
-}
-
-impl Handler<Deliver> for FakeSocket {
-    type Result = ();
-    fn handle(&mut self, msg: Deliver, _: &mut Self::Context) {
-        self.got.lock().extend(
-            msg.messages
-                .iter()
-                .map(|handed| body_of(&handed.envelope.body)),
-        );
-        let leases = msg
-            .messages
-            .iter()
-            .filter_map(|handed| handed.lease.as_ref());
-        self.receipts
-            .lock()
-            .extend(leases.map(|lease| (lease.receipt.clone(), lease.attempt)));
-        *self.mark.lock() = msg.mark;
-    }
-}
-
-impl Handler<Announce> for FakeSocket {
-    type Result = ();
-    fn handle(&mut self, Announce(notice): Announce, _: &mut Self::Context) {
-        self.announced.lock().push(notice.to_string());
-    }
 }
 
 impl Handler<Dismiss> for FakeSocket {

@@ -1,9 +1,36 @@
-//! Watches the bytes that a WebSocket client sends, before the codec buffers them.
+//! The frames of WebSocket: [`FrameGuard`] watches the bytes that a client sends, before the codec
+//! buffers them; [`head`] begins what the relay sends.
 //!
 //! The codec checks a frame's length only when the whole frame is there, so that a peer could
 //! make the relay hold as much as it cares to announce. Here the header alone is read: a frame
 //! or a fragmented message over the limit, and whatever RFC 6455 forbids, is found at its first
 //! bytes, and nothing of it goes on to the codec.
+
+/// Text.
+pub const TEXT: u8 = 0x1;
+/// A goodbye.
+pub const CLOSE: u8 = 0x8;
+/// Asks for an answer.
+pub const PING: u8 = 0x9;
+/// Answers a ping.
+pub const PONG: u8 = 0xA;
+
+/// Writes the head of a whole frame of the relay's, which are not masked, with so many bytes of
+/// payload after it.
+pub fn head(out: &mut Vec<u8>, opcode: u8, length: usize) {
+    out.push(0x80 | opcode);
+    match length {
+        0..126 => out.push(length as u8),
+        126..=0xFFFF => {
+            out.push(126);
+            out.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+}
 
 /// Why a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +238,20 @@ mod tests {
 
     fn pass_all(limit: usize, bytes: &[u8]) -> (usize, Option<Violation>) {
         FrameGuard::new(limit).pass(bytes)
+    }
+
+    #[test]
+    fn a_head_is_as_short_as_its_length_allows() {
+        let written = |length| {
+            let mut out = Vec::new();
+            head(&mut out, TEXT, length);
+            out
+        };
+        assert_eq!(written(0), [0x81, 0]);
+        assert_eq!(written(125), [0x81, 125]);
+        assert_eq!(written(126), [0x81, 126, 0, 126]);
+        assert_eq!(written(65_535), [0x81, 126, 0xFF, 0xFF]);
+        assert_eq!(written(65_536), [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
     }
 
     #[test]

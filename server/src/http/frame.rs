@@ -13,6 +13,7 @@ use bytestring::ByteString;
 use clawlink_protocol::events::{
     AckFrame, BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
 };
+use clawlink_protocol::messages::RECEIPTS_MAX;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -78,6 +79,12 @@ async fn call(
     let kind = head.kind().ok_or_else(no_string)?;
     // Anew for each frame: the agent may have been claimed since the upgrade, or be another's.
     let speaker = state.relay.may_speak_for(receiver.id(), receiver.proof())?;
+    if head.reference.is_none()
+        && head.idempotency_key.is_none()
+        && done_at_once(&state.relay, &speaker, &kind, text)?
+    {
+        return Ok(String::new());
+    }
     let route = [DELEGATE, RESPOND, BROADCAST];
     let route = route.into_iter().find(|route| *route == kind);
     match (&head.idempotency_key, route) {
@@ -89,6 +96,32 @@ async fn call(
             once::once(state, key, digest, work).await
         }
         _ => perform(&state.relay, &speaker, &kind, text).await,
+    }
+}
+
+/// Does what needs no waiting where nobody wants an answer; says whether that was all.
+fn done_at_once(
+    relay: &Relay,
+    speaker: &Speaker,
+    kind: &str,
+    text: &ByteString,
+) -> Result<bool, ApiError> {
+    let (text, id) = (text.as_bytes(), speaker.id().clone());
+    match kind {
+        DELEGATE => {
+            let (call, message_id) = body::parse::<DelegateFrame<'_>>(text)?.from_agent(id);
+            relay.send_off(&call, message_id, speaker)?;
+            Ok(true)
+        }
+        "ack" => {
+            let call = body::parse::<AckFrame>(text)?.of(id);
+            let plain =
+                matches!(call.action.as_deref(), None | Some("ack")) && call.batch.is_none();
+            let receipts = call.receipts.as_deref().unwrap_or_default();
+            let few = (1..=RECEIPTS_MAX).contains(&receipts.len());
+            Ok(plain && few && relay.acknowledge(speaker, receipts))
+        }
+        _ => Ok(false),
     }
 }
 

@@ -13,6 +13,7 @@
 
 use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
+use super::outgoing::Outgoing;
 use crate::core::Millis;
 use crate::core::presence::millis;
 use bytes::BufMut;
@@ -74,6 +75,8 @@ pub struct Watch {
     reader: Cell<Option<Waker>>,
     /// Whether it has one of the places that there are.
     seated: Cell<bool>,
+    /// What is written from now on, for the link to take.
+    outgoing: Cell<Option<Outgoing>>,
 }
 
 impl Watch {
@@ -88,6 +91,7 @@ impl Watch {
             agent: RefCell::new(None),
             reader: Cell::new(None),
             seated: Cell::new(flow.sit_down()),
+            outgoing: Cell::new(None),
             flow,
         })
     }
@@ -132,6 +136,11 @@ impl Watch {
     /// It is a socket from now on.
     pub fn stream_begins(&self) {
         self.enter(Phase::Stream);
+    }
+
+    /// When what was written before has gone, this is written.
+    pub fn stream_to(&self, outgoing: Outgoing) {
+        self.outgoing.set(Some(outgoing));
     }
 
     fn enter(&self, phase: Phase) {
@@ -219,6 +228,8 @@ pub struct Link<S> {
     turn: Option<Millis>,
     /// Runs while drops gather.
     pause: Option<Pin<Box<Sleep>>>,
+    /// The frames of a socket.
+    outgoing: Option<Outgoing>,
 }
 
 impl<S> Link<S> {
@@ -232,6 +243,7 @@ impl<S> Link<S> {
             alarm: Alarm::default(),
             turn: None,
             pause: None,
+            outgoing: None,
         }
     }
 
@@ -406,7 +418,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        let link = self.get_mut();
+        if link.watch.phase.get() == Phase::Stream {
+            if let Some(outgoing) = link.watch.outgoing.take() {
+                link.outgoing = Some(outgoing);
+            }
+            if let Some(outgoing) = &mut link.outgoing {
+                let now = link.watch.flow.clock.now();
+                ready!(outgoing.poll_write(now, context, &mut link.stream))?;
+            }
+        }
+        Pin::new(&mut link.stream).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {

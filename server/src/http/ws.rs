@@ -9,20 +9,20 @@
 use super::agents::peer;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::hatch::hatch;
 use super::incoming::{self, Incoming};
 use super::link::Watch;
 use super::messages::agent_id;
+use super::outgoing::Body;
 use super::page::parameters;
-use super::{Shared, delivery, frame};
+use super::{Shared, frame};
 use crate::actors::agent::handle::{AgentHandle, Session};
 use crate::actors::herald::Listening;
 use crate::actors::refused::Refused;
-use crate::actors::socket::{Announce, Deliver, Dismiss, SocketHandle};
+use crate::actors::socket::{Dismiss, Outlet, SocketHandle};
 use crate::actors::speaking::Speaker;
-use crate::core::frames::Violation;
+use crate::core::frames::{CLOSE, PONG, TEXT, Violation, head};
 use crate::core::metrics::SocketEnd;
-use crate::core::window::{Mark, WINDOW_COUNT};
+use crate::core::window::Mark;
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
 };
@@ -40,16 +40,15 @@ use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, ready};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 /// Pings that a peer that acknowledges may leave unanswered.
 const UNANSWERED_MAX: u32 = 2;
-/// Notices that wait for a socket; beyond it they are dropped.
-const CHANNEL: usize = 64;
 /// A second socket of the same agent has come.
 const REPLACED: u16 = 4001;
 /// A secret has claimed the agent, and this socket has not shown it.
@@ -90,9 +89,11 @@ pub async fn upgrade(
     let metrics = state.relay.metrics.clone();
     let flow = state.flow.clone();
     let shared = incoming::Shared::default();
-    if let Some(watch) = request.conn_data::<Rc<Watch>>() {
-        watch.stream_begins();
-    }
+    let watch = request.conn_data::<Rc<Watch>>().cloned();
+    let watch = watch.ok_or_else(|| Refused::unavailable("the connection"))?;
+    watch.stream_begins();
+    let outlet = Outlet::new(acks);
+    let body = Body::new(outlet.clone(), watch);
     let (seated, sits) = oneshot::channel();
     let socket = Socket {
         state,
@@ -101,6 +102,7 @@ pub async fn upgrade(
         peer: request.peer_addr().map(|peer| peer.ip()),
         receiver,
         acks,
+        outlet: outlet.clone(),
         unanswered: 0,
         seated: Some(seated),
         seat: None,
@@ -108,39 +110,45 @@ pub async fn upgrade(
         incoming: shared.clone(),
         limit,
         fragments: None,
-        sent: 0,
-        pings: VecDeque::new(),
         ending: SocketEnd::Lost,
     };
     let incoming = Incoming::new(payload, limit, shared, flow, metrics);
     let codec = Codec::new().max_size(limit);
-    let frames = detached(WebsocketContext::with_codec(socket, incoming, codec));
+    let session = WebsocketContext::with_codec(socket, incoming, codec);
+    actix_web::rt::spawn(run(session, Finish(outlet)));
     // Whoever is told that the socket is open is told what happens from then on.
     match sits.await {
-        Ok(()) => Ok(response.streaming(frames)),
+        Ok(()) => Ok(response.streaming(body)),
         Err(_) => Err(gone().into()),
     }
 }
 
-/// Runs a session beside the response that carries its frames. When the connection ends the
-/// response is dropped at once; the session goes on until it has worked off what had come.
+/// Runs a session beside the response. When the connection ends the response is dropped at once;
+/// the session goes on until it has worked off what had come.
 ///
 /// While the peer does not read, the session stands still: what it may hold is bounded by the
-/// window and by its channel, and it goes on when the connection does, or ends.
-fn detached<S>(frames: S) -> impl Stream<Item = Result<Bytes, Error>> + use<S>
-where
-    S: Stream<Item = Result<Bytes, Error>> + 'static,
-{
-    let (out, connection) = hatch();
+/// window and by its outlet, and it goes on when the connection does, or ends.
+async fn run(session: impl Stream<Item = Result<Bytes, Error>>, end: Finish) {
     // Pinned in its box: pinned inside the task, it would have two places there.
-    let mut frames = Box::pin(frames);
-    actix_web::rt::spawn(async move {
-        while let Some(chunk) = frames.next().await {
-            // Where nobody takes it any more, what comes in still counts.
-            out.put(chunk).await;
-        }
-    });
-    poll_fn(move |context| connection.poll_take(context))
+    let mut session = Box::pin(session);
+    let next = |context: &mut Context<'_>| {
+        ready!(end.0.poll_room(context));
+        session.as_mut().poll_next(context)
+    };
+    let mut frames = poll_fn(next);
+    // It writes to its outlet; the context itself has nothing to say.
+    while let Some(Ok(frame)) = frames.next().await {
+        end.0.write(frame);
+    }
+}
+
+/// The end of a session, however it comes about.
+struct Finish(Arc<Outlet>);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
 }
 
 /// One open socket.
@@ -153,6 +161,8 @@ struct Socket {
     receiver: Speaker,
     /// Whether the peer confirms by receipts.
     acks: bool,
+    /// Where it writes.
+    outlet: Arc<Outlet>,
     /// Pings of the interval since the peer was last heard; counted where it acknowledges.
     unanswered: u32,
     /// Told when the socket has its place.
@@ -165,10 +175,6 @@ struct Socket {
     limit: usize,
     /// A message whose last fragment has not come, and whether it is text.
     fragments: Option<(bool, BytesMut)>,
-    /// Where the stream stands.
-    sent: Mark,
-    /// Pings without an answer, and what stood before each.
-    pings: VecDeque<Mark>,
     /// Why it ends, once that is known.
     ending: SocketEnd,
 }
@@ -179,23 +185,18 @@ impl Actor for Socket {
     type Context = SocketContext;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(CHANNEL);
-        let address = ctx.address();
         let handle = SocketHandle {
-            deliver: address.clone().recipient(),
-            announce: address.clone().recipient(),
-            dismiss: address.recipient(),
+            outlet: self.outlet.clone(),
+            dismiss: ctx.address().recipient(),
         };
         if self.acks {
-            self.welcome(ctx);
+            self.welcome();
         }
         let (agent, id, acks) = (self.agent.clone(), self.id.clone(), self.acks);
         let proved = self.receiver.is_verified();
         let herald = self.state.relay.herald.clone();
         let sit_down = async move {
-            let listening = herald
-                .listen(id, handle.announce.clone(), handle.dismiss.clone())
-                .await;
+            let listening = herald.listen(id, handle.clone()).await;
             (agent.attach(handle, acks, proved).await, listening)
         };
         ctx.wait(
@@ -232,16 +233,20 @@ impl Socket {
             CloseCode::Other(NOT_YOURS) => SocketEnd::NotYours,
             _ => SocketEnd::Removed,
         };
-        ctx.close(Some(CloseReason::from(code)));
+        self.outlet.close(goodbye(Some(code.into())));
         ctx.stop();
     }
 
-    fn welcome(&self, ctx: &mut SocketContext) {
+    fn say(&self, text: &str) {
+        self.outlet.write(whole(TEXT, text.as_bytes()));
+    }
+
+    fn welcome(&self) {
         let event = SocketEvent::Welcome {
             agent_id: &self.id,
             epoch: &self.state.relay.epoch,
         };
-        ctx.text(serde_json::to_string(&event).unwrap_or_default());
+        self.say(&serde_json::to_string(&event).unwrap_or_default());
     }
 
     /// A peer that acknowledges must also answer; one of the original's may be at work for as long as
@@ -253,44 +258,32 @@ impl Socket {
                 return ctx.stop();
             }
             self.unanswered += 1;
-            self.ping(ctx);
-        } else if self.pings.is_empty() {
-            self.ping(ctx);
         }
+        self.outlet.ping(self.acks);
         // Not an interval: after a standstill of the relay that makes up for all it has missed, and
         // takes its own silence for the peer's.
         ctx.run_later(self.state.ping_every, Socket::tick);
     }
 
-    fn ping(&mut self, ctx: &mut SocketContext) {
-        self.pings.push_back(self.sent);
-        ctx.ping(&self.sent.to_be_bytes());
-    }
-
     /// A ping was answered: everything before it was read.
-    fn ponged(&mut self, payload: &[u8], ctx: &mut SocketContext) {
+    fn ponged(&self, payload: &[u8]) {
         let Ok(mark) = <[u8; 8]>::try_from(payload).map(Mark::from_be_bytes) else {
             return;
         };
-        if !self.pings.contains(&mark) {
-            return;
-        }
-        self.pings.retain(|&other| other > mark);
-        if let Some(seat) = &self.seat {
+        if self.outlet.ponged(mark)
+            && let Some(seat) = &self.seat
+        {
             seat.confirm(mark);
-        }
-        if self.pings.is_empty() && self.sent > mark {
-            self.ping(ctx);
         }
     }
 
     /// The peer says goodbye: it has read what came before.
     fn farewell(&mut self, reason: Option<CloseReason>, ctx: &mut SocketContext) {
+        let mark = self.outlet.farewell(goodbye(reason));
         if let Some(seat) = self.seat.take() {
-            seat.confirm(self.sent);
+            seat.confirm(mark);
         }
         self.ending = SocketEnd::Closed;
-        ctx.close(reason);
         ctx.stop();
     }
 
@@ -307,7 +300,7 @@ impl Socket {
                 match ByteString::try_from(whole.freeze()) {
                     Ok(whole) if text => self.frame(whole, ctx),
                     Err(_) if text => self.end(CloseCode::Invalid, ctx),
-                    _ => self.not_text(ctx),
+                    _ => self.not_text(),
                 }
             }
         }
@@ -325,9 +318,9 @@ impl Socket {
         whole.extend_from_slice(part);
     }
 
-    fn not_text(&self, ctx: &mut SocketContext) {
+    fn not_text(&self) {
         let error = "a binary frame is not understood; send JSON as text";
-        ctx.text(frame::failure(&ApiError::bad_request(error)));
+        self.say(&frame::failure(&ApiError::bad_request(error)));
     }
 
     /// Frames are worked off one after the other, so that what one sender sends keeps its order.
@@ -342,9 +335,9 @@ impl Socket {
             }
             frame::serve(&state, &receiver, text).await
         };
-        ctx.wait(work.into_actor(self).map(|answer, _, ctx| {
+        ctx.wait(work.into_actor(self).map(|answer, socket, _| {
             if let Some(answer) = answer {
-                ctx.text(answer);
+                socket.say(&answer);
             }
         }));
     }
@@ -357,9 +350,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Socket {
         match message {
             Ok(Message::Text(text)) => self.frame(text, ctx),
             Ok(Message::Continuation(item)) => self.fragment(item, ctx),
-            Ok(Message::Binary(_)) => self.not_text(ctx),
-            Ok(Message::Ping(payload)) => ctx.pong(&payload),
-            Ok(Message::Pong(payload)) => self.ponged(&payload, ctx),
+            Ok(Message::Binary(_)) => self.not_text(),
+            Ok(Message::Ping(payload)) => self.outlet.write(whole(PONG, &payload)),
+            Ok(Message::Pong(payload)) => self.ponged(&payload),
             Ok(Message::Close(reason)) => self.farewell(reason, ctx),
             Ok(Message::Nop) => {}
             // The codec gives text that is not UTF-8 as Io.
@@ -378,30 +371,6 @@ impl StreamHandler<Result<Message, ProtocolError>> for Socket {
     }
 }
 
-impl Handler<Deliver> for Socket {
-    type Result = ();
-
-    /// The ping goes out when the writer is idle, or when half a window has gone out since the
-    /// last one.
-    fn handle(&mut self, Deliver { messages, mark }: Deliver, ctx: &mut Self::Context) {
-        for handed in messages {
-            ctx.text(delivery::frame(handed));
-        }
-        self.sent = mark;
-        let half = (WINDOW_COUNT / 2) as Mark;
-        if self.pings.back().is_none_or(|&last| mark - last >= half) {
-            self.ping(ctx);
-        }
-    }
-}
-
-impl Handler<Announce> for Socket {
-    type Result = ();
-    fn handle(&mut self, Announce(notice): Announce, ctx: &mut Self::Context) {
-        ctx.text(notice);
-    }
-}
-
 impl Handler<Dismiss> for Socket {
     type Result = ();
     fn handle(&mut self, why: Dismiss, ctx: &mut Self::Context) {
@@ -415,4 +384,22 @@ impl Handler<Dismiss> for Socket {
             ctx,
         );
     }
+}
+
+/// A Close frame.
+fn goodbye(reason: Option<CloseReason>) -> Bytes {
+    let mut payload = Vec::new();
+    if let Some(CloseReason { code, description }) = reason {
+        payload.extend_from_slice(&u16::from(code).to_be_bytes());
+        payload.extend_from_slice(description.unwrap_or_default().as_bytes());
+    }
+    whole(CLOSE, &payload)
+}
+
+/// A frame with this payload.
+fn whole(opcode: u8, payload: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(payload.len() + 10);
+    head(&mut frame, opcode, payload.len());
+    frame.extend_from_slice(payload);
+    frame.into()
 }

@@ -15,7 +15,7 @@ use crate::actors::routing::Router;
 use crate::core::Millis;
 use crate::core::budget::Budget;
 use crate::core::identity::Owner;
-use crate::core::inbox::{Arrivals, Limits, NotAdmitted, Seq, Unwritten, Waiting};
+use crate::core::inbox::{Arrivals, Delivery, Limits, NotAdmitted, Seq, Unwritten, Waiting};
 use crate::core::message::Envelope;
 use crate::core::metrics::{Metrics, Missed};
 use crate::core::presence::Presence;
@@ -95,6 +95,8 @@ pub struct Door {
     pub(super) ended: AtomicU32,
     /// How far the newest session that has confirmed anything has read.
     pub(super) confirmed: Mutex<(SessionId, Mark)>,
+    /// Whether the actor wants to know that at once.
+    pub(super) eager: AtomicBool,
     /// Polls that wait.
     pub(super) polls: AtomicU32,
 }
@@ -138,6 +140,14 @@ impl Door {
         }
     }
 
+    /// Deliveries are acknowledged, and nobody waits for what comes of it. `false` where too many
+    /// wait already.
+    pub(super) fn ack(&self, deliveries: &[Delivery]) -> bool {
+        let noted = self.arrivals.lock().ack(deliveries);
+        self.nudge();
+        noted
+    }
+
     /// Messages could not be written out. Those that were out in an earlier run are back already.
     pub(super) fn give_back(&self, run: u32, messages: &[Unwritten], missed: u64) {
         if messages.is_empty() && missed == 0 {
@@ -170,6 +180,24 @@ impl Door {
 
     pub(super) fn release(&self, envelope: &Envelope) {
         self.arrivals.lock().release(envelope);
+    }
+
+    /// Takes notices in front of the door, in this order; tells `each` how it went, and says how many
+    /// messages are there.
+    pub(super) fn admit_notices<'a>(
+        &self,
+        notices: impl Iterator<Item = &'a Arc<Envelope>>,
+        mut each: impl FnMut(Result<Seq, NotAdmitted>),
+    ) -> usize {
+        let mut arrivals = self.arrivals.lock();
+        for notice in notices {
+            let admitted = arrivals.admit(notice.clone(), self.limits(), &self.common.budget);
+            if admitted == Err(NotAdmitted::NoRoom) {
+                self.common.metrics.missed.of(Missed::Relay).inc();
+            }
+            each(admitted);
+        }
+        arrivals.outside()
     }
 
     /// Takes a message in front of the door; says how many are there, and under which number.

@@ -61,10 +61,14 @@ pub struct Session {
 
 impl Session {
     /// The peer has read everything before this mark. Noted at the door, so that it counts
-    /// whatever happens to the actor or to this seat.
+    /// whatever happens to the actor or to this seat. Where nothing hangs on it the actor sees it when
+    /// it next has something to do.
     pub fn confirm(&self, mark: Mark) {
-        self.agent.0.note_confirmed(self.id, mark);
-        self.agent.0.nudge();
+        let door = &self.agent.0;
+        door.note_confirmed(self.id, mark);
+        if door.eager.load(Ordering::SeqCst) {
+            door.nudge();
+        }
     }
 }
 
@@ -123,6 +127,11 @@ impl Drop for Admitted {
     }
 }
 
+/// The earlier of two times, where there is one.
+fn earlier(one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {
+    one.into_iter().chain(other).min()
+}
+
 /// A poll that waits: while it lives, its agent is heard.
 struct Present(Arc<Door>);
 
@@ -168,6 +177,7 @@ impl AgentHandle {
             session: AtomicU32::new(0),
             ended: AtomicU32::new(0),
             confirmed: Mutex::new((0, 0)),
+            eager: AtomicBool::new(false),
             polls: AtomicU32::new(0),
         }))
     }
@@ -277,10 +287,32 @@ impl AgentHandle {
     pub fn notify(&self, envelope: Arc<Envelope>) -> Result<(), NotAdmitted> {
         let expires = envelope.expires;
         let (_, outside) = self.0.admit(envelope)?;
+        self.look_after(outside, expires);
+        Ok(())
+    }
+
+    /// Wakes the actor if it is to look at what has come.
+    fn look_after(&self, outside: usize, expires: Option<Millis>) {
         if outside >= OUTSIDE_MAX || self.0.is_present() || self.0.sleeps_past(expires) {
             self.0.nudge();
         }
-        Ok(())
+    }
+
+    /// Gives the agent notices, in this order, and tells `each` how it went with the next. Does not
+    /// wait.
+    pub fn notify_all<'a>(
+        &self,
+        notices: impl Iterator<Item = &'a Arc<Envelope>>,
+        mut each: impl FnMut(Result<(), NotAdmitted>),
+    ) {
+        let mut expires = None;
+        let notices = notices.inspect(|notice| expires = earlier(expires, notice.expires));
+        let outside = self
+            .0
+            .admit_notices(notices, |admitted| each(admitted.map(|_| ())));
+        if outside > 0 {
+            self.look_after(outside, expires);
+        }
     }
 
     /// What waits; where nothing does, what comes within `wait`. Counts as heard, all the while it
@@ -390,6 +422,13 @@ impl AgentHandle {
             action,
         })
         .await
+    }
+
+    /// Acknowledges deliveries for somebody who wants no answer. `false` where so many wait that
+    /// [`AgentHandle::settle`] is to be asked.
+    pub fn ack(&self, deliveries: &[Delivery]) -> bool {
+        self.heard();
+        self.0.ack(deliveries)
     }
 
     /// The salt of its receipts.

@@ -3,7 +3,9 @@
 use super::door::Door;
 use super::poll::{Action, Ask, Batch, Given, Settlement, Waiter, from_now};
 use super::{Agent, Belongings};
+use crate::core::Millis;
 use crate::core::inbox::{Dead, Delivery, Returned, Seq, Settled};
+use crate::core::metrics::{self, Settling};
 use crate::core::task::Task;
 use actix::{Handler, Message};
 use std::sync::Arc;
@@ -23,6 +25,37 @@ impl Agent {
             let batch = Batch::of(waiter.ask, inbox, &self.door);
             // One that has gone just now drops its batch, which then comes back by the door.
             let _ = waiter.reply.send(batch);
+        }
+    }
+
+    /// Acknowledges what was noted at the door.
+    pub(super) fn take_acks(&mut self, now: Millis) {
+        let acked = std::mem::take(&mut self.own().pending.acked);
+        if acked.is_empty() {
+            return;
+        }
+        let (mut done, all) = (0, acked.len());
+        for delivery in acked {
+            done += usize::from(self.ack(delivery, now));
+        }
+        let settled = &self.door.common.metrics.settled;
+        settled
+            .of(Settling::Ack, metrics::Settled::Done)
+            .add(done as u64);
+        let expired = settled.of(Settling::Ack, metrics::Settled::Expired);
+        expired.add((all - done) as u64);
+        self.tidy_window();
+    }
+
+    /// Says whether it was there to be acknowledged, or was before.
+    fn ack(&mut self, delivery: Delivery, now: Millis) -> bool {
+        match self.own().inbox.ack(delivery, now) {
+            Settled::Left(envelope) => {
+                self.door.release(&envelope);
+                true
+            }
+            Settled::Before => true,
+            Settled::Expired => false,
         }
     }
 
@@ -145,17 +178,10 @@ impl Agent {
         let now = self.door.now();
         let (mut settlement, mut dead) = (Settlement::default(), Vec::new());
         for delivery in deliveries {
-            let inbox = &mut self.own().inbox;
             let done = match action {
-                Action::Ack => match inbox.ack(delivery, now) {
-                    Settled::Left(envelope) => {
-                        self.door.release(&envelope);
-                        true
-                    }
-                    Settled::Before => true,
-                    Settled::Expired => false,
-                },
+                Action::Ack => self.ack(delivery, now),
                 Action::Nack(later) => {
+                    let inbox = &mut self.own().inbox;
                     match inbox.nack(delivery, later.map(|time| from_now(now, time))) {
                         Returned::Waits => true,
                         Returned::Died(message) => {
@@ -165,7 +191,10 @@ impl Agent {
                         Returned::Expired => false,
                     }
                 }
-                Action::Extend(lease) => inbox.extend(delivery, from_now(now, lease)),
+                Action::Extend(lease) => {
+                    let until = from_now(now, lease);
+                    self.own().inbox.extend(delivery, until)
+                }
             };
             match done {
                 true => settlement.done += 1,

@@ -170,16 +170,14 @@ fn sockets_hear_who_comes_falls_silent_and_leaves_but_not_of_themselves() {
     on_relay(&[], |world| async move {
         world.register("listener").await;
         let fake = FakeSocket::default();
-        let address = fake.clone().start();
         let herald = &world.relay().herald;
-        let (announce, dismiss) = (address.clone().recipient(), address.recipient());
-        let listening = herald.listen(id("listener"), announce, dismiss).await;
+        let listening = herald.listen(id("listener"), fake.opened(false)).await;
         world.register("a").await;
         pass(s(121)).await;
         world.relay().heartbeat(&world.anybody("a"));
         world.deregister("a").await.unwrap();
         quiet().await;
-        let heard = fake.announced.lock().clone();
+        let heard = fake.announced();
         let heard: Vec<serde_json::Value> = heard
             .iter()
             .map(|notice| serde_json::from_str(notice).unwrap())
@@ -200,6 +198,90 @@ fn sockets_hear_who_comes_falls_silent_and_leaves_but_not_of_themselves() {
         quiet().await;
         world.register("b").await;
         quiet().await;
-        assert_eq!(fake.announced.lock().len(), 3);
+        assert_eq!(fake.announced().len(), 3);
+    });
+}
+
+#[test]
+fn a_storm_of_joins_is_told_in_few_steps_in_order_and_to_each_only_what_came_after_it() {
+    on_relay(&[], |world| async move {
+        let herald = &world.relay().herald;
+        let mut crowd = Vec::new();
+        for n in 0..100 {
+            let fake = FakeSocket::default();
+            let name = format!("s{n}");
+            let listening = herald.listen(id(&name), fake.opened(false)).await;
+            crowd.push((fake, listening));
+        }
+        let heard = |n: usize| -> Vec<String> {
+            let (fake, _) = &crowd[n];
+            let notices = fake.announced().into_iter();
+            let told = notices.map(|notice| {
+                let notice: serde_json::Value = serde_json::from_str(&notice).unwrap();
+                notice["agent"]["agent_id"].as_str().unwrap().to_owned()
+            });
+            told.collect()
+        };
+        world.register("first").await;
+        tokio::task::yield_now().await;
+        assert_eq!(heard(0), ["first"], "the first is told at once");
+        let late = FakeSocket::default();
+        for n in 1..20 {
+            world.register(&format!("s{n}")).await;
+        }
+        let _late = herald.listen(id("late"), late.opened(false)).await;
+        world.register("last").await;
+        tokio::task::yield_now().await;
+        assert_eq!(heard(0), ["first"], "the others wait for each other");
+        pass(Duration::from_millis(10)).await;
+        let all: Vec<_> = (1..20).map(|n| format!("s{n}")).collect();
+        let expected = |but: &str| -> Vec<String> {
+            let others = all.iter().filter(|name| *name != but);
+            let first = std::iter::once("first".to_owned());
+            first
+                .chain(others.cloned())
+                .chain(["last".to_owned()])
+                .collect()
+        };
+        assert_eq!(heard(0), expected("s0"));
+        assert_eq!(heard(7), expected("s7"), "not of itself");
+        assert_eq!(late.announced().len(), 1, "not of what was before it");
+    });
+}
+
+#[test]
+fn a_receipt_that_wants_no_answer_counts_when_the_socket_ends_right_after_it() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, session) = world.socket_that("a", true).await;
+        for n in 0..3 {
+            world.delegate("a", &n.to_string()).await.unwrap();
+        }
+        let got = receipts(&fake);
+        let agent = world.anybody("a");
+        assert!(world.relay().acknowledge(&agent, &got[..2]));
+        drop(session);
+        quiet().await;
+        assert_eq!(world.poll("a").await.unwrap(), ["2"]);
+        assert!(
+            !world.relay().acknowledge(&agent, &["nonsense".into()]),
+            "what is no receipt is told"
+        );
+    });
+}
+
+#[test]
+fn receipts_that_want_no_answer_make_room_in_the_window() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, _session) = world.socket_that("a", true).await;
+        for n in 0..WINDOW_COUNT + 10 {
+            world.delegate("a", &n.to_string()).await.unwrap();
+        }
+        assert_eq!(fake.got().len(), WINDOW_COUNT);
+        let agent = world.anybody("a");
+        assert!(world.relay().acknowledge(&agent, &receipts(&fake)[..10]));
+        quiet().await;
+        assert_eq!(fake.got().len(), WINDOW_COUNT + 10);
     });
 }

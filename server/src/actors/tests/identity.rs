@@ -81,12 +81,7 @@ fn whoever_was_there_without_the_secret_is_sent_away_when_it_claims() {
         let mine = world.speak("a", secret(1)).unwrap();
         let batch = world.relay().poll(&mine, Ask::PLAIN, Duration::ZERO).await;
         assert_eq!(batch.unwrap().unwrap().messages.len(), 1);
-        let handle = SocketHandle {
-            deliver: socket.clone().start().recipient(),
-            announce: socket.clone().start().recipient(),
-            dismiss: socket.clone().start().recipient(),
-        };
-        let attached = entry.agent.attach(handle, false, false).await;
+        let attached = entry.agent.attach(socket.opened(false), false, false).await;
         assert_eq!(attached.err(), Some(NoMail::NotYours));
     });
 }
@@ -96,14 +91,12 @@ fn whoever_has_shown_the_secret_stays_when_the_agent_registers_again() {
     on_relay(&[], |world| async move {
         world.enrol("a", secret(1)).await.unwrap();
         let fake = FakeSocket::default();
-        let address = fake.clone().start();
-        let handle = SocketHandle {
-            deliver: address.clone().recipient(),
-            announce: address.clone().recipient(),
-            dismiss: address.recipient(),
-        };
         let entry = world.relay().directory.get("a").unwrap();
-        let _seat = entry.agent.attach(handle, false, true).await.unwrap();
+        let _seat = entry
+            .agent
+            .attach(fake.opened(false), false, true)
+            .await
+            .unwrap();
         world.enrol("a", secret(1)).await.unwrap();
         world.delegate("a", "t").await.unwrap();
         quiet().await;

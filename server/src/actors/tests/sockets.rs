@@ -180,3 +180,20 @@ fn ten_thousand_broadcasts_to_one_that_never_polls_stay_within_bounds() {
         assert_eq!(body_of(&batch.messages[49].envelope.body), "9999");
     });
 }
+
+#[test]
+fn notices_that_were_confirmed_while_nobody_was_woken_for_it_do_not_come_again() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, session) = world.socket("a").await;
+        for n in 0..2 * WINDOW_COUNT {
+            world.broadcast(&n.to_string()).await;
+            quiet().await;
+            session.confirm(fake.mark());
+        }
+        assert_eq!(fake.got().len(), 2 * WINDOW_COUNT, "the window moved on");
+        drop(session);
+        quiet().await;
+        assert!(world.poll("a").await.unwrap().is_empty());
+    });
+}

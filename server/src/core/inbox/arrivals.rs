@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// Places beyond the limit for those messages that tell a sender of its dead mail.
 pub const FAILURES_RESERVE: usize = 64;
+/// Acknowledged deliveries that wait for the owner.
+const ACKED_MAX: usize = 64;
 
 /// How much one inbox holds, waiting and in hand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub struct Waiting {
     pub read: VecDeque<Seq>,
     /// Messages of replies that could not be written.
     pub returned: VecDeque<Unwritten>,
+    /// Deliveries that were acknowledged by somebody who wants no answer.
+    pub acked: Vec<Delivery>,
     /// Notices that are to be counted as missed.
     pub missed: u64,
 }
@@ -87,7 +91,15 @@ pub struct Waiting {
 impl Waiting {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.come.is_empty() && self.read.is_empty() && self.returned.is_empty() && self.missed == 0
+        let Waiting {
+            come,
+            read,
+            returned,
+            acked,
+            missed,
+        } = self;
+        let none = come.is_empty() && read.is_empty() && returned.is_empty();
+        none && acked.is_empty() && *missed == 0
     }
 
     /// Takes over what came later.
@@ -95,6 +107,7 @@ impl Waiting {
         self.come.extend(later.come);
         self.read.extend(later.read);
         self.returned.extend(later.returned);
+        self.acked.extend(later.acked);
         self.missed += later.missed;
     }
 }
@@ -153,6 +166,17 @@ impl Arrivals {
     /// A message could not be written out: the owner will put it back.
     pub fn give_back(&mut self, message: Unwritten) {
         self.waiting().returned.push_back(message);
+    }
+
+    /// Deliveries are acknowledged: the owner will see to it. `false` where so many wait already that
+    /// whoever brings them should wait too.
+    pub fn ack(&mut self, deliveries: &[Delivery]) -> bool {
+        let acked = &mut self.waiting().acked;
+        let room = acked.len() + deliveries.len() <= ACKED_MAX;
+        if room {
+            acked.extend_from_slice(deliveries);
+        }
+        room
     }
 
     /// A reply that told of missed notices could not be written out.
