@@ -4,7 +4,7 @@
 use crate::Outcome;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::web::{self, Bytes, Data, Path, PayloadConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use clawlink_protocol::agents::AboutAgent;
 use clawlink_protocol::messages::Delegate;
 
@@ -18,18 +18,21 @@ struct Answers {
     delegate: Bytes,
     heartbeat: Bytes,
     poll: Bytes,
+    /// To a poll with parameters.
+    leased: Bytes,
 }
 
 /// Serves until it is killed. The arguments are the bodies of its answers.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
-    let [delegate, heartbeat, poll] = arguments else {
-        return Err("floor wants the bodies of three answers".into());
+    let [delegate, heartbeat, poll, leased] = arguments else {
+        return Err("floor wants the bodies of four answers".into());
     };
     let bytes = |text: &String| Bytes::from(text.clone().into_bytes());
     let answers = Data::new(Answers {
         delegate: bytes(delegate),
         heartbeat: bytes(heartbeat),
         poll: bytes(poll),
+        leased: bytes(leased),
     });
     actix_web::rt::System::new().block_on(async move {
         // The relay has as many workers.
@@ -70,8 +73,16 @@ async fn heard(answers: Data<Answers>, body: Bytes) -> HttpResponse {
     }
 }
 
-async fn polled(answers: Data<Answers>, _id: Path<String>) -> HttpResponse {
-    answer(answers.poll.clone())
+async fn polled(answers: Data<Answers>, _id: Path<String>, request: HttpRequest) -> HttpResponse {
+    let plain = request.query_string().is_empty();
+    answer(
+        if plain {
+            &answers.poll
+        } else {
+            &answers.leased
+        }
+        .clone(),
+    )
 }
 
 async fn echo(body: Bytes) -> HttpResponse {

@@ -1,6 +1,7 @@
 //! Starts what is compared, reads from Linux what it costs, and ends it.
 
 use crate::Outcome;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::{read_dir, read_to_string};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -151,12 +152,21 @@ fn free_address() -> Outcome<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-/// Whether there is a program of this name.
-pub(crate) fn found(name: &str) -> bool {
+/// Where a program is, if it is on this machine.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Debian's servers are where a user's PATH does not lead.
-    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    folders.any(|folder| folder.join(name).is_file())
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let mut places = folders.map(|folder| folder.join(name));
+    places.find(|place| place.is_file())
+}
+
+/// Lets this program and those that it starts open as many files as the system allows; how many.
+pub(crate) fn raise_files() -> Outcome<usize> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit)?;
+    Ok(limit.maximum.map_or(usize::MAX, |files| files as usize))
 }
 
 /// The root of the project.
