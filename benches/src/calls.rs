@@ -5,10 +5,10 @@ use crate::agents::{
     relay_with, write_delegation,
 };
 use crate::http::{Each, Load, Reply, write_request};
-use crate::processes::{Server, own};
+use crate::processes::{self, Server};
 use crate::rounds::{Cost, Side, beside, cost};
 use crate::table::{Figure, Row};
-use crate::{Outcome, Scale, floor};
+use crate::{Outcome, Scale};
 
 /// A relay with its agents, and the floor that answers as it does.
 pub(crate) struct Pair {
@@ -33,7 +33,7 @@ impl Pair {
         let heartbeat = answer(&relay, |out| write_heartbeat(0, out), |_| Ok(()))?;
         let poll = answer(&relay, |out| write_poll(0, out), |_| Ok(()))?;
         let leased = leased(&relay)?;
-        let floor = own(&[floor::COMMAND, &delegate, &heartbeat, &poll, &leased])?;
+        let floor = processes::floor([&delegate, &heartbeat, &poll, &leased])?;
         Ok(Pair { relay, floor })
     }
 }

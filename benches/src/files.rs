@@ -2,10 +2,10 @@
 
 use crate::agents::{id, relay_with};
 use crate::http::{Each, Load, Reply, write_request};
-use crate::processes::{Server, own};
+use crate::processes::{self, Server};
 use crate::rounds::{Cost, beside, cost, median};
 use crate::table::{Figure, Row};
-use crate::{Outcome, Scale, floor};
+use crate::{Outcome, Scale};
 
 /// Bytes of the file.
 const SIZE: usize = 8 * 1024 * 1024;
@@ -13,7 +13,7 @@ const SIZE: usize = 8 * 1024 * 1024;
 /// `files`
 pub(crate) fn files(scale: Scale) -> Outcome<Vec<Row>> {
     let relay = relay_with(1, &[])?;
-    let floor = own(&[floor::COMMAND, "", "", "", ""])?;
+    let bare = processes::floor([""; 4])?;
     // Text without escapes, of which no two lines are the same.
     let content: String = (0..)
         .map(|line| format!("line {line:08} of a report "))
@@ -27,7 +27,7 @@ pub(crate) fn files(scale: Scale) -> Outcome<Vec<Row>> {
     let mut peaks = Vec::new();
     let (echo, ours) = beside(
         scale.rounds,
-        &mut || echo(&floor, body.as_bytes()),
+        &mut || echo(&bare, body.as_bytes()),
         &mut || {
             relay.process.forget_peak()?;
             let before = relay.process.rss()?;

@@ -20,12 +20,18 @@ pub(crate) fn growth(scale: Scale) -> Outcome<Vec<Row>> {
         agents(scale)?,
         sizes(scale)?,
         depths(scale)?,
-        subscribers()?,
+        subscribers(scale)?,
     ])
 }
 
 /// Draws a plot; the row tells of its first and its last point, and of all of them in its notes.
-fn shown(name: &'static str, what: &str, across: &str, series: &[Series]) -> Outcome<Row> {
+fn shown(
+    scale: Scale,
+    name: &'static str,
+    what: &str,
+    across: &str,
+    series: &[Series],
+) -> Outcome<Row> {
     let unit = "us";
     let plot = Plot {
         title: what,
@@ -34,7 +40,9 @@ fn shown(name: &'static str, what: &str, across: &str, series: &[Series]) -> Out
         by_powers: true,
         series,
     };
-    plot.write(&report::plot_file(name)?)?;
+    if scale.page {
+        plot.write(&report::plot_file(name)?)?;
+    }
     let all = series.iter().map(|(name, points)| {
         let points = points.iter().map(|(x, y)| format!("{x}: {y:.1}"));
         format!("{name}: {}", points.collect::<Vec<_>>().join(", "))
@@ -74,7 +82,13 @@ fn agents(scale: Scale) -> Outcome<Row> {
         ));
     }
     let series = [("POST /delegate", delegates), ("GET /poll", polls)];
-    shown("growth-agents", "Calls among agents", "agents", &series)
+    shown(
+        scale,
+        "growth-agents",
+        "Calls among agents",
+        "agents",
+        &series,
+    )
 }
 
 fn sizes(scale: Scale) -> Outcome<Row> {
@@ -86,7 +100,7 @@ fn sizes(scale: Scale) -> Outcome<Row> {
             .min(scale.requests / 2)
             .max(CONNECTIONS);
         let cpu = typical(|| {
-            let mut turns = Turns::new(count, AGENTS, &task, None);
+            let mut turns = Turns::new(count, AGENTS, CONNECTIONS).carrying(task.clone());
             let cost = turns.run(&relay)?;
             turns.clear(&relay)?;
             Ok(cost)
@@ -95,6 +109,7 @@ fn sizes(scale: Scale) -> Outcome<Row> {
     }
     let series = [("delegate, leased poll", points)];
     shown(
+        scale,
         "growth-size",
         "A turn with a message of so many bytes",
         "bytes",
@@ -111,11 +126,16 @@ fn depths(scale: Scale) -> Outcome<Row> {
         })?;
         // The inboxes are as deep afterwards: each turn puts one and takes one. Tasks stay.
         let count = scale.requests / 4;
-        let cpu = typical(|| Turns::new(count, CONNECTIONS, TASK, Some(1)).run(&relay))?;
+        let cpu = typical(|| {
+            Turns::new(count, CONNECTIONS, CONNECTIONS)
+                .taking(1)
+                .run(&relay)
+        })?;
         points.push((depth as f64, cpu));
     }
     let series = [("delegate, leased poll of 1", points)];
     shown(
+        scale,
         "growth-depth",
         "A turn where so many messages wait",
         "messages",
@@ -123,7 +143,7 @@ fn depths(scale: Scale) -> Outcome<Row> {
     )
 }
 
-fn subscribers() -> Outcome<Row> {
+fn subscribers(scale: Scale) -> Outcome<Row> {
     let mut points = Vec::new();
     for inboxes in [1, 10, 100, 1_000, 10_000] {
         let relay = relay_with(inboxes + 1, &[])?;
@@ -131,6 +151,7 @@ fn subscribers() -> Outcome<Row> {
     }
     let series = [("POST /broadcast", points)];
     shown(
+        scale,
         "growth-subscribers",
         "A broadcast of 1 KiB to so many inboxes",
         "inboxes",

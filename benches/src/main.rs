@@ -7,7 +7,6 @@ mod broadcast;
 mod calls;
 mod client;
 mod files;
-mod floor;
 mod goals;
 mod growth;
 mod http;
@@ -44,6 +43,10 @@ struct Scale {
     agents: usize,
     /// How long the soak takes.
     soak: Duration,
+    /// Whether what takes minutes to build is left out.
+    brief: bool,
+    /// Whether `docs/benchmarks.md` is written, with its plots.
+    page: bool,
 }
 
 const LONG: Scale = Scale {
@@ -52,6 +55,8 @@ const LONG: Scale = Scale {
     seconds: 10,
     agents: 1_000_000,
     soak: Duration::from_secs(30 * 60),
+    brief: false,
+    page: false,
 };
 const SHORT: Scale = Scale {
     rounds: 5,
@@ -59,6 +64,8 @@ const SHORT: Scale = Scale {
     seconds: 3,
     agents: 100_000,
     soak: Duration::from_secs(60),
+    brief: true,
+    page: false,
 };
 
 type Bench = (&'static str, fn(Scale) -> Outcome<Vec<Row>>);
@@ -91,13 +98,13 @@ fn main() -> ExitCode {
         );
     }
     let mut scale = LONG;
-    let (mut chosen, mut all) = (Vec::new(), false);
+    let (mut chosen, mut page) = (Vec::new(), false);
     for argument in &arguments {
         let named = BENCHES.iter().find(|(name, _)| name == argument);
         match (&**argument, named) {
             ("--short", _) => scale = SHORT,
             ("all", _) => {
-                all = true;
+                page = true;
                 chosen.extend(BENCHES);
             }
             (_, Some(bench)) => chosen.push(bench),
@@ -112,10 +119,10 @@ fn main() -> ExitCode {
         return fail(&usage(), 2);
     }
     let began = Instant::now();
-    let (rows, failed) = run(&chosen, scale);
+    let (rows, failed) = run(&chosen, Scale { page, ..scale });
     let seconds = began.elapsed().as_secs();
     println!("{seconds} s");
-    if all {
+    if page {
         let command = format!(
             "cargo run --release -p clawlink-bench -- {}",
             arguments.join(" ")
@@ -131,7 +138,6 @@ fn main() -> ExitCode {
 fn serve(arguments: &[String]) -> Option<ExitCode> {
     let (command, rest) = arguments.split_first()?;
     let served = match &**command {
-        floor::COMMAND => floor::run(rest),
         broadcast::SENDER => broadcast::run_sender(rest),
         _ => return None,
     };

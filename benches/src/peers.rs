@@ -126,12 +126,12 @@ async fn nats_clients(url: &str) -> Outcome<NatsClients> {
 }
 
 impl Peer {
-    /// A round of so many turns. What it leaves is cleared away, which is not counted.
-    pub(crate) fn turns(&mut self, count: usize) -> Outcome<Cost> {
-        let each = count / CONNECTIONS;
-        let cost = cost(&[&self.server.process], each * CONNECTIONS, || {
+    /// A round of so many turns in so many loops. What it leaves is cleared away, which is not counted.
+    pub(crate) fn turns(&self, count: usize, loops: usize) -> Outcome<Cost> {
+        let each = count / loops;
+        let cost = cost(&[&self.server.process], each * loops, || {
             let began = Instant::now();
-            let latencies = self.runtime.block_on(turns(&self.clients, each))?;
+            let latencies = self.runtime.block_on(turns(&self.clients, each, loops))?;
             let elapsed = began.elapsed();
             let mut latencies = latencies.concat();
             latencies.sort_unstable();
@@ -142,14 +142,14 @@ impl Peer {
     }
 }
 
-async fn turns(clients: &Clients, each: usize) -> Outcome<Vec<Vec<Duration>>> {
+async fn turns(clients: &Clients, each: usize, loops: usize) -> Outcome<Vec<Vec<Duration>>> {
     match clients {
         Clients::Redis(connections) => {
-            let loops = connections.iter().enumerate();
+            let loops = connections.iter().enumerate().take(loops);
             try_join_all(loops.map(|(n, one)| redis_turns(n, one.clone(), each))).await
         }
         Clients::Nats(contexts, consumers) => {
-            let loops = contexts.iter().zip(consumers).enumerate();
+            let loops = contexts.iter().zip(consumers).enumerate().take(loops);
             try_join_all(loops.map(|(n, (context, own))| nats_turns(n, context, own, each))).await
         }
     }

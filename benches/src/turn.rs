@@ -13,54 +13,69 @@ use crate::table::{Figure, Row};
 use crate::{Outcome, Scale, peers, sockets};
 use std::time::Instant;
 
+/// Turns of a round where one loop is alone, out of so many where all are busy.
+const ALONE: usize = 8;
+
+/// Rows: their names, what they are about, which side is ours, and which the other.
+const COMPARED: [(&str, &str, &str, &str); 6] = [
+    (
+        "turn",
+        "delegate, leased poll that acks",
+        "polls",
+        "2 floor",
+    ),
+    ("turn/redis", "the same", "polls", "redis"),
+    ("turn/nats", "the same", "polls", "nats"),
+    ("turn/alone", "one loop alone", "polls alone", "redis alone"),
+    (
+        "turn/sockets",
+        "sockets, ack=1, delegates answered",
+        "answered",
+        "redis",
+    ),
+    (
+        "turn/mute",
+        "sockets, ack=1, nothing answered",
+        "mute",
+        "redis",
+    ),
+];
+
+type Named<'a> = (&'static str, Box<dyn FnMut() -> Outcome<Cost> + 'a>);
+
 /// `turn`
 pub(crate) fn turn(scale: Scale) -> Outcome<Vec<Row>> {
     let Pair { relay, floor } = &Pair::start()?;
+    let (redis, nats) = (peers::redis()?, peers::nats()?);
     let count = scale.requests / 2;
-    let mut names = vec!["floor", "polls", "sockets", "unconfirmed"];
-    let mut runs: Vec<Box<dyn FnMut() -> Outcome<Cost> + '_>> = vec![
-        Box::new(|| two_requests(floor, count)),
-        Box::new(|| polls(relay, count)),
-        Box::new(|| through_sockets(relay, count, true)),
-        Box::new(|| through_sockets(relay, count, false)),
-    ];
+    let few = count / ALONE;
     let mut rows = Vec::new();
-    for (name, peer) in [("redis", peers::redis()?), ("nats", peers::nats()?)] {
-        match peer {
-            Some(mut peer) => {
-                names.push(name);
-                runs.push(Box::new(move || peer.turns(count)));
-            }
-            None => rows.push(Row::skipped(
-                "turn",
-                format!("{name}-server is not on this machine"),
-            )),
+    let mut runs: Vec<Named<'_>> = vec![
+        ("2 floor", Box::new(|| two_requests(floor, count))),
+        ("polls", Box::new(|| polls(relay, count, CONNECTIONS))),
+        ("answered", Box::new(|| through_sockets(relay, count, true))),
+        ("mute", Box::new(|| through_sockets(relay, count, false))),
+        ("polls alone", Box::new(|| polls(relay, few, 1))),
+    ];
+    match &redis {
+        Some(redis) => {
+            runs.push(("redis", Box::new(|| redis.turns(count, CONNECTIONS))));
+            runs.push(("redis alone", Box::new(|| redis.turns(few, 1))));
         }
+        None => rows.push(Row::skipped("turn/redis", "redis-server is not here")),
     }
-    let mut runs: Vec<_> = runs.iter_mut().map(|run| &mut **run as _).collect();
+    match &nats {
+        Some(nats) => runs.push(("nats", Box::new(|| nats.turns(count, CONNECTIONS)))),
+        None => rows.push(Row::skipped("turn/nats", "nats-server is not here")),
+    }
+    let names: Vec<&str> = runs.iter().map(|(name, _)| *name).collect();
+    let mut runs: Vec<_> = runs.iter_mut().map(|(_, run)| &mut **run as _).collect();
     let sides = interleaved(scale.rounds, &mut runs)?;
     let of = |name: &str| names.iter().position(|n| *n == name).map(|n| &sides[n]);
-    let (Some(floor), Some(polls)) = (of("floor"), of("polls")) else {
-        return Ok(rows);
-    };
-    rows.push(row(
-        "turn",
-        "delegate, leased poll that acks",
-        polls,
-        ("2 floor", floor),
-    ));
-    for (name, peer) in [("turn/redis", "redis"), ("turn/nats", "nats")] {
-        if let Some(other) = of(peer) {
-            rows.push(row(name, "the same", polls, (peer, other)));
+    for (name, what, ours, other) in COMPARED {
+        if let (Some(ours), Some(theirs)) = (of(ours), of(other)) {
+            rows.push(row(name, what, ours, (other, theirs)));
         }
-    }
-    if let (Some(sockets), Some(redis)) = (of("sockets"), of("redis")) {
-        let what = "over sockets in ack mode, each delegate answered";
-        rows.push(row("turn/sockets", what, sockets, ("redis", redis)));
-    }
-    if let (Some(sockets), Some(redis)) = (of("unconfirmed"), of("redis")) {
-        let what = "over sockets in ack mode, nothing answered";
-        rows.push(row("turn/sockets-mute", what, sockets, ("redis", redis)));
     }
     Ok(rows)
 }
@@ -96,28 +111,39 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// So many turns among so many agents, at least as many as there are connections.
-    pub(crate) fn new(count: usize, agents: usize, task: &str, max: Option<usize>) -> Turns {
+    /// So many turns among so many agents, in as many loops at most, each on a connection of its own.
+    pub(crate) fn new(count: usize, agents: usize, loops: usize) -> Turns {
         let turns = |connection| Loop {
             agent: connection,
             polls: false,
-            left: count / CONNECTIONS,
+            left: count / loops,
         };
         Turns {
-            loops: (0..CONNECTIONS).map(turns).collect(),
-            task: task.to_owned(),
-            max,
+            loops: (0..loops).map(turns).collect(),
+            task: TASK.to_owned(),
+            max: None,
             batches: vec![None; agents],
             sent: Vec::new(),
             real: true,
         }
     }
 
+    /// With another task.
+    pub(crate) fn carrying(self, task: String) -> Turns {
+        Turns { task, ..self }
+    }
+
+    /// With polls that take so many messages at most.
+    pub(crate) fn taking(self, max: usize) -> Turns {
+        let max = Some(max);
+        Turns { max, ..self }
+    }
+
     /// Runs them; each connection has as many. The cost of one.
     pub(crate) fn run(&mut self, server: &Server) -> Outcome<Cost> {
         let count = self.loops.iter().map(|turn| turn.left).sum();
         cost(&[&server.process], count, || {
-            Load::connect(server.address, CONNECTIONS)?.run(self, 1)
+            Load::connect(server.address, self.loops.len())?.run(self, 1)
         })
     }
 
@@ -155,7 +181,7 @@ impl Script for Turns {
     }
 
     fn hear(&mut self, connection: usize, reply: &Reply<'_>) -> Outcome<()> {
-        let agents = self.batches.len();
+        let (agents, loops) = (self.batches.len(), self.loops.len());
         let turn = &mut self.loops[connection];
         turn.polls = !turn.polls;
         if turn.polls {
@@ -168,7 +194,7 @@ impl Script for Turns {
         let batch = reply.word("batch").ok_or("a poll took nothing")?;
         self.batches[turn.agent] = Some(batch.to_owned());
         turn.left -= 1;
-        turn.agent += CONNECTIONS;
+        turn.agent += loops;
         if turn.agent >= agents {
             turn.agent = connection;
         }
@@ -178,14 +204,14 @@ impl Script for Turns {
 
 /// A round against the floor: two requests a turn.
 fn two_requests(floor: &Server, count: usize) -> Outcome<Cost> {
-    let mut turns = Turns::new(count, AGENTS, TASK, None);
+    let mut turns = Turns::new(count, AGENTS, CONNECTIONS);
     turns.real = false;
     turns.run(floor)
 }
 
 /// A round against a relay. What it leaves is cleared away, which is not counted.
-fn polls(relay: &Server, count: usize) -> Outcome<Cost> {
-    let mut turns = Turns::new(count, AGENTS, TASK, None);
+fn polls(relay: &Server, count: usize, loops: usize) -> Outcome<Cost> {
+    let mut turns = Turns::new(count, AGENTS, loops);
     let cost = turns.run(relay)?;
     turns.clear(relay)?;
     Ok(cost)
