@@ -1,13 +1,14 @@
 //! The calls of every turn, each beside the floor: `delegate`, `heartbeat`, `poll`.
 
 use crate::agents::{
-    AGENTS, CONNECTIONS, Sent, TASK, cancel, id, measured, relay_with, write_delegation,
+    AGENTS, CONNECTIONS, Sent, TASK, cancel, drain, id, leased_poll, measured, recipient,
+    relay_with, write_delegation,
 };
 use crate::http::{Each, Load, Reply, write_request};
-use crate::processes::{Server, own};
-use crate::rounds::{Cost, Side, cost, interleaved};
+use crate::processes::{self, Server};
+use crate::rounds::{Cost, Side, beside, cost};
 use crate::table::{Figure, Row};
-use crate::{Outcome, Scale, floor};
+use crate::{Outcome, Scale};
 
 /// A relay with its agents, and the floor that answers as it does.
 pub(crate) struct Pair {
@@ -24,16 +25,53 @@ impl Pair {
             &relay,
             |out| write_delegation(0, AGENTS, TASK, out),
             |reply| {
-                sent.push(Sent::of(reply)?);
+                sent.push(Sent::of(reply, AGENTS)?);
                 Ok(())
             },
         )?;
-        cancel(&relay, &sent, AGENTS)?;
+        cancel(&relay, &sent)?;
         let heartbeat = answer(&relay, |out| write_heartbeat(0, out), |_| Ok(()))?;
         let poll = answer(&relay, |out| write_poll(0, out), |_| Ok(()))?;
-        let floor = own(&[floor::COMMAND, &delegate, &heartbeat, &poll])?;
+        let leased = leased(&relay)?;
+        let floor = processes::floor([&delegate, &heartbeat, &poll, &leased])?;
         Ok(Pair { relay, floor })
     }
+}
+
+/// What a relay answers to a leased poll that hands over one delegation and acknowledges another.
+fn leased(relay: &Server) -> Outcome<String> {
+    let mut sent = Vec::new();
+    let mut batch = None::<String>;
+    let mut said = String::new();
+    for _ in 0..2 {
+        answer(relay, write_one_to_first, |reply| {
+            sent.push(Sent::of(reply, AGENTS)?);
+            Ok(())
+        })?;
+        let path = leased_poll(0, batch.as_deref());
+        said = answer(
+            relay,
+            |out| write_request(out, "GET", &path, b""),
+            |reply| {
+                let token = reply.word("batch").ok_or("a lease without a batch")?;
+                batch = Some(token.to_owned());
+                Ok(())
+            },
+        )?;
+    }
+    let path = leased_poll(0, batch.as_deref());
+    answer(
+        relay,
+        |out| write_request(out, "GET", &path, b""),
+        |_| Ok(()),
+    )?;
+    cancel(relay, &sent)?;
+    drain(relay, 0..1)?;
+    Ok(said)
+}
+
+fn write_one_to_first(out: &mut Vec<u8>) {
+    write_delegation(0, AGENTS, TASK, out);
 }
 
 /// What a server answers to one request.
@@ -67,18 +105,16 @@ fn write_poll(number: usize, out: &mut Vec<u8>) {
 /// `POST /delegate`
 pub(crate) fn delegate(scale: Scale) -> Outcome<Vec<Row>> {
     let pair = Pair::start()?;
-    let [floor, relay] = interleaved(
+    let (floor, relay) = beside(
         scale.rounds,
-        [
-            &mut || round(&pair.floor, scale.requests, write_one),
-            &mut || delegations(&pair.relay, scale.requests),
-        ],
+        &mut || round(&pair.floor, scale.requests, write_one),
+        &mut || delegations(&pair.relay, scale.requests),
     )?;
     Ok(vec![row("delegate", "POST /delegate", &floor, &relay)])
 }
 
 fn write_one(number: usize, out: &mut Vec<u8>) {
-    write_delegation(number, AGENTS, TASK, out);
+    write_delegation(recipient(number, AGENTS), AGENTS, TASK, out);
 }
 
 /// A round of delegations to a relay, which are called off again; that is not counted.
@@ -86,11 +122,11 @@ fn delegations(relay: &Server, count: usize) -> Outcome<Cost> {
     let mut sent = Vec::with_capacity(count);
     let cost = cost(&[&relay.process], count, || {
         measured(relay, count, write_one, |reply| {
-            sent.push(Sent::of(reply)?);
+            sent.push(Sent::of(reply, AGENTS)?);
             Ok(())
         })
     })?;
-    cancel(relay, &sent, AGENTS)?;
+    cancel(relay, &sent)?;
     Ok(cost)
 }
 
@@ -111,12 +147,10 @@ fn both(
     write: fn(usize, &mut Vec<u8>),
 ) -> Outcome<Vec<Row>> {
     let pair = Pair::start()?;
-    let [floor, relay] = interleaved(
+    let (floor, relay) = beside(
         scale.rounds,
-        [
-            &mut || round(&pair.floor, scale.requests, write),
-            &mut || round(&pair.relay, scale.requests, write),
-        ],
+        &mut || round(&pair.floor, scale.requests, write),
+        &mut || round(&pair.relay, scale.requests, write),
     )?;
     Ok(vec![row(name, what, &floor, &relay)])
 }

@@ -14,7 +14,7 @@ enum Bound {
     AtMost(f64),
     AtLeast(f64),
 }
-use Bound::AtMost;
+use Bound::{AtLeast, AtMost};
 
 const fn goal(name: &'static str, bound: Bound) -> Goal {
     Goal { name, bound }
@@ -24,6 +24,30 @@ const GOALS: &[Goal] = &[
     goal("delegate", AtMost(1.3)),
     goal("heartbeat", AtMost(1.15)),
     goal("poll", AtMost(1.4)),
+    goal("turn", AtMost(1.3)),
+    goal("turn/redis", AtMost(1.0)),
+    goal("turn/nats", AtMost(2.0)),
+    goal("turn/sockets", AtMost(0.5)),
+    goal("wake/p50", AtMost(200.0)),
+    goal("wake/p99", AtMost(2_000.0)),
+    goal("broadcast", AtMost(10.0)),
+    goal("broadcast/single", AtLeast(0.5)),
+    goal("broadcast/pending", AtLeast(300_000.0)),
+    goal("million/memory", AtMost(1_600.0)),
+    goal("million/delegate", AtMost(1.2)),
+    goal("million/poll", AtMost(1.2)),
+    goal("million/discover", AtMost(5.0)),
+    goal("million/idle", AtMost(1.0)),
+    goal("idle", AtMost(16.0)),
+    goal("files/memory", AtMost(3.0)),
+    goal("files/cpu", AtMost(2.0)),
+    goal("client/size", AtMost(360_000.0)),
+    goal("client/size-musl", AtMost(640_000.0)),
+    goal("client/size-glibc", AtMost(1_600_000.0)),
+    goal("client/instructions", AtMost(150_000.0)),
+    goal("client/exchange", AtMost(5.0)),
+    goal("client/memory", AtMost(700.0)),
+    goal("client/curl", AtLeast(5.0)),
 ];
 
 impl Goal {

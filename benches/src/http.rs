@@ -10,7 +10,9 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// Nothing may be silent for longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks for a reply, where nothing is measured.
+const BETWEEN: Duration = Duration::from_micros(50);
 /// Bytes read at a time.
 const READ: usize = 16 * 1024;
 /// Bytes of a head at most.
@@ -26,11 +28,9 @@ pub(crate) struct Reply<'a> {
 }
 
 impl Reply<'_> {
-    /// The text of a field of its JSON, which has no escapes: the ids and tokens that the relay makes.
+    /// See [`word`].
     pub(crate) fn word(&self, name: &str) -> Option<&str> {
-        let text = std::str::from_utf8(self.body).ok()?;
-        let (_, rest) = text.split_once(&format!("\"{name}\":\""))?;
-        rest.split_once('"').map(|(word, _)| word)
+        word(self.body, name)
     }
 
     /// Anything but 200 is an error of the measurement.
@@ -41,6 +41,14 @@ impl Reply<'_> {
         let body = String::from_utf8_lossy(self.body);
         Err(format!("a request was answered with {}: {body}", self.status).into())
     }
+}
+
+/// The text of a field of this JSON, wherever it stands, which has no escapes: the ids and tokens that the
+/// relay makes.
+pub(crate) fn word<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
+    let text = std::str::from_utf8(json).ok()?;
+    let (_, rest) = text.split_once(&format!("\"{name}\":\""))?;
+    rest.split_once('"').map(|(word, _)| word)
 }
 
 /// Writes a request.
@@ -148,10 +156,24 @@ impl Connection {
         }))
     }
 
-    /// The connection itself, with all that was read and not taken as a reply: after an upgrade.
-    pub(crate) fn into_parts(self) -> (TcpStream, Vec<u8>) {
-        let rest = self.input[self.taken..].to_vec();
-        (self.stream, rest)
+    /// Sends what is to be sent, and takes the next reply if it is there. Its status must be 200.
+    pub(crate) fn answered(&mut self) -> Outcome<bool> {
+        self.flush()?;
+        self.fill()?;
+        match self.reply()? {
+            Some(reply) => reply.expect_ok().map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// What was read and not yet taken.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.input[self.taken..]
+    }
+
+    /// Takes so many bytes of what was read.
+    pub(crate) fn take(&mut self, bytes: usize) {
+        self.taken += bytes;
     }
 }
 
@@ -301,6 +323,25 @@ impl Load {
         let numbers = events.iter().map(|event: &epoll::Event| event.data.u64());
         found.extend(numbers.map(|number| number as usize));
         Ok(())
+    }
+
+    /// Waits for a reply on each of the first so many connections.
+    pub(crate) fn answers(&mut self, count: usize) -> Outcome<()> {
+        for connection in self.connections.iter_mut().take(count) {
+            let end = Instant::now() + PATIENCE;
+            while !connection.answered()? {
+                if Instant::now() > end {
+                    return Err("a request was not answered".into());
+                }
+                std::thread::sleep(BETWEEN);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many connections there are.
+    pub(crate) fn len(&self) -> usize {
+        self.connections.len()
     }
 
     /// A connection.

@@ -1,11 +1,13 @@
 //! Starts what is compared, reads from Linux what it costs, and ends it.
 
 use crate::Outcome;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::{read_dir, read_to_string};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long a server may take to start.
@@ -115,9 +117,17 @@ pub(crate) fn relay(options: &[&str]) -> Outcome<Server> {
 
 /// The hidden command of this program that runs one of its servers; its first line is its address.
 pub(crate) fn own(arguments: &[&str]) -> Outcome<Server> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(arguments).stdout(Stdio::piped());
-    let mut process = Process::start(&mut command, Stdio::inherit())?;
+    announced(Command::new(std::env::current_exe()?).args(arguments))
+}
+
+/// The floor, with the bodies of its answers: to a delegate, a heartbeat, an empty and a leased poll.
+pub(crate) fn floor(answers: [&str; 4]) -> Outcome<Server> {
+    announced(Command::new(binary("clawlink-floor")?).args(answers))
+}
+
+/// A server whose first line is its address.
+fn announced(command: &mut Command) -> Outcome<Server> {
+    let mut process = Process::start(command.stdout(Stdio::piped()), Stdio::inherit())?;
     let mut words = process.said().ok_or("it has no output")?;
     let mut address = String::new();
     words.read_line(&mut address)?;
@@ -151,12 +161,21 @@ fn free_address() -> Outcome<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-/// Whether there is a program of this name.
-pub(crate) fn found(name: &str) -> bool {
+/// Where a program is, if it is on this machine.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Debian's servers are where a user's PATH does not lead.
-    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    folders.any(|folder| folder.join(name).is_file())
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let mut places = folders.map(|folder| folder.join(name));
+    places.find(|place| place.is_file())
+}
+
+/// Lets this program and those that it starts open as many files as the system allows; how many.
+pub(crate) fn raise_files() -> Outcome<usize> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit)?;
+    Ok(limit.maximum.map_or(usize::MAX, |files| files as usize))
 }
 
 /// The root of the project.
@@ -165,15 +184,29 @@ pub(crate) fn root() -> &'static Path {
     own.parent().unwrap_or(own)
 }
 
-/// A release binary of this project, built alone, with the features that it has alone.
-/// `CLAWLINK_BIN_DIR` names a folder with others to measure.
-pub(crate) fn binary(package: &str) -> Outcome<PathBuf> {
-    if let Some(folder) = std::env::var_os("CLAWLINK_BIN_DIR") {
-        return Ok(Path::new(&folder).join(package));
+/// The release binary of the relay, or of the floor. They are built together, with the features that they
+/// have without the rest of the workspace. `CLAWLINK_BIN_DIR` names a folder with others to measure.
+fn binary(name: &str) -> Outcome<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let named = std::env::var_os("CLAWLINK_BIN_DIR").map(|folder| Path::new(&folder).join(name));
+    if let Some(named) = named.filter(|named| named.is_file()) {
+        return Ok(named);
     }
+    let built = BUILT.get_or_init(|| build().map_err(|error| error.to_string()));
+    Ok(built.clone()?.join(name))
+}
+
+/// The folder of what this program was built into.
+pub(crate) fn target() -> Outcome<PathBuf> {
     let own = std::env::current_exe()?;
-    let folder = own.parent().ok_or("this program is in no folder")?;
-    let target = folder.parent().ok_or("there is no target folder")?;
+    let target = own.parent().and_then(Path::parent);
+    Ok(target
+        .ok_or("this program is in no target folder")?
+        .to_owned())
+}
+
+fn build() -> Outcome<PathBuf> {
+    let target = target()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.current_dir(root());
@@ -184,10 +217,12 @@ pub(crate) fn binary(package: &str) -> Outcome<PathBuf> {
             build.env_remove(name);
         }
     }
-    build.args(["build", "--release", "--quiet", "-p", package]);
-    build.arg("--target-dir").arg(target);
+    build
+        .args(["build", "--release", "--quiet", "--target-dir"])
+        .arg(&target);
+    build.args(["-p", "clawlink-server", "-p", "clawlink-floor"]);
     if !build.status()?.success() {
-        return Err(format!("{package} does not build").into());
+        return Err("the relay and the floor do not build".into());
     }
-    Ok(target.join("release").join(package))
+    Ok(target.join("release"))
 }

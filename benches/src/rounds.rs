@@ -42,26 +42,33 @@ pub(crate) fn cost(
     })
 }
 
-/// Runs all sides in turn, so many times, after a round that warms them and is not counted. The costs of
-/// each side.
-pub(crate) fn interleaved<const N: usize>(
-    rounds: usize,
-    mut sides: [&mut dyn FnMut() -> Outcome<Cost>; N],
-) -> Outcome<[Side; N]> {
-    let mut costs = [const { Vec::new() }; N];
+/// A side of a comparison: makes one round.
+pub(crate) type Run<'a> = &'a mut dyn FnMut() -> Outcome<Cost>;
+
+/// Runs all sides in turn, so many times, after a round that warms them and is not counted. The rounds
+/// of each side.
+pub(crate) fn interleaved(rounds: usize, sides: &mut [Run<'_>]) -> Outcome<Vec<Side>> {
+    let mut found = vec![Side::default(); sides.len()];
     for round in 0..=rounds {
-        for (side, costs) in sides.iter_mut().zip(&mut costs) {
-            let cost = side()?;
+        for (run, side) in sides.iter_mut().zip(&mut found) {
+            let cost = run()?;
             if round > 0 {
-                costs.push(cost);
+                side.0.push(cost);
             }
         }
     }
-    Ok(costs.map(Side))
+    Ok(found)
+}
+
+/// Two sides: the other, and ours.
+pub(crate) fn beside(rounds: usize, other: Run<'_>, ours: Run<'_>) -> Outcome<(Side, Side)> {
+    let mut sides = interleaved(rounds, &mut [other, ours])?;
+    let ours = sides.pop().unwrap_or_default();
+    Ok((sides.pop().unwrap_or_default(), ours))
 }
 
 /// The rounds of one side.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Side(Vec<Cost>);
 
 impl Side {

@@ -77,11 +77,20 @@ impl Row {
         }
     }
 
-    /// Nothing was measured, and why.
+    /// Nothing was measured, because something is not here.
     pub(crate) fn skipped(name: &'static str, why: impl Into<String>) -> Row {
+        Row::without(name, format!("skipped: {}", why.into()))
+    }
+
+    /// Nothing was measured, because something went wrong.
+    pub(crate) fn failed(name: &'static str, why: impl Into<String>) -> Row {
+        Row::without(name, format!("FAILED: {}", why.into()))
+    }
+
+    fn without(name: &'static str, why: String) -> Row {
         Row {
             ours: None,
-            ..Row::alone(name, format!("skipped: {}", why.into()), Figure(0.0, ""))
+            ..Row::alone(name, why, Figure(0.0, ""))
         }
     }
 
@@ -89,6 +98,11 @@ impl Row {
     pub(crate) fn noting(mut self, notes: impl Into<String>) -> Row {
         self.notes = notes.into();
         self
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// What else is to be said.

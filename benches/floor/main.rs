@@ -1,15 +1,12 @@
-//! The floor: a bare actix-web handler that parses the same JSON and answers the same bytes. It runs as
-//! a process of its own.
+//! The floor of the bench: a bare actix-web handler that parses the same JSON as the relay and answers the
+//! same bytes.
 
-use crate::Outcome;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::web::{self, Bytes, Data, Path, PayloadConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use clawlink_protocol::agents::AboutAgent;
 use clawlink_protocol::messages::Delegate;
 
-/// The hidden command that runs it.
-pub(crate) const COMMAND: &str = "floor";
 /// Bytes of a body that it takes.
 const BODY: usize = 64 * 1024 * 1024;
 
@@ -18,18 +15,23 @@ struct Answers {
     delegate: Bytes,
     heartbeat: Bytes,
     poll: Bytes,
+    /// To a poll with parameters.
+    leased: Bytes,
 }
 
-/// Serves until it is killed. The arguments are the bodies of its answers.
-pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
-    let [delegate, heartbeat, poll] = arguments else {
-        return Err("floor wants the bodies of three answers".into());
+/// Serves on a free port, which it prints, until it is killed. The arguments are the bodies of its answers.
+fn main() -> std::io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [delegate, heartbeat, poll, leased] = &arguments[..] else {
+        let error = "clawlink-floor wants the bodies of four answers; clawlink-bench starts it";
+        return Err(std::io::Error::other(error));
     };
     let bytes = |text: &String| Bytes::from(text.clone().into_bytes());
     let answers = Data::new(Answers {
         delegate: bytes(delegate),
         heartbeat: bytes(heartbeat),
         poll: bytes(poll),
+        leased: bytes(leased),
     });
     actix_web::rt::System::new().block_on(async move {
         // The relay has as many workers.
@@ -45,7 +47,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         });
         let server = server.workers(workers).bind(("127.0.0.1", 0))?;
         println!("{}", server.addrs()[0]);
-        Ok(server.run().await?)
+        server.run().await
     })
 }
 
@@ -70,8 +72,16 @@ async fn heard(answers: Data<Answers>, body: Bytes) -> HttpResponse {
     }
 }
 
-async fn polled(answers: Data<Answers>, _id: Path<String>) -> HttpResponse {
-    answer(answers.poll.clone())
+async fn polled(answers: Data<Answers>, _id: Path<String>, request: HttpRequest) -> HttpResponse {
+    let plain = request.query_string().is_empty();
+    answer(
+        if plain {
+            &answers.poll
+        } else {
+            &answers.leased
+        }
+        .clone(),
+    )
 }
 
 async fn echo(body: Bytes) -> HttpResponse {
