@@ -271,6 +271,22 @@ fn a_receipt_that_wants_no_answer_counts_when_the_socket_ends_right_after_it() {
 }
 
 #[test]
+fn a_receipt_that_wants_no_answer_counts_when_its_agent_leaves_right_after_it() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, _session) = world.socket_that("a", true).await;
+        for n in 0..2 {
+            world.delegate("a", &n.to_string()).await.unwrap();
+        }
+        let agent = world.anybody("a");
+        assert!(world.relay().acknowledge(&agent, &receipts(&fake)[..1]));
+        world.relay().deregister(&agent).await.unwrap();
+        quiet().await;
+        assert_eq!(world.dead("a").await.len(), 1);
+    });
+}
+
+#[test]
 fn receipts_that_want_no_answer_make_room_in_the_window() {
     on_relay(&[], |world| async move {
         world.register("a").await;

@@ -8,7 +8,7 @@ use crate::core::identity::Reader;
 use serde_json::Value;
 
 impl World {
-    async fn dead(&self, agent: &str) -> Vec<Listed> {
+    pub(super) async fn dead(&self, agent: &str) -> Vec<Listed> {
         let listed =
             self.relay()
                 .dead_letters
