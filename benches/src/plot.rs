@@ -7,6 +7,8 @@ use std::path::Path;
 
 /// Pixels.
 const SIZE: (u32, u32) = (720, 400);
+/// How much higher it is than its highest point: the names stand there.
+const ROOM: f64 = 1.35;
 const FONT: &str = "sans-serif";
 const COLOURS: [RGBColor; 3] = [
     RGBColor(31, 119, 180),
@@ -38,7 +40,7 @@ impl Plot<'_> {
         let bounds = points().fold((f64::MAX, f64::MIN), |(least, most), (x, _)| {
             (least.min(*x), most.max(*x))
         });
-        let top = points().map(|(_, y)| *y).fold(0.0, f64::max) * 1.1;
+        let top = points().map(|(_, y)| *y).fold(0.0, f64::max) * ROOM;
         let root = SVGBackend::new(file, SIZE).into_drawing_area();
         root.fill(&WHITE).map_err(said)?;
         let mut builder = ChartBuilder::on(&root);
@@ -90,7 +92,8 @@ fn said(error: impl std::fmt::Display) -> Box<dyn std::error::Error + Send + Syn
 
 /// A number on an axis.
 fn short(value: f64) -> String {
-    match value {
+    // What is left of adding up steps is no part of it.
+    match (value * 1e3).round() / 1e3 {
         v if v >= 1e6 => format!("{}M", v / 1e6),
         v if v >= 1e3 => format!("{}k", v / 1e3),
         v => format!("{v}"),
