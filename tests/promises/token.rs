@@ -124,7 +124,7 @@ fn the_log_tells_calls_and_no_secrets() {
         log.contains(r#"method="POST" route="/delegate" status=404"#) && log.contains("a-sender"),
         "{log}"
     );
-    assert!(log.contains(r#"route="/files/{file_key:.*}""#), "{log}");
+    assert!(log.contains(r#"route="/files/{file_key}""#), "{log}");
     for secret in [
         TOKEN,
         "private-words",
