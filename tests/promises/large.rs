@@ -161,11 +161,15 @@ fn a_file_of_8_mib_takes_the_relay_at_most_twice_its_size() {
         let encoding = encoding.map_or(String::new(), |name| format!(r#","encoding":"{name}""#));
         let body = format!(r#"{{"file_key":"k","agent_id":"a"{encoding},"content":"{content}"}}"#);
         assert_eq!(relay.post_text("/files", &body).status, 200, "{what}");
-        let stored = relay.rss_kib();
+        let size = LIMIT as u64 / 1024;
+        // The allocator gives back what is free after a while, when it is asked for something.
+        harness::eventually("what was taken besides is given back", || {
+            relay.get("/health");
+            let kept = relay.rss_kib().saturating_sub(idle);
+            (kept <= size + size / 2).then_some(kept)
+        });
         assert_eq!(relay.get("/files/k").status, 200, "{what}");
-        let (peak, size) = (relay.peak_kib() - idle, LIMIT as u64 / 1024);
+        let peak = relay.peak_kib() - idle;
         assert!(peak <= 2 * size, "{what}: {peak} KiB");
-        let kept = stored.saturating_sub(idle);
-        assert!(kept <= size + size / 2, "{what}: {kept} KiB are kept");
     }
 }
