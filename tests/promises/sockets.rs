@@ -83,7 +83,7 @@ fn broadcasts_that_come_together_are_seen_by_all_in_one_order() {
         }
     });
     let content = |message: Value| message["content"].clone();
-    let mut read = |socket: &mut Socket| -> Vec<Value> {
+    let read = |socket: &mut Socket| -> Vec<Value> {
         let all = 0..SENDERS * EACH;
         all.map(|_| content(socket.next_of("knowledge_broadcast")))
             .collect()
