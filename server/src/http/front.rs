@@ -38,6 +38,8 @@ pub struct Fronted<A> {
 struct Inner<A> {
     app: A,
     state: Shared,
+    /// The numbers of the calls that are answered here.
+    numbers: [Option<usize>; Frequent::ALL.len()],
 }
 
 impl<A> Transform<A, Request> for Front
@@ -53,7 +55,15 @@ where
 
     fn new_transform(&self, app: A) -> Self::Future {
         let state = self.0.clone();
-        let inner = Rc::new(Inner { app, state });
+        let numbers = Frequent::ALL.map(|call| {
+            let (method, pattern) = call.entry();
+            state.traffic.number(method, pattern)
+        });
+        let inner = Rc::new(Inner {
+            app,
+            state,
+            numbers,
+        });
         ready(Ok(Fronted { inner }))
     }
 }
@@ -86,6 +96,9 @@ enum Frequent {
 }
 
 impl Frequent {
+    /// In the order in which they are declared.
+    const ALL: [Frequent; 3] = [Frequent::Delegate, Frequent::Heartbeat, Frequent::Poll];
+
     /// Which of them a request is. What is written in an unusual way is the route table's.
     fn of(request: &Request) -> Option<Frequent> {
         match (request.method(), request.path()) {
@@ -154,9 +167,7 @@ where
         };
         let answered = self.at_once(call, request, watch).await;
         let response = answered.unwrap_or_else(|error| error.error_response());
-        let (method, pattern) = call.entry();
-        let number = self.state.traffic.number(method, pattern);
-        (number, response.into())
+        (self.numbers[call as usize], response.into())
     }
 
     async fn at_once(
@@ -236,7 +247,8 @@ mod tests {
     #[test]
     fn what_is_answered_here_stands_in_the_route_table_too() {
         let calls = http::calls();
-        for call in [Frequent::Delegate, Frequent::Heartbeat, Frequent::Poll] {
+        for (place, call) in Frequent::ALL.into_iter().enumerate() {
+            assert_eq!(call as usize, place);
             let (method, pattern) = call.entry();
             let listed = |other: &http::Call| other.method == method && other.pattern() == pattern;
             assert_eq!(calls.iter().filter(|call| listed(call)).count(), 1);
