@@ -1,6 +1,6 @@
-use crate::args::{Command, Top};
+use crate::args::Args;
 use crate::arrange::{Arranged, Misuse};
-use crate::spec::{self, Opt};
+use crate::spec::{self, Command, Opt, Verb};
 use crate::{arrange as arranging, help};
 
 /// A command line, an argument on each line.
@@ -13,7 +13,7 @@ pub fn arrange(data: &[u8]) {
         Ok(Arranged::Help(command)) => assert!(help::help(command).ends_with('\n')),
         Ok(Arranged::Version) => assert!(args.iter().any(|arg| arg == "-V" || arg == "--version")),
         Ok(Arranged::Nothing) => panic!("there are arguments"),
-        Ok(Arranged::Run(line)) => run(&args, &line),
+        Ok(Arranged::Run(command, line)) => run(&args, command, &line),
     }
 }
 
@@ -24,16 +24,17 @@ fn explained(misuse: &Misuse) {
     );
 }
 
-fn run(args: &[String], line: &[String]) {
+fn run(args: &[String], command: &'static Command, line: &[String]) {
     let typed = Typed::of(args);
-    assert_eq!(typed.line(false), line, "of {args:?}");
+    assert_eq!(typed.command, command.name);
+    assert_eq!(typed.line(), line, "of {args:?}");
     assert_eq!(
-        arranging::arrange(&typed.line(true)),
-        Ok(Arranged::Run(line.to_vec())),
+        arranging::arrange(&typed.again()),
+        Ok(Arranged::Run(command, line.to_vec())),
         "in order already"
     );
-    match help::parse(line) {
-        Ok(top) => meant(&top, &typed),
+    match help::parse(command, line) {
+        Ok(args) => meant(command, &args, &typed),
         Err(misuse) => {
             explained(&misuse);
             assert!(
@@ -48,7 +49,6 @@ fn run(args: &[String], line: &[String]) {
 /// matter, as no value that stands apart begins with a hyphen.
 #[derive(Default)]
 struct Typed<'a> {
-    globals: Vec<(&'a str, Option<&'a str>)>,
     command: &'a str,
     options: Vec<(&'a str, Option<&'a str>)>,
     words: Vec<&'a str>,
@@ -68,20 +68,13 @@ impl<'a> Typed<'a> {
                     .split_once('=')
                     .map_or((arg, None), |(n, v)| (n, Some(v)));
                 let of = |options: &'static [Opt]| options.iter().find(|o| o.name == name);
-                let (mine, option) = match own.iter().find(|o| o.name == name) {
-                    Some(option) => (true, option),
-                    None => (false, of(spec::GLOBALS).expect("an option")),
-                };
+                let option = own.iter().find(|o| o.name == name);
+                let option = option.or_else(|| of(spec::GLOBALS)).expect("an option");
                 let value = match option.takes_value() {
                     true => Some(attached.or_else(|| apart(&mut rest)).expect("a value")),
                     false => None,
                 };
-                let list = if mine {
-                    &mut typed.options
-                } else {
-                    &mut typed.globals
-                };
-                list.push((name, value));
+                typed.options.push((name, value));
             } else if typed.command.is_empty() {
                 typed.command = arg;
                 own = spec::command(arg).expect("a command").options;
@@ -92,30 +85,31 @@ impl<'a> Typed<'a> {
         typed
     }
 
-    /// Globals, the command, its options, its words.
-    fn line(&self, attached: bool) -> Vec<String> {
-        let push = |line: &mut Vec<String>, options: &[(&str, Option<&str>)]| {
-            for (name, value) in options {
-                match value {
-                    Some(value) if attached => line.push(format!("{name}={value}")),
-                    value => line.extend(
-                        [Some(*name), *value]
-                            .into_iter()
-                            .flatten()
-                            .map(str::to_owned),
-                    ),
-                }
-            }
+    /// Options and their values as they came, then the words.
+    fn line(&self) -> Vec<String> {
+        let apart = |(name, value): &(&str, Option<&str>)| {
+            let both = [Some(*name), *value].into_iter().flatten();
+            both.map(str::to_owned).collect::<Vec<_>>()
         };
-        let mut line = Vec::new();
-        push(&mut line, &self.globals);
-        line.push(self.command.to_owned());
-        push(&mut line, &self.options);
-        if !self.words.is_empty() {
-            line.push("--".to_owned());
-            line.extend(self.words.iter().map(|word| (*word).to_owned()));
-        }
-        line
+        let options = self.options.iter().flat_map(apart);
+        options.chain(self.last()).collect()
+    }
+
+    /// The same command line, typed in another way.
+    fn again(&self) -> Vec<String> {
+        let attached = |(name, value): &(&str, Option<&str>)| match value {
+            Some(value) => format!("{name}={value}"),
+            None => (*name).to_owned(),
+        };
+        let options = self.options.iter().map(attached);
+        let command = std::iter::once(self.command.to_owned());
+        command.chain(options).chain(self.last()).collect()
+    }
+
+    fn last(&self) -> Vec<String> {
+        let dashes = (!self.words.is_empty()).then_some("--");
+        let words = dashes.into_iter().chain(self.words.iter().copied());
+        words.map(str::to_owned).collect()
     }
 }
 
@@ -125,30 +119,24 @@ fn apart<'a>(rest: &mut impl Iterator<Item = &'a str>) -> Option<&'a str> {
         .filter(|value| *value == "-" || !value.starts_with('-'))
 }
 
-/// The types hold what was typed.
-fn meant(top: &Top, typed: &Typed<'_>) {
-    let value = |options: &[(&str, Option<&str>)], name: &str| -> Option<String> {
-        let option = options.iter().find(|(own, _)| *own == name)?;
+/// The type holds what was typed.
+fn meant(command: &Command, args: &Args, typed: &Typed<'_>) {
+    let value = |name: &str| -> Option<String> {
+        let option = typed.options.iter().find(|(own, _)| *own == name)?;
         option.1.map(str::to_owned)
     };
-    let global = |name: &str| value(&typed.globals, name);
-    let own = |name: &str| value(&typed.options, name);
     assert_eq!(
-        (&top.relay, &top.token),
-        (&global("--relay"), &global("--token"))
+        (&args.relay, &args.token),
+        (&value("--relay"), &value("--token"))
     );
-    assert_eq!(top.identity, global("--as"));
+    assert_eq!(args.identity, value("--as"));
     assert_eq!(
-        top.json,
-        typed.globals.iter().any(|(name, _)| *name == "--json")
+        args.json,
+        typed.options.iter().any(|(name, _)| *name == "--json")
     );
-    match &top.command {
-        Command::Delegate(call) => {
-            assert_eq!(call.to, own("--to"));
-            assert_eq!(call.task, own("--task"));
-            assert_eq!(call.context, own("--context"));
-        }
-        Command::Show(call) => assert_eq!(typed.words, [call.id.as_str()]),
-        _ => {}
+    assert_eq!(args.words, typed.words);
+    if command.verb == Verb::Delegate {
+        assert_eq!(args.task, value("--task"));
+        assert_eq!(args.context, value("--context"));
     }
 }
