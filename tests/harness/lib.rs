@@ -45,6 +45,18 @@ pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// A text of so many lines that it takes long to find what has changed.
+pub fn dice(seed: u64) -> String {
+    let mut state = seed;
+    let mut line = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        format!("{}\n", (state >> 33) % 70)
+    };
+    (0..20_000).map(|_| line()).collect()
+}
+
 /// The keys of an object.
 pub fn keys(value: &Value) -> Vec<&str> {
     value

@@ -2,7 +2,7 @@
 
 use harness::http::{self, Reply};
 use harness::tls::Authority;
-use harness::{Relay, Scrape, eventually, json};
+use harness::{Relay, Scrape, dice, eventually, json};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
@@ -74,18 +74,6 @@ fn a_text_with_more_bytes_or_lines_than_a_merge_may_have_is_refused() {
         assert!(reply.text.contains("--merge-lines"), "{}", reply.text);
         assert_eq!(Scrape::of(&relay).value(refused), f64::from(n));
     }
-}
-
-/// A text of so many lines that it takes long to find what has changed.
-fn dice(seed: u64) -> String {
-    let mut state = seed;
-    let mut line = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        format!("{}\n", (state >> 33) % 70)
-    };
-    (0..20_000).map(|_| line()).collect()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Changes of several writers to one text go together line by line, or neither is lost in silence.
 
-use harness::{Relay, Reply, Value, json};
+use harness::{Relay, Reply, Value, dice, json};
 
 /// Writes a file made from this version, to be merged.
 fn merge(relay: &Relay, agent: &str, base: u64, content: &str) -> Reply {
@@ -229,16 +229,6 @@ fn twenty_writers_of_one_line_are_one_winner_and_nineteen_who_hear_of_it() {
 #[test]
 fn a_merge_that_takes_long_keeps_nobody_waiting() {
     let relay = Relay::start();
-    let dice = |seed: u64| -> String {
-        let mut state = seed;
-        let mut line = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            format!("{}\n", (state >> 33) % 70)
-        };
-        (0..20_000).map(|_| line()).collect()
-    };
     put(&relay, &json!(dice(1)));
     put(&relay, &json!(dice(2)));
     std::thread::scope(|scope| {

@@ -15,6 +15,11 @@ fn secret(n: u8) -> String {
     format!("{n:02x}").repeat(32)
 }
 
+/// Registers an agent, with a secret if it has one.
+fn register(relay: &Relay, secret: Option<&str>, agent: &Value) -> Reply {
+    call(relay, ("POST", "/register"), None, secret, agent)
+}
+
 /// Sends a call with the relay's token, and with an agent's headers where they are given.
 fn call(
     relay: &Relay,
@@ -54,14 +59,8 @@ fn call(
 fn claimed(options: &[&str]) -> Relay {
     let relay = Relay::with(&[&["--token", TOKEN], options].concat());
     for (n, agent) in [(1, "alice"), (2, "bob")] {
-        let register = json!({"agent_id": agent, "name": agent});
-        let reply = call(
-            &relay,
-            ("POST", "/register"),
-            None,
-            Some(&secret(n)),
-            &register,
-        );
+        let agent = json!({"agent_id": agent, "name": agent});
+        let reply = register(&relay, Some(&secret(n)), &agent);
         assert_eq!(reply.status, 200, "{}", reply.text);
         assert!(reply.json().get("agent_secret").is_none());
     }
@@ -225,17 +224,9 @@ fn registering_again_with_the_secret_keeps_inbox_leases_tasks_and_topics() {
 #[test]
 fn a_strict_relay_lets_nobody_speak_without_a_secret_and_says_what_to_send() {
     let relay = claimed(&["--strict-identity"]);
-    let given = call(
-        &relay,
-        ("POST", "/register"),
-        None,
-        None,
-        &json!({"agent_id": "py"}),
-    );
-    let given = given.json()["agent_secret"]
-        .as_str()
-        .expect("a secret")
-        .to_owned();
+    let given = register(&relay, None, &json!({"agent_id": "py"}));
+    let given = given.json()["agent_secret"].clone();
+    let given = given.as_str().expect("a secret").to_owned();
     for agent in ["py", "nobody"] {
         for (path, body) in [
             (
@@ -310,17 +301,9 @@ fn relay_agents(relay: &Relay) -> Vec<String> {
 #[test]
 fn no_secret_is_ever_in_the_log() {
     let relay = claimed(&["--log", "trace"]);
-    let given = call(
-        &relay,
-        ("POST", "/register"),
-        None,
-        None,
-        &json!({"agent_id": "py"}),
-    );
-    let given = given.json()["agent_secret"]
-        .as_str()
-        .expect("a secret")
-        .to_owned();
+    let given = register(&relay, None, &json!({"agent_id": "py"}));
+    let given = given.json()["agent_secret"].clone();
+    let given = given.as_str().expect("a secret").to_owned();
     let slip = format!("{}zz", &secret(1)[2..]);
     for shown in [&secret(1), &secret(9), &slip, &given] {
         for agent in ["alice", "py", "nobody"] {

@@ -216,7 +216,6 @@ impl Agent {
         self.pump();
         self.serve();
         self.note_moved();
-        self.note_inside();
     }
 
     /// What a poll that finds nothing is told without asking the actor.
@@ -343,17 +342,17 @@ impl Agent {
         }
     }
 
-    /// The heartbeat timer: set for the next moment at which silence or a lease that ends changes
-    /// something. A heartbeat does not touch it; it reads when it fires, and where it is set too
-    /// early it is set anew then.
+    /// What ends whatever the actor has done. Sets the heartbeat timer for the next moment at which
+    /// silence or a lease that ends changes something. A heartbeat does not touch it; it reads when it
+    /// fires, and where it is set too early it is set anew then.
     fn rearm(&mut self, ctx: &mut Context<Self>) {
-        self.note_inside();
         let now = self.door.now();
         let silence = self.judge(now);
         if self.door.is_stale() {
             self.pass_on(now);
         }
         self.tidy();
+        self.note_inside();
         let due = (self.own.as_ref()).and_then(|own| own.inbox.next_due());
         let next = silence.into_iter().chain(due).min();
         let next = next.unwrap_or(Millis::MAX);

@@ -76,7 +76,7 @@ impl Clock {
     pub fn timestamp_of(&self, at: Millis) -> String {
         let ago = self.now().saturating_sub(at);
         let at = Utc::now() - Duration::from_millis(ago);
-        at.to_rfc3339_opts(SecondsFormat::Micros, false)
+        rfc3339(at)
     }
 
     /// The wall-clock time of a moment on this clock, as Unix seconds.
@@ -101,9 +101,13 @@ impl Inner {
     }
 }
 
+fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
 /// The wall-clock time so far from now, as [`timestamp`] writes it.
 pub fn timestamp_in(time: Duration) -> String {
-    (Utc::now() + time).to_rfc3339_opts(SecondsFormat::Micros, false)
+    rfc3339(Utc::now() + time)
 }
 
 /// The wall-clock time, RFC 3339 with microseconds. UTC is written `+00:00`, which every
@@ -113,23 +117,14 @@ pub fn timestamp() -> String {
     let micros = now.timestamp_subsec_micros();
     // A second of a leap is written as the library does.
     if micros >= 1_000_000 {
-        return now.to_rfc3339_opts(SecondsFormat::Micros, false);
+        return rfc3339(now);
     }
     SECOND.with_borrow_mut(|(second, text)| {
         if *second != Some(now.timestamp()) {
             *second = Some(now.timestamp());
             *text = now.format("%Y-%m-%dT%H:%M:%S").to_string();
         }
-        let mut written = String::with_capacity(text.len() + ".000000+00:00".len());
-        written.push_str(text);
-        written.push('.');
-        let digits = [100_000, 10_000, 1_000, 100, 10, 1].map(|unit| micros / unit % 10);
-        let digits = digits
-            .into_iter()
-            .filter_map(|digit| char::from_digit(digit, 10));
-        written.extend(digits);
-        written.push_str("+00:00");
-        written
+        format!("{text}.{micros:06}+00:00")
     })
 }
 
@@ -156,7 +151,7 @@ impl Moment {
 impl Display for Moment {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let time = DateTime::from_timestamp_micros(self.micros).unwrap_or_default();
-        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, false))
+        f.write_str(&rfc3339(time))
     }
 }
 
@@ -165,13 +160,12 @@ impl Display for Moment {
 pub fn moment(text: &str) -> Option<String> {
     if let Ok(seconds) = text.parse::<u32>() {
         let ago = Utc::now() - TimeDelta::seconds(seconds.into());
-        return Some(ago.to_rfc3339_opts(SecondsFormat::Micros, false));
+        return Some(rfc3339(ago));
     }
     let time = DateTime::parse_from_rfc3339(text)
         // In a query a plus sign that was not escaped is a blank.
         .or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+")));
-    let time = time.ok()?.with_timezone(&Utc);
-    Some(time.to_rfc3339_opts(SecondsFormat::Micros, false))
+    Some(rfc3339(time.ok()?.with_timezone(&Utc)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::core::window::{Mark, Pings};
 use actix::{Message, Recipient};
 use bytes::Bytes;
 use bytestring::ByteString;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -108,10 +108,7 @@ impl Outlet {
         }
         fill(&mut waiting);
         let writer = waiting.writer.take();
-        drop(waiting);
-        if let Some(writer) = writer {
-            writer.wake();
-        }
+        wake(waiting, [writer]);
     }
 
     /// Messages to write, in this order. Bounded by the window of who hands them over.
@@ -172,10 +169,7 @@ impl Outlet {
         let mut waiting = self.0.lock();
         if waiting.pings.answered(mark, &mut answered) {
             let writer = waiting.writer.take();
-            drop(waiting);
-            if let Some(writer) = writer {
-                writer.wake();
-            }
+            wake(waiting, [writer]);
         }
         answered
     }
@@ -216,8 +210,7 @@ impl Outlet {
             (waiting.own, waiting.notices) = (0, 0);
         }
         let wakers = [waiting.writer.take(), waiting.session.take()];
-        drop(waiting);
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        wake(waiting, wakers);
     }
 
     /// Gives what waits to `write`, until that says that it has enough; then the ping that is due
@@ -254,10 +247,7 @@ impl Outlet {
             true => waiting.session.take(),
             false => None,
         };
-        drop(waiting);
-        if let Some(session) = session {
-            session.wake();
-        }
+        wake(waiting, [session]);
         more
     }
 
@@ -266,6 +256,12 @@ impl Outlet {
         let waiting = self.0.lock();
         waiting.state >= State::Finished && waiting.queue.is_empty()
     }
+}
+
+/// Lets go of what waits, then wakes those who are to take it.
+fn wake<const N: usize>(waiting: MutexGuard<'_, Waiting>, wakers: [Option<Waker>; N]) {
+    drop(waiting);
+    wakers.into_iter().flatten().for_each(Waker::wake);
 }
 
 /// This task is to be woken.

@@ -24,7 +24,7 @@ use clawlink_protocol::agents::Register;
 use clawlink_protocol::messages::{Broadcast, Delegate, Delegated};
 use clawlink_protocol::name::{AgentId, Word};
 use parking_lot::Mutex;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,30 @@ fn id(text: &str) -> AgentId {
 
 fn word(text: &str) -> Word {
     Word::parse(text).unwrap()
+}
+
+/// A task for an agent, with nothing said besides.
+fn delegation<'a>(from: &str, to: &str, task: &'a RawValue) -> Delegate<'a> {
+    Delegate {
+        from_agent: id(from),
+        to_agent: Some(word(to)),
+        to_capability: None,
+        task,
+        context: None,
+        priority: None,
+        ttl: None,
+        thread_id: None,
+        parent_id: None,
+    }
+}
+
+/// The same for whoever can do it.
+fn for_anyone<'a>(from: &str, capability: &str, task: &'a RawValue) -> Delegate<'a> {
+    Delegate {
+        to_agent: None,
+        to_capability: Some(word(capability)),
+        ..delegation(from, capability, task)
+    }
 }
 
 async fn pass(time: Duration) {
@@ -118,15 +142,8 @@ impl World {
     ) -> Result<Delegated, String> {
         let task = to_raw_value(task).unwrap();
         let call = Delegate {
-            from_agent: id(from),
-            to_agent: Some(word(to)),
-            to_capability: None,
-            task: &task,
-            context: None,
-            priority: None,
             ttl,
-            thread_id: None,
-            parent_id: None,
+            ..delegation(from, to, &task)
         };
         let sent = self
             .relay()

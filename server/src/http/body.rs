@@ -259,7 +259,7 @@ async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Bo
         };
         let Some(next) = next else {
             count(&flow.counts.late_bodies);
-            tokio::time::sleep(flow.turn_of_connection()).await;
+            flow.wait_for_turn().await;
             return Err(ApiError::bad_request("the body did not come in time").closing());
         };
         let Some(chunk) = next else {

@@ -132,6 +132,14 @@ impl Flow {
         Duration::from_millis(self.turns.lock().book((), self.clock.now()))
     }
 
+    /// Waits that long.
+    pub async fn wait_for_turn(&self) {
+        let wait = self.turn_of_connection();
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     /// A number below this one, far from those given before: what would happen at one moment is
     /// spread evenly by it.
     pub fn spread(&self, below: u64) -> u64 {

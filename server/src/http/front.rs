@@ -142,23 +142,19 @@ where
         let turn = watch.clone().map(Watch::ask);
         let under_way = state.flow.begin();
         let method = request.method().clone();
-        let (number, mut response) = match may_come(state, &request) {
+        let (number, response) = match may_come(state, &request) {
             Ok(()) => self.answer(request, watch.clone()).await,
             Err(refused) => (None, refused.error_response().into()),
         };
         let took = began.elapsed();
-        never_stored(response.headers_mut());
         let code = response.extensions().get::<ErrorCode>().copied();
         let status = response.status();
         state.traffic.count(number, status, code, took);
         log(state, &method, number, status, took, watch.as_deref());
-        Held::around(
-            response,
-            method == Method::GET,
-            &state.flow,
-            under_way,
-            turn,
-        )
+        let asked = method == Method::GET;
+        let mut held = Held::around(response, asked, &state.flow, under_way, turn);
+        never_stored(held.headers_mut());
+        held
     }
 
     async fn answer(&self, request: Request, watch: Option<Rc<Watch>>) -> Answer {

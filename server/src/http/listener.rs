@@ -113,7 +113,7 @@ where
             let peer = stream.peer_addr().ok();
             let (tls, flow) = (connections.tls.clone(), connections.flow.clone());
             async move {
-                sleep_for(flow.turn_of_connection()).await;
+                flow.wait_for_turn().await;
                 let stream = match tls {
                     None => Either::Left(stream),
                     Some(tls) => Either::Right(Box::new(encrypted(tls, stream, &flow).await?)),
@@ -124,12 +124,6 @@ where
         .and_then(http)
     })?;
     Ok(builder.run())
-}
-
-async fn sleep_for(time: Duration) {
-    if !time.is_zero() {
-        tokio::time::sleep(time).await;
-    }
 }
 
 async fn encrypted(

@@ -14,8 +14,6 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use clawlink_protocol::error::ErrorCode;
 use serde::Serialize;
 
-/// Bytes that most replies fit into.
-const USUAL: usize = 512;
 /// Characters of a key.
 const KEY_MAX: usize = 64;
 
@@ -77,9 +75,8 @@ where
 /// A reply as text.
 pub fn written<T: Serialize>(reply: &T) -> Result<String, ApiError> {
     let failed = |error: String| ApiError::new(ErrorCode::Other, error);
-    let mut text = Vec::with_capacity(USUAL);
-    serde_json::to_writer(&mut text, reply).map_err(|error| failed(error.to_string()))?;
-    String::from_utf8(text).map_err(|error| failed(error.to_string()))
+    let text = crate::core::json::written(reply).map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(text.into()).map_err(|error| failed(error.to_string()))
 }
 
 /// A reply that is text already.

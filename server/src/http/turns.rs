@@ -7,7 +7,6 @@ use super::link::Turn;
 use actix_http::Response;
 use actix_web::ResponseError;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use bytes::Bytes;
 use clawlink_protocol::error::ErrorCode;
 use std::error::Error;
@@ -67,10 +66,7 @@ impl Held {
 
 fn no_room(flow: &Flow) -> Response<BoxBody> {
     count(&flow.counts.in_flight_refused);
-    let mut reply = in_flight_full("this reply").error_response();
-    let headers = reply.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    reply.into()
+    in_flight_full("this reply").error_response().into()
 }
 
 impl MessageBody for Held {

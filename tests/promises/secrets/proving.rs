@@ -1,6 +1,6 @@
 //! Who has sent a message, and whether that was proved.
 
-use super::{TOKEN, call, claimed, delegate, secret};
+use super::{TOKEN, call, claimed, delegate, register, secret};
 use harness::socket::Socket;
 use harness::{Relay, Value, json};
 
@@ -117,14 +117,8 @@ fn a_sockets_messages_are_as_proved_as_its_upgrade() {
         (&json!("alice"), &json!(true))
     );
     // Whoever claims an agent is alone with it.
-    let register = json!({"agent_id": "py", "name": "py"});
-    let claim = call(
-        &relay,
-        ("POST", "/register"),
-        None,
-        Some(&secret(3)),
-        &register,
-    );
+    let py = json!({"agent_id": "py", "name": "py"});
+    let claim = register(&relay, Some(&secret(3)), &py);
     assert_eq!(claim.status, 200);
     assert_eq!(plain.close_code(), Some(4003));
     harness::eventually("a socket that was not the agent's own is counted", || {
@@ -144,13 +138,7 @@ fn a_sockets_messages_are_as_proved_as_its_upgrade() {
 #[test]
 fn a_poll_that_waits_without_the_secret_ends_when_it_claims() {
     let relay = claimed(&[]);
-    call(
-        &relay,
-        ("POST", "/register"),
-        None,
-        None,
-        &json!({"agent_id": "py", "name": "py"}),
-    );
+    register(&relay, None, &json!({"agent_id": "py", "name": "py"}));
     let waits = std::thread::scope(|scope| {
         let waits = scope.spawn(|| {
             call(
@@ -175,14 +163,8 @@ fn a_poll_that_waits_without_the_secret_ends_when_it_claims() {
         let heard = || heard()["agents"][0]["last_heartbeat"].clone();
         let before = heard();
         harness::eventually("the poll waits", || (heard() != before).then_some(()));
-        let register = json!({"agent_id": "py", "name": "py"});
-        call(
-            &relay,
-            ("POST", "/register"),
-            None,
-            Some(&secret(3)),
-            &register,
-        );
+        let py = json!({"agent_id": "py", "name": "py"});
+        register(&relay, Some(&secret(3)), &py);
         delegate(&relay, ("alice", 1), "py", "for its owner");
         waits.join().expect("a reply")
     });

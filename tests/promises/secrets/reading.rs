@@ -1,6 +1,6 @@
 //! What others see of what a claimed agent has sent and got.
 
-use super::{TOKEN, call, claimed, delegate, secret};
+use super::{TOKEN, call, claimed, delegate, register, secret};
 use harness::{Value, json, keys};
 
 #[test]
@@ -99,13 +99,7 @@ fn a_claimed_agents_tasks_and_dead_letters_are_ids_and_states_to_others() {
 #[test]
 fn what_an_unclaimed_agent_has_to_do_with_it_may_read_by_its_name() {
     let relay = claimed(&[]);
-    call(
-        &relay,
-        ("POST", "/register"),
-        None,
-        None,
-        &json!({"agent_id": "py", "name": "py"}),
-    );
+    register(&relay, None, &json!({"agent_id": "py", "name": "py"}));
     let task = delegate(&relay, ("alice", 1), "py", "for the script");
     let path = format!("/tasks/{task}");
     let read = |agent: Option<&str>| {

@@ -103,9 +103,17 @@ impl Handler<Poll> for Agent {
     type Result = actix::MessageResult<Poll>;
     fn handle(&mut self, Poll { acked, ask }: Poll, ctx: &mut Self::Context) -> Self::Result {
         self.settle();
+        let given = self.give(acked, ask);
+        self.rearm(ctx);
+        actix::MessageResult(given)
+    }
+}
+
+impl Agent {
+    fn give(&mut self, acked: Vec<Delivery>, ask: Ask) -> Given {
         let door = self.door.clone();
         if !ask.proved && door.owner.is_claimed() {
-            return actix::MessageResult(Given::NotYours);
+            return Given::NotYours;
         }
         let settlement = match acked.is_empty() {
             true => Settlement::default(),
@@ -120,15 +128,14 @@ impl Handler<Poll> for Agent {
                 door.common.metrics.polls_replaced.inc();
             }
             waiters.push_back(Waiter { ask, reply });
-            return actix::MessageResult(Given::Later(settlement, later));
+            return Given::Later(settlement, later);
         }
         let batch = match &mut self.own {
             Some(own) => Batch::of(ask, &mut own.inbox, &door),
             None => Batch::default(),
         };
         self.note_moved();
-        self.rearm(ctx);
-        actix::MessageResult(Given::Now(settlement, batch))
+        Given::Now(settlement, batch)
     }
 }
 

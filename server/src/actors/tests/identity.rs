@@ -155,17 +155,7 @@ fn who_takes_the_id_of_one_that_has_left_gets_nothing_of_what_was_its() {
             world.enrol(agent, secret(1)).await.unwrap();
         }
         let task = to_raw_value("secret").unwrap();
-        let call = Delegate {
-            from_agent: id("a"),
-            to_agent: Some(word("b")),
-            to_capability: None,
-            task: &task,
-            context: None,
-            priority: None,
-            ttl: None,
-            thread_id: None,
-            parent_id: None,
-        };
+        let call = delegation("a", "b", &task);
         let mine = world.speak("a", secret(1)).unwrap();
         let sent = world.relay().delegate(&call, None, &mine).await.unwrap();
         world.relay().deregister(&mine).await.unwrap();
@@ -225,17 +215,7 @@ fn a_task_that_is_passed_on_is_its_new_assignees_and_still_its_senders_word() {
             assert!(joined.is_ok());
         }
         let task = to_raw_value("t").unwrap();
-        let call = Delegate {
-            from_agent: id("s"),
-            to_agent: None,
-            to_capability: Some(word("rust")),
-            task: &task,
-            context: None,
-            priority: None,
-            ttl: None,
-            thread_id: None,
-            parent_id: None,
-        };
+        let call = for_anyone("s", "rust", &task);
         let sender = world.speak("s", secret(1)).unwrap();
         let sent = world.relay().delegate(&call, None, &sender).await.unwrap();
         assert_eq!(sent.to_agent.as_deref(), Some("a"));

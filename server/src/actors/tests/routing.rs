@@ -29,15 +29,8 @@ impl World {
     ) -> Result<Delegated, String> {
         let task = to_raw_value(task).unwrap();
         let call = Delegate {
-            from_agent: id("s"),
-            to_agent: None,
-            to_capability: Some(word(capability)),
-            task: &task,
-            context: None,
-            priority: None,
             ttl,
-            thread_id: None,
-            parent_id: None,
+            ..for_anyone("s", capability, &task)
         };
         let sender = self.anybody("s");
         let sent = self.relay().delegate(&call, None, &sender).await;
