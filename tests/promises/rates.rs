@@ -8,9 +8,10 @@ const SCRIPT: &str = r#"
 start_relay "" 10.77.0.1 --token right --no-mdns --requests-per-second 5 --wrong-tokens-per-minute 3
 url=http://10.77.0.1:9077
 count() { tr ' ' '\n' | grep -c "^$1\$" || true; }
-answers=$($there curl -s -o /dev/null -w '%{http_code} ' -H 'Authorization: Bearer right' "$url/?[1-40]")
+answers=$($there curl -s -D "$work/heads" -o "$work/last" -w '%{http_code} ' -H 'Authorization: Bearer right' "$url/?[1-40]")
 echo "far: $(count 200 <<<"$answers") of 40, refused $(count 429 <<<"$answers")"
-$there curl -s -i -H 'Authorization: Bearer right' "$url/" | grep -ai -e retry-after -e rate_limited
+grep -ai -m 1 retry-after "$work/heads"
+cat "$work/last"; echo
 answers=$(curl -s -o /dev/null -w '%{http_code} ' -H 'Authorization: Bearer right' "http://127.0.0.1:9077/?[1-40]")
 echo "here: $(count 200 <<<"$answers") of 40"
 sleep 4

@@ -228,8 +228,9 @@ fn bound(path: &str, limits: &Limits) -> Bound {
     }
 }
 
-/// How many times over there may be room for what has come.
-const ROOM: usize = 4;
+/// How many times over there may be room for what has come: room that nothing was written to is no memory
+/// yet.
+const ROOM: usize = 16;
 
 /// The room for a body of which so many bytes have come: no more than is to come, and not all of it
 /// for a peer that only announces. The step before the last is a part of the whole, as for a moment
@@ -294,8 +295,8 @@ mod tests {
         assert_eq!(room(1, 50_000_000), ROOM);
         assert_eq!(room(0, 50_000_000), 0);
         assert_eq!(room(20_000_000, 50_000_000), 50_000_000);
-        assert_eq!(room(2_000_000, 50_000_000), 8_000_000);
-        assert_eq!(room(12_000_000, 50_000_000), 12_500_000);
+        assert_eq!(room(100_000, 50_000_000), 1_600_000);
+        assert_eq!(room(3_000_000, 50_000_000), 3_125_000);
         assert_eq!(room(100, 100), 100);
         // Whatever was announced: what has come is taken.
         assert_eq!(room(100, 10), 100);
