@@ -75,25 +75,13 @@ impl Relay {
             }
         }
         let which = Deliveries::Batch(batch);
-        let acked = self.settle(speaker, &which, Action::Ack).await?;
+        let acked = self.settle(speaker, &which, Action::Ack)?;
         Ok((acked, self.poll(speaker, ask, wait).await?))
-    }
-
-    /// Acknowledges receipts for somebody who wants no answer. `false` where that cannot be done
-    /// without waiting: then [`Relay::settle`] does it.
-    pub fn acknowledge(&self, speaker: &Speaker, receipts: &[String]) -> bool {
-        let Some(agent) = speaker.agent() else {
-            return false;
-        };
-        let known = receipts.iter();
-        let known = known.map_while(|text| receipt::parse_receipt(agent.salt(), text));
-        let known: Vec<_> = known.collect();
-        known.len() == receipts.len() && agent.ack(&known)
     }
 
     /// Acknowledges, gives back or prolongs deliveries; `None` where nobody has registered under
     /// this id.
-    pub async fn settle(
+    pub fn settle(
         &self,
         speaker: &Speaker,
         which: &Deliveries<'_>,
@@ -124,7 +112,7 @@ impl Relay {
                 }
             }
         }
-        let settlement = match agent.settle(known, action).await {
+        let settlement = match agent.settle(&known, action) {
             Ok(settlement) => settlement,
             Err(Gone) if agent.is_gone() => return Ok(None),
             Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),

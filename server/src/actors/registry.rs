@@ -1,8 +1,8 @@
 //! Who exists, who has left, and who must be started again. The only writer of the directory.
 
+use super::agent::Agent;
 use super::agent::door::Common;
 use super::agent::handle::AgentHandle;
-use super::agent::{Agent, Belongings};
 use super::arbiters::Arbiters;
 use super::clock::Moment;
 use super::directory::{Directory, Entry, Profile};
@@ -88,14 +88,9 @@ impl Registry {
         RegistryHandle(Actor::start(registry))
     }
 
-    fn start_agent(
-        &mut self,
-        agent: &AgentHandle,
-        own: Option<Box<Belongings>>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn start_agent(&mut self, agent: &AgentHandle, ctx: &mut Context<Self>) {
         let address = self.address.get_or_insert_with(|| Arc::new(ctx.address()));
-        let actor = Agent::new(agent, own, address.clone());
+        let actor = Agent::new(agent, address.clone());
         let address = Agent::start_in_arbiter(&self.arbiters.next(), |_| actor);
         agent.connect(address);
     }
@@ -196,7 +191,7 @@ impl Registry {
                 let agent = AgentHandle::new(id, ttl, salt, self.settings.common.clone());
                 // Nobody else has seen it yet.
                 let _ = agent.owner().register(brings);
-                self.start_agent(&agent, None, ctx);
+                self.start_agent(&agent, ctx);
                 Arc::new(Entry { agent, profile })
             }
         };
@@ -339,8 +334,6 @@ impl Handler<Reap> for Registry {
 pub struct AgentStopped {
     /// Whose.
     pub id: AgentId,
-    /// What it leaves.
-    pub own: Option<Box<Belongings>>,
     /// Whether it was asked to end.
     pub left: bool,
     /// Its door, by which a successor is told from a namesake.
@@ -353,31 +346,25 @@ impl Handler<AgentStopped> for Registry {
         if self.settings.common.lifeline.is_ending() {
             return;
         }
-        let AgentStopped {
-            id,
-            own,
-            left,
-            agent,
-        } = msg;
-        let mut own = own.unwrap_or_else(|| Box::new(Belongings::new(agent.door())));
+        let AgentStopped { id, left, agent } = msg;
         let registered = self.directory.get(id.as_str());
         let still_here = registered.is_some_and(|entry| entry.agent.is(&agent));
-        own.panics += 1;
+        let panics = agent.door().note_panic();
         self.settings
             .common
             .metrics
             .agent_panics
             .add(u64::from(still_here));
-        if still_here && own.panics <= PANICS_MAX {
+        if still_here && panics <= PANICS_MAX {
             error!(agent = %id, "an agent's actor panicked; started again with its inbox");
-            self.start_agent(&agent, Some(own), ctx);
+            self.start_agent(&agent, ctx);
             return;
         }
         if still_here {
             error!(agent = %id, "an agent's actor panicked too often; removed");
             self.remove(&id);
         }
-        let dead = own.discard(agent.door());
+        let dead = agent.door().clear();
         let dead = self.settings.common.router.pass_on_all(&id, dead);
         if !dead.is_empty() {
             info!(agent = %id, unread = dead.len(), left, "an agent is gone and so is the mail that waited for it");

@@ -31,22 +31,8 @@ const NO_RESULT: &str = "null";
 pub const DEPTH_MAX: usize = 8;
 
 impl Relay {
-    /// Sends a task for somebody who wants no answer: nothing is waited for.
-    pub fn send_off(
-        &self,
-        call: &Delegate<'_>,
-        message_id: Option<MessageId>,
-        speaker: &Speaker,
-    ) -> Result<(), Refused> {
-        let message_id = match message_id {
-            Some(id) => id,
-            None => self.new_message_id()?,
-        };
-        self.place(call, &message_id, speaker).map(|_| ())
-    }
-
     /// Sends a task. `message_id` is one that the sender has given it itself.
-    pub async fn delegate(
+    pub fn delegate(
         &self,
         call: &Delegate<'_>,
         message_id: Option<MessageId>,
@@ -61,7 +47,7 @@ impl Relay {
             status: to.agent.presence().as_str().to_owned(),
             last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
         };
-        let delivery = admitted.route().await;
+        let delivery = admitted.route();
         Ok(Delegated {
             status: "delegated".to_owned(),
             delivery: delivery.as_str().to_owned(),
@@ -222,11 +208,7 @@ impl Relay {
     }
 
     /// Sends an answer.
-    pub async fn respond(
-        &self,
-        call: &Respond<'_>,
-        speaker: &Speaker,
-    ) -> Result<Responded, Refused> {
+    pub fn respond(&self, call: &Respond<'_>, speaker: &Speaker) -> Result<Responded, Refused> {
         let result = match call.result {
             Some(result) => sound("result", result)?,
             None => constant(NO_RESULT),
@@ -242,13 +224,13 @@ impl Relay {
         };
         let answered = self.answer(call, result, &to, task.as_ref(), speaker)?;
         if let Some(task) = task.filter(|_| answered.applied == Some(true)) {
-            self.withdraw(&task, answered.place).await;
+            self.withdraw(&task, answered.place);
             if task.state().is_ended() {
                 // It has room for what others have left.
                 self.router.offer(task.to());
             }
         }
-        let delivery = answered.admitted.route().await;
+        let delivery = answered.admitted.route();
         Ok(Responded {
             status: "response_sent".to_owned(),
             delivery: delivery.as_str().to_owned(),
@@ -317,10 +299,10 @@ impl Relay {
     }
 
     /// The delegation of this task is not to be handed over any more.
-    async fn withdraw(&self, task: &Arc<Task>, place: Option<Seq>) {
+    fn withdraw(&self, task: &Arc<Task>, place: Option<Seq>) {
         if let (Some(place), Some(entry)) = (place, self.directory.get(task.to().as_str())) {
             // Where the agent is gone, so is its inbox.
-            let _ = entry.agent.withdraw(place, task).await;
+            let _ = entry.agent.withdraw(place, task);
         }
     }
 
@@ -352,10 +334,10 @@ impl Relay {
     }
 
     /// Calls a task off.
-    pub async fn cancel(&self, id: &str, speaker: &Speaker) -> Result<TaskMoved, Refused> {
+    pub fn cancel(&self, id: &str, speaker: &Speaker) -> Result<TaskMoved, Refused> {
         let task = self.own_task(id, speaker)?;
         let (place, told) = self.call_off(&task, speaker)?;
-        self.withdraw(&task, place).await;
+        self.withdraw(&task, place);
         drop(told);
         Ok(moved("canceled", &task))
     }
@@ -390,7 +372,7 @@ impl Relay {
     }
 
     /// Tells an assignee what it asked, or what it should know besides.
-    pub async fn input(
+    pub fn input(
         &self,
         id: &str,
         call: &Input<'_>,
@@ -399,7 +381,7 @@ impl Relay {
         let content = given("content", call.content)?;
         let task = self.own_task(id, speaker)?;
         let told = self.tell_assignee(&task, content, speaker)?;
-        told.route().await;
+        told.route();
         Ok(moved("input_sent", &task))
     }
 

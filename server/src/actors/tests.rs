@@ -145,10 +145,7 @@ impl World {
             ttl,
             ..delegation(from, to, &task)
         };
-        let sent = self
-            .relay()
-            .delegate(&call, None, &self.anybody(from))
-            .await;
+        let sent = self.relay().delegate(&call, None, &self.anybody(from));
         sent.map_err(|refused| refused.0.error)
     }
 

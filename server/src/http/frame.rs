@@ -13,7 +13,6 @@ use bytestring::ByteString;
 use clawlink_protocol::events::{
     AckFrame, BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
 };
-use clawlink_protocol::messages::RECEIPTS_MAX;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -79,12 +78,6 @@ async fn call(
     let kind = head.kind().ok_or_else(no_string)?;
     // Anew for each frame: the agent may have been claimed since the upgrade, or be another's.
     let speaker = state.relay.may_speak_for(receiver.id(), receiver.proof())?;
-    if head.reference.is_none()
-        && head.idempotency_key.is_none()
-        && done_at_once(&state.relay, &speaker, &kind, text)?
-    {
-        return Ok(String::new());
-    }
     let route = [DELEGATE, RESPOND, BROADCAST];
     let route = route.into_iter().find(|route| *route == kind);
     match (&head.idempotency_key, route) {
@@ -99,32 +92,6 @@ async fn call(
     }
 }
 
-/// Does what needs no waiting where nobody wants an answer; says whether that was all.
-fn done_at_once(
-    relay: &Relay,
-    speaker: &Speaker,
-    kind: &str,
-    text: &ByteString,
-) -> Result<bool, ApiError> {
-    let (text, id) = (text.as_bytes(), speaker.id().clone());
-    match kind {
-        DELEGATE => {
-            let (call, message_id) = body::parse::<DelegateFrame<'_>>(text)?.from_agent(id);
-            relay.send_off(&call, message_id, speaker)?;
-            Ok(true)
-        }
-        "ack" => {
-            let call = body::parse::<AckFrame>(text)?.of(id);
-            let plain =
-                matches!(call.action.as_deref(), None | Some("ack")) && call.batch.is_none();
-            let receipts = call.receipts.as_deref().unwrap_or_default();
-            let few = (1..=RECEIPTS_MAX).contains(&receipts.len());
-            Ok(plain && few && relay.acknowledge(speaker, receipts))
-        }
-        _ => Ok(false),
-    }
-}
-
 async fn perform(
     relay: &Relay,
     speaker: &Speaker,
@@ -136,11 +103,11 @@ async fn perform(
         "heartbeat" => Ok(r#"{"status":"ok"}"#.to_owned()),
         DELEGATE => {
             let (call, message_id) = body::parse::<DelegateFrame<'_>>(text)?.from_agent(id);
-            written(&relay.delegate(&call, message_id, speaker).await?)
+            written(&relay.delegate(&call, message_id, speaker)?)
         }
         RESPOND => {
             let call = body::parse::<RespondFrame<'_>>(text)?.from_agent(id);
-            written(&relay.respond(&call, speaker).await?)
+            written(&relay.respond(&call, speaker)?)
         }
         BROADCAST => {
             let (call, message_id) = body::parse::<BroadcastFrame<'_>>(text)?.from_agent(id);
@@ -148,7 +115,7 @@ async fn perform(
         }
         "ack" => {
             let call = body::parse::<AckFrame>(text)?.of(id);
-            written(&settle(relay, &call, speaker).await?)
+            written(&settle(relay, &call, speaker)?)
         }
         #[cfg(test)]
         "panic" => panic!("injected by a test"),

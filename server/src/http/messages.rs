@@ -21,13 +21,13 @@ pub async fn delegate(state: Shared, caller: Caller, body: Body) -> Result<HttpR
     let call: Delegate<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
     let Some(key) = key_of(&caller, &speaker, DELEGATE)? else {
-        return written(&state.relay.delegate(&call, None, &speaker).await?).map(json);
+        return written(&state.relay.delegate(&call, None, &speaker)?).map(json);
     };
     let digest = state.relay.replays.digest(body.bytes());
     let relay = state.clone();
     let work = async move {
         let call = body.parse()?;
-        written(&relay.relay.delegate(&call, None, &speaker).await?)
+        written(&relay.relay.delegate(&call, None, &speaker)?)
     };
     once(&state, key, digest, work).await.map(json)
 }
@@ -37,13 +37,13 @@ pub async fn respond(state: Shared, caller: Caller, body: Body) -> Result<HttpRe
     let call: Respond<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
     let Some(key) = key_of(&caller, &speaker, RESPOND)? else {
-        return written(&state.relay.respond(&call, &speaker).await?).map(json);
+        return written(&state.relay.respond(&call, &speaker)?).map(json);
     };
     let digest = state.relay.replays.digest(body.bytes());
     let relay = state.clone();
     let work = async move {
         let call = body.parse()?;
-        written(&relay.relay.respond(&call, &speaker).await?)
+        written(&relay.relay.respond(&call, &speaker)?)
     };
     once(&state, key, digest, work).await.map(json)
 }

@@ -126,11 +126,11 @@ pub async fn poll(
 pub async fn ack(state: Shared, caller: Caller, body: Body) -> Result<impl Responder, ApiError> {
     let call: Ack = body.parse()?;
     let speaker = caller.speak_for(&state, &call.agent_id)?;
-    Ok(Json(settle(&state.relay, &call, &speaker).await?))
+    Ok(Json(settle(&state.relay, &call, &speaker)?))
 }
 
 /// Does what an ack asks for, however it came.
-pub async fn settle(relay: &Relay, call: &Ack, speaker: &Speaker) -> Result<Acked, ApiError> {
+pub fn settle(relay: &Relay, call: &Ack, speaker: &Speaker) -> Result<Acked, ApiError> {
     let which = match (&call.receipts, &call.batch) {
         (Some(receipts), None) if receipts.len() <= RECEIPTS_MAX => Deliveries::Receipts(receipts),
         (Some(_), None) => {
@@ -162,7 +162,7 @@ pub async fn settle(relay: &Relay, call: &Ack, speaker: &Speaker) -> Result<Acke
             return Err(ApiError::bad_request(error));
         }
     };
-    match relay.settle(speaker, &which, action).await? {
+    match relay.settle(speaker, &which, action)? {
         Some(acked) => Ok(Acked {
             status: Some("ok".to_owned()),
             ..acked

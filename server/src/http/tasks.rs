@@ -263,7 +263,7 @@ pub async fn cancel(
 ) -> Result<impl Responder, ApiError> {
     let Cancel { from_agent } = body.parse()?;
     let speaker = caller.speak_for(&state, &from_agent)?;
-    Ok(Json(state.relay.cancel(&id, &speaker).await?))
+    Ok(Json(state.relay.cancel(&id, &speaker)?))
 }
 
 /// `POST /tasks/{message_id}/input`
@@ -275,5 +275,5 @@ pub async fn input(
 ) -> Result<impl Responder, ApiError> {
     let call: Input<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
-    Ok(Json(state.relay.input(&id, &call, &speaker).await?))
+    Ok(Json(state.relay.input(&id, &call, &speaker)?))
 }

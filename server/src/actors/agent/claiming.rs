@@ -1,16 +1,19 @@
 //! What changes for who is there when a secret claims the agent.
 
 use super::Agent;
+use super::inside::Inside;
 use crate::actors::socket::Dismiss;
 use actix::{Handler, Message};
 
-impl Agent {
+impl Inside<'_> {
     /// Once the agent is claimed, nobody receives for it who has not shown its secret.
     pub(super) fn turn_out(&mut self) {
         if !self.door.owner.is_claimed() {
             return;
         }
-        let Some(own) = &mut self.own else { return };
+        let Some(own) = self.own.as_deref_mut() else {
+            return;
+        };
         // Asked anew, they are told why.
         own.waiters.retain(|waiter| waiter.ask.proved);
         if own.seat.as_ref().is_some_and(|seat| !seat.proved)
@@ -29,8 +32,7 @@ pub(super) struct Claimed;
 impl Handler<Claimed> for Agent {
     type Result = ();
     fn handle(&mut self, _: Claimed, ctx: &mut Self::Context) {
-        self.turn_out();
-        self.settle();
-        self.rearm(ctx);
+        self.door.enter().turn_out();
+        self.look(ctx);
     }
 }

@@ -4,7 +4,7 @@
 //! taken in when the agent next has something to do. That costs no wake-up, survives a panic of
 //! the actor, and is bounded all the same.
 
-use super::{Agent, Nudge, SessionId};
+use super::{Agent, Belongings, Nudge, SessionId};
 use crate::actors::board::Board;
 use crate::actors::clock::Clock;
 use crate::actors::dead_letters::DeadLettersHandle;
@@ -15,7 +15,7 @@ use crate::actors::routing::Router;
 use crate::core::Millis;
 use crate::core::budget::Budget;
 use crate::core::identity::Owner;
-use crate::core::inbox::{Arrivals, Delivery, Limits, NotAdmitted, Seq, Unwritten, Waiting};
+use crate::core::inbox::{Arrivals, Dead, Limits, NotAdmitted, Seq, Unwritten, Waiting};
 use crate::core::message::Envelope;
 use crate::core::metrics::{Metrics, Missed};
 use crate::core::presence::Presence;
@@ -80,6 +80,8 @@ pub struct Door {
     /// Whose it is.
     pub(super) owner: Owner,
     pub(super) arrivals: Mutex<Arrivals>,
+    /// What lies behind it: see [`Door::enter`]. `None` while there is nothing of it.
+    pub(super) own: Mutex<Option<Box<Belongings>>>,
     pub(super) salt: Salt,
     /// Runs of the actor so far.
     pub(super) run: AtomicU32,
@@ -140,14 +142,6 @@ impl Door {
         }
     }
 
-    /// Deliveries are acknowledged, and nobody waits for what comes of it. `false` where too many
-    /// wait already.
-    pub(super) fn ack(&self, deliveries: &[Delivery]) -> bool {
-        let noted = self.arrivals.lock().ack(deliveries);
-        self.nudge();
-        noted
-    }
-
     /// Messages could not be written out. Those that were out in an earlier run are back already.
     pub(super) fn give_back(&self, run: u32, messages: &[Unwritten], missed: u64) {
         if messages.is_empty() && missed == 0 {
@@ -167,15 +161,6 @@ impl Door {
 
     pub(super) fn take_arrivals(&self) -> Option<Box<Waiting>> {
         self.arrivals.lock().take()
-    }
-
-    pub(super) fn note_inside(&self, empty: bool) {
-        self.arrivals.lock().note_inside(empty);
-    }
-
-    /// Whether there is nothing for a poll, which this poll may be told.
-    pub(super) fn nothing_waits(&self, proved: bool) -> bool {
-        (proved || !self.owner.is_claimed()) && self.arrivals.lock().nothing_waits()
     }
 
     pub(super) fn release(&self, envelope: &Envelope) {
@@ -211,6 +196,26 @@ impl Door {
             _ => {}
         }
         Ok((admitted?, arrivals.outside()))
+    }
+
+    /// Whether the agent was removed.
+    pub(super) fn is_gone(&self) -> bool {
+        self.standing.load(Ordering::SeqCst) == Standing::Gone as u8
+    }
+
+    /// A run of the actor has panicked; says how many have.
+    pub(in crate::actors) fn note_panic(self: &Arc<Self>) -> u32 {
+        let mut inside = self.enter();
+        inside.own().panics += 1;
+        inside.own().panics
+    }
+
+    /// The agent is gone for good: its socket closes, nothing is admitted any more. Gives what was never
+    /// confirmed.
+    pub(in crate::actors) fn clear(&self) -> Vec<Dead> {
+        let own = self.own.lock().take();
+        let own = own.unwrap_or_else(|| Box::new(Belongings::new(self)));
+        own.discard(self)
     }
 
     /// Nothing is admitted any more; gives what was left outside.

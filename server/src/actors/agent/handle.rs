@@ -3,8 +3,7 @@
 use super::claiming::Claimed;
 use super::door::{Common, Door, OUTSIDE_MAX, Standing};
 use super::poll::{Action, Ask, Batch, Given, NoMail, Settlement};
-use super::receiving::{Poll, Settle, Withdraw};
-use super::{Agent, Attach, Leave, SessionId, TakeIn};
+use super::{Agent, Attach, Leave, SessionId};
 use crate::actors::socket::SocketHandle;
 use crate::core::Millis;
 use crate::core::identity::Owner;
@@ -67,7 +66,7 @@ impl Session {
         let door = &self.agent.0;
         door.note_confirmed(self.id, mark);
         if door.eager.load(Ordering::SeqCst) {
-            door.nudge();
+            door.look();
         }
     }
 }
@@ -99,24 +98,21 @@ impl Admitted {
         self.door.owner.clone()
     }
 
-    /// Where it went.
-    pub async fn route(self) -> Route {
-        if !self.door.is_attended() {
+    /// Sees to it that whoever is there gets it at once; says where it went.
+    pub fn route(self) -> Route {
+        if !self.door.is_present() {
             return Route::Queued;
         }
-        let Some(address) = self.door.address.read().clone() else {
-            return Route::Queued;
-        };
-        // A caller that hangs up takes the question back, not the message. An actor that panics
-        // meanwhile leaves the message where its successor finds it.
-        match address.send(TakeIn(self.seq)).await {
-            Ok(true) => Route::Websocket,
-            Ok(false) | Err(_) => Route::Queued,
+        // What is given to a poll that waits has left the inbox, and is no socket's.
+        match self.door.visit() {
+            Ok(inside) if inside.is_in_flight(self.seq) => Route::Websocket,
+            _ => Route::Queued,
         }
     }
 }
 
-/// Sees to it that the actor looks at its door, however a call ends.
+/// Sees to it that the actor looks at its door, however a call ends: who drops this may hold the task,
+/// and does not come in.
 impl Drop for Admitted {
     fn drop(&mut self) {
         let door = &self.door;
@@ -163,6 +159,7 @@ impl AgentHandle {
         let now = common.clock.now();
         AgentHandle(Arc::new(Door {
             arrivals: Mutex::new(Arrivals::default()),
+            own: Mutex::new(None),
             id,
             common,
             owner: Owner::default(),
@@ -274,13 +271,11 @@ impl AgentHandle {
     }
 
     /// The delegation of a task that has come to an end, or is worked on, leaves the inbox.
-    pub async fn withdraw(&self, place: Seq, task: &Arc<Task>) -> Result<(), Gone> {
-        let task = task.clone();
-        self.ask(|| Withdraw {
-            place,
-            task: task.clone(),
-        })
-        .await
+    pub fn withdraw(&self, place: Seq, task: &Arc<Task>) -> Result<(), Gone> {
+        let mut inside = self.0.visit()?;
+        inside.withdraw(place, task);
+        inside.settle();
+        Ok(())
     }
 
     /// Gives the agent a notice. Does not wait.
@@ -291,9 +286,12 @@ impl AgentHandle {
         Ok(())
     }
 
-    /// Wakes the actor if it is to look at what has come.
+    /// Takes in what has come, where somebody is there for it or so much of it waits; wakes the actor if
+    /// it would sleep past its end.
     fn look_after(&self, outside: usize, expires: Option<Millis>) {
-        if outside >= OUTSIDE_MAX || self.0.is_present() || self.0.sleeps_past(expires) {
+        if outside >= OUTSIDE_MAX || self.0.is_present() {
+            self.0.look();
+        } else if self.0.sleeps_past(expires) {
             self.0.nudge();
         }
     }
@@ -318,11 +316,6 @@ impl AgentHandle {
     /// What waits; where nothing does, what comes within `wait`. Counts as heard, all the while it
     /// waits. Dropped while it waits, it takes nothing with it.
     pub async fn poll(&self, ask: Ask, wait: Duration) -> Result<Batch, NoMail> {
-        if wait.is_zero() && self.0.nothing_waits(ask.proved) {
-            // Most polls find nothing, and wake nobody.
-            self.heard();
-            return Ok(Batch::default());
-        }
         let turn = self.turn(&[], ask, wait).await;
         turn.map(|(_, batch)| batch)
     }
@@ -341,14 +334,17 @@ impl AgentHandle {
             ..ask
         };
         let _present = ask.wait.then(|| Present::of(&self.0));
-        let poll = || Poll {
-            acked: acked.to_vec(),
-            ask,
-        };
-        let (settled, mut later) = match self.ask(poll).await? {
-            Given::Now(settled, batch) => return Ok((settled, batch)),
-            Given::Later(settled, later) => (settled, later),
-            Given::NotYours => return Err(NoMail::NotYours),
+        let (settled, mut later) = {
+            let mut inside = self.0.visit()?;
+            let settled = match acked.is_empty() {
+                true => Settlement::default(),
+                false => inside.deal(acked, Action::Ack),
+            };
+            match inside.give(ask) {
+                Given::Now(batch) => return Ok((settled, batch)),
+                Given::Later(later) => (settled, later),
+                Given::NotYours => return Err(NoMail::NotYours),
+            }
         };
         let batch = self.awaited(ask, &mut later, deadline).await;
         batch.map(|batch| (settled, batch))
@@ -391,44 +387,21 @@ impl AgentHandle {
         if self.0.common.lifeline.is_ending() {
             return Ok(Batch::default());
         }
-        self.ask_now(ask).await
-    }
-
-    async fn ask_now(&self, ask: Ask) -> Result<Batch, NoMail> {
         let ask = Ask { wait: false, ..ask };
-        let acked = Vec::new;
-        match self
-            .ask(|| Poll {
-                acked: acked(),
-                ask,
-            })
-            .await?
-        {
-            Given::Now(_, batch) => Ok(batch),
-            Given::Later(..) => Ok(Batch::default()),
+        match self.0.visit()?.give(ask) {
+            Given::Now(batch) => Ok(batch),
+            Given::Later(_) => Ok(Batch::default()),
             Given::NotYours => Err(NoMail::NotYours),
         }
     }
 
     /// Acknowledges, gives back or prolongs deliveries.
-    pub async fn settle(
-        &self,
-        deliveries: Vec<Delivery>,
-        action: Action,
-    ) -> Result<Settlement, Gone> {
+    pub fn settle(&self, deliveries: &[Delivery], action: Action) -> Result<Settlement, Gone> {
         self.heard();
-        self.ask(|| Settle {
-            deliveries: deliveries.clone(),
-            action,
-        })
-        .await
-    }
-
-    /// Acknowledges deliveries for somebody who wants no answer. `false` where so many wait that
-    /// [`AgentHandle::settle`] is to be asked.
-    pub fn ack(&self, deliveries: &[Delivery]) -> bool {
-        self.heard();
-        self.0.ack(deliveries)
+        let mut inside = self.0.visit()?;
+        let settlement = inside.deal(deliveries, action);
+        inside.settle();
+        Ok(settlement)
     }
 
     /// The salt of its receipts.
@@ -438,7 +411,7 @@ impl AgentHandle {
 
     /// Whether it was removed.
     pub fn is_gone(&self) -> bool {
-        self.0.standing.load(Ordering::SeqCst) == Standing::Gone as u8
+        self.0.is_gone()
     }
 
     /// Sits a socket down, whose peer may confirm by receipts, and may have shown the agent's

@@ -200,9 +200,9 @@ impl Batch {
 /// What an agent answers to a poll.
 pub enum Given {
     /// It is here.
-    Now(Settlement, Batch),
+    Now(Batch),
     /// It comes with the mail.
-    Later(Settlement, oneshot::Receiver<Batch>),
+    Later(oneshot::Receiver<Batch>),
     /// The agent is claimed, and the ask does not show its secret.
     NotYours,
 }

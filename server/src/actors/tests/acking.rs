@@ -6,10 +6,10 @@ use crate::actors::receiving::Deliveries;
 use crate::core::window::WINDOW_COUNT;
 
 impl World {
-    async fn settle_receipts(&self, agent: &str, receipts: &[String], action: Action) -> usize {
+    fn settle_receipts(&self, agent: &str, receipts: &[String], action: Action) -> usize {
         let (agent, which) = (self.anybody(agent), Deliveries::Receipts(receipts));
         let settled = self.relay().settle(&agent, &which, action);
-        settled.await.unwrap().unwrap().done
+        settled.unwrap().unwrap().done
     }
 }
 
@@ -41,18 +41,15 @@ fn only_a_receipt_confirms_and_makes_room() {
             "an answered ping is no receipt"
         );
         let acked = receipts(&fake)[10..20].to_vec();
-        assert_eq!(world.settle_receipts("a", &acked, Action::Ack).await, 10);
+        assert_eq!(world.settle_receipts("a", &acked, Action::Ack), 10);
         quiet().await;
         assert_eq!(fake.got().len(), WINDOW_COUNT + 10);
         let all = receipts(&fake);
-        assert_eq!(
-            world.settle_receipts("a", &all, Action::Ack).await,
-            all.len()
-        );
+        assert_eq!(world.settle_receipts("a", &all, Action::Ack), all.len());
         quiet().await;
         assert_eq!(fake.got().len(), 100);
         let rest = receipts(&fake)[WINDOW_COUNT + 10..].to_vec();
-        world.settle_receipts("a", &rest, Action::Ack).await;
+        world.settle_receipts("a", &rest, Action::Ack);
         drop(session);
         quiet().await;
         assert!(world.poll("a").await.unwrap().is_empty());
@@ -69,7 +66,7 @@ fn what_was_not_acknowledged_comes_again_on_the_next_connection() {
         }
         quiet().await;
         let acked = receipts(&first)[1].clone();
-        assert_eq!(world.settle_receipts("a", &[acked], Action::Ack).await, 1);
+        assert_eq!(world.settle_receipts("a", &[acked], Action::Ack), 1);
         assert!(
             world.poll("a").await.unwrap().is_empty(),
             "they are in one place"
@@ -87,7 +84,7 @@ fn what_was_not_acknowledged_comes_again_on_the_next_connection() {
         );
         let late = receipts(&first);
         assert_eq!(
-            world.settle_receipts("a", &late, Action::Ack).await,
+            world.settle_receipts("a", &late, Action::Ack),
             1,
             "only the one that was acknowledged before"
         );
@@ -127,12 +124,7 @@ fn a_nack_brings_a_message_back_onto_the_socket_at_once_or_later() {
         world.delegate("a", "t").await.unwrap();
         let nack = async |later| {
             let last = receipts(&fake).pop().unwrap();
-            assert_eq!(
-                world
-                    .settle_receipts("a", &[last], Action::Nack(later))
-                    .await,
-                1
-            );
+            assert_eq!(world.settle_receipts("a", &[last], Action::Nack(later)), 1);
             quiet().await;
         };
         nack(None).await;
@@ -145,7 +137,7 @@ fn a_nack_brings_a_message_back_onto_the_socket_at_once_or_later() {
         let last = receipts(&fake).pop().unwrap();
         let last = [last];
         let extended = world.settle_receipts("a", &last, Action::Extend(s(1)));
-        assert_eq!(extended.await, 1);
+        assert_eq!(extended, 1);
         pass(s(3600)).await;
         assert_eq!(attempts(&fake), [1, 2, 3], "it lasts as long as the socket");
     });
@@ -161,7 +153,7 @@ fn a_receipt_lives_through_a_panic_of_the_agent() {
         quiet().await;
         assert_eq!(fake.got(), ["t"], "it is still there");
         let all = receipts(&fake);
-        assert_eq!(world.settle_receipts("a", &all, Action::Ack).await, 1);
+        assert_eq!(world.settle_receipts("a", &all, Action::Ack), 1);
     });
 }
 
@@ -250,7 +242,7 @@ fn a_storm_of_joins_is_told_in_few_steps_in_order_and_to_each_only_what_came_aft
 }
 
 #[test]
-fn a_receipt_that_wants_no_answer_counts_when_the_socket_ends_right_after_it() {
+fn a_receipt_counts_when_the_socket_ends_right_after_it() {
     on_relay(&[], |world| async move {
         world.register("a").await;
         let (fake, session) = world.socket_that("a", true).await;
@@ -258,20 +250,17 @@ fn a_receipt_that_wants_no_answer_counts_when_the_socket_ends_right_after_it() {
             world.delegate("a", &n.to_string()).await.unwrap();
         }
         let got = receipts(&fake);
-        let agent = world.anybody("a");
-        assert!(world.relay().acknowledge(&agent, &got[..2]));
+        assert_eq!(world.settle_receipts("a", &got[..2], Action::Ack), 2);
         drop(session);
         quiet().await;
         assert_eq!(world.poll("a").await.unwrap(), ["2"]);
-        assert!(
-            !world.relay().acknowledge(&agent, &["nonsense".into()]),
-            "what is no receipt is told"
-        );
+        let nonsense = ["nonsense".to_owned()];
+        assert_eq!(world.settle_receipts("a", &nonsense, Action::Ack), 0);
     });
 }
 
 #[test]
-fn a_receipt_that_wants_no_answer_counts_when_its_agent_leaves_right_after_it() {
+fn a_receipt_counts_when_its_agent_leaves_right_after_it() {
     on_relay(&[], |world| async move {
         world.register("a").await;
         let (fake, _session) = world.socket_that("a", true).await;
@@ -279,7 +268,8 @@ fn a_receipt_that_wants_no_answer_counts_when_its_agent_leaves_right_after_it() 
             world.delegate("a", &n.to_string()).await.unwrap();
         }
         let agent = world.anybody("a");
-        assert!(world.relay().acknowledge(&agent, &receipts(&fake)[..1]));
+        let first = &receipts(&fake)[..1];
+        assert_eq!(world.settle_receipts("a", first, Action::Ack), 1);
         world.relay().deregister(&agent).await.unwrap();
         quiet().await;
         assert_eq!(world.dead("a").await.len(), 1);
@@ -287,7 +277,7 @@ fn a_receipt_that_wants_no_answer_counts_when_its_agent_leaves_right_after_it() 
 }
 
 #[test]
-fn receipts_that_want_no_answer_make_room_in_the_window() {
+fn receipts_make_room_in_the_window() {
     on_relay(&[], |world| async move {
         world.register("a").await;
         let (fake, _session) = world.socket_that("a", true).await;
@@ -295,8 +285,8 @@ fn receipts_that_want_no_answer_make_room_in_the_window() {
             world.delegate("a", &n.to_string()).await.unwrap();
         }
         assert_eq!(fake.got().len(), WINDOW_COUNT);
-        let agent = world.anybody("a");
-        assert!(world.relay().acknowledge(&agent, &receipts(&fake)[..10]));
+        let ten = &receipts(&fake)[..10];
+        assert_eq!(world.settle_receipts("a", ten, Action::Ack), 10);
         quiet().await;
         assert_eq!(fake.got().len(), WINDOW_COUNT + 10);
     });

@@ -228,7 +228,7 @@ fn five_attempts_in_vain_are_told_to_the_sender() {
         let which = Deliveries::Batch(&batch);
         let a = world.anybody("a");
         let nacked = world.relay().settle(&a, &which, Action::Nack(None));
-        assert_eq!(nacked.await.unwrap().unwrap().done, 1);
+        assert_eq!(nacked.unwrap().unwrap().done, 1);
         quiet().await;
         assert_eq!(world.reasons("a").await, [("attempts_used_up", 5)]);
         assert_eq!(world.messages("s").await[0]["message_id"], sent.message_id);

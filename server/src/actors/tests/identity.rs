@@ -157,11 +157,11 @@ fn who_takes_the_id_of_one_that_has_left_gets_nothing_of_what_was_its() {
         let task = to_raw_value("secret").unwrap();
         let call = delegation("a", "b", &task);
         let mine = world.speak("a", secret(1)).unwrap();
-        let sent = world.relay().delegate(&call, None, &mine).await.unwrap();
+        let sent = world.relay().delegate(&call, None, &mine).unwrap();
         world.relay().deregister(&mine).await.unwrap();
         world.enrol("a", secret(2)).await.unwrap();
         let other = world.speak("a", secret(2)).unwrap();
-        let canceled = world.relay().cancel(&sent.message_id, &other).await;
+        let canceled = world.relay().cancel(&sent.message_id, &other);
         assert_eq!(canceled.unwrap_err().0.code, Some(ErrorCode::Forbidden));
         let task = world.relay().task(&sent.message_id).unwrap();
         let may = |agent: &str, shown| {
@@ -217,7 +217,7 @@ fn a_task_that_is_passed_on_is_its_new_assignees_and_still_its_senders_word() {
         let task = to_raw_value("t").unwrap();
         let call = for_anyone("s", "rust", &task);
         let sender = world.speak("s", secret(1)).unwrap();
-        let sent = world.relay().delegate(&call, None, &sender).await.unwrap();
+        let sent = world.relay().delegate(&call, None, &sender).unwrap();
         assert_eq!(sent.to_agent.as_deref(), Some("a"));
         let a = world.speak("a", secret(2)).unwrap();
         world.relay().deregister(&a).await.unwrap();
@@ -251,9 +251,9 @@ fn a_task_that_is_passed_on_is_its_new_assignees_and_still_its_senders_word() {
         };
         // Who had it does not move it any more; who has it does.
         let (late, a) = (answer("a"), world.anybody("a"));
-        let late = world.relay().respond(&late, &a).await.unwrap();
+        let late = world.relay().respond(&late, &a).unwrap();
         assert_eq!(late.applied, Some(false));
-        let done = world.relay().respond(&answer("b"), &b).await.unwrap();
+        let done = world.relay().respond(&answer("b"), &b).unwrap();
         assert_eq!(done.applied, Some(true));
     });
 }

@@ -53,7 +53,6 @@ impl World {
         let which = Deliveries::Batch(batch);
         self.relay()
             .settle(&self.anybody(agent), &which, action)
-            .await
             .unwrap()
             .unwrap()
     }

@@ -33,7 +33,7 @@ impl World {
             ..for_anyone("s", capability, &task)
         };
         let sender = self.anybody("s");
-        let sent = self.relay().delegate(&call, None, &sender).await;
+        let sent = self.relay().delegate(&call, None, &sender);
         sent.map_err(|refused| refused.0.error)
     }
 
@@ -47,7 +47,7 @@ impl World {
             status: None,
         };
         let speaker = self.anybody(agent);
-        self.relay().respond(&call, &speaker).await.unwrap();
+        self.relay().respond(&call, &speaker).unwrap();
     }
 
     /// Two answers wait in the inbox of an agent that has nothing to do.
@@ -183,7 +183,7 @@ fn what_was_begun_or_meant_for_one_stays_with_it() {
             status: Some("in_progress".into()),
         };
         let a = world.anybody("a");
-        world.relay().respond(&call, &a).await.unwrap();
+        world.relay().respond(&call, &a).unwrap();
         world.send("s", "a", "meant", None).await.unwrap();
         world.all_stale_but(&["b", "s"]).await;
         assert!(world.deregister("a").await.is_ok());
@@ -386,8 +386,7 @@ fn a_task_whose_sender_has_told_more_stays_where_that_is_known() {
         };
         let told = world
             .relay()
-            .input(task.asked.id.as_str(), &call, &world.anybody("s"))
-            .await;
+            .input(task.asked.id.as_str(), &call, &world.anybody("s"));
         told.unwrap();
         world.all_stale_but(&["b", "s"]).await;
         assert_eq!(task.to(), &id("a"));
@@ -414,7 +413,7 @@ fn nobody_is_told_of_the_end_of_what_it_never_had() {
         world.all_stale_but(&["b", "s"]).await;
         assert_eq!(task.to(), &id("b"));
         let (task, sender) = (task.asked.id.as_str(), world.anybody("s"));
-        world.relay().cancel(task, &sender).await.unwrap();
+        world.relay().cancel(task, &sender).unwrap();
         assert!(world.poll("b").await.unwrap().is_empty());
     });
 }

@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 /// Places beyond the limit for those messages that tell a sender of its dead mail.
 pub const FAILURES_RESERVE: usize = 64;
-/// Acknowledged deliveries that wait for the owner.
-const ACKED_MAX: usize = 64;
 
 /// How much one inbox holds, waiting and in hand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +48,6 @@ pub struct Arrivals {
     next: Seq,
     /// Made when something comes: most doors have nothing before them most of the time.
     waiting: Option<Box<Waiting>>,
-    /// Whether nothing waits inside either, as its owner has said since it last took something.
-    inside_empty: bool,
     closed: bool,
 }
 
@@ -82,8 +78,6 @@ pub struct Waiting {
     pub read: VecDeque<Seq>,
     /// Messages of replies that could not be written.
     pub returned: VecDeque<Unwritten>,
-    /// Deliveries that were acknowledged by somebody who wants no answer.
-    pub acked: Vec<Delivery>,
     /// Notices that are to be counted as missed.
     pub missed: u64,
 }
@@ -95,11 +89,9 @@ impl Waiting {
             come,
             read,
             returned,
-            acked,
             missed,
         } = self;
-        let none = come.is_empty() && read.is_empty() && returned.is_empty();
-        none && acked.is_empty() && *missed == 0
+        come.is_empty() && read.is_empty() && returned.is_empty() && *missed == 0
     }
 
     /// Takes over what came later.
@@ -107,7 +99,6 @@ impl Waiting {
         self.come.extend(later.come);
         self.read.extend(later.read);
         self.returned.extend(later.returned);
-        self.acked.extend(later.acked);
         self.missed += later.missed;
     }
 }
@@ -168,17 +159,6 @@ impl Arrivals {
         self.waiting().returned.push_back(message);
     }
 
-    /// Deliveries are acknowledged: the owner will see to it. `false` where so many wait already that
-    /// whoever brings them should wait too.
-    pub fn ack(&mut self, deliveries: &[Delivery]) -> bool {
-        let acked = &mut self.waiting().acked;
-        let room = acked.len() + deliveries.len() <= ACKED_MAX;
-        if room {
-            acked.extend_from_slice(deliveries);
-        }
-        room
-    }
-
     /// A reply that told of missed notices could not be written out.
     pub fn give_back_missed(&mut self, missed: u64) {
         if missed > 0 {
@@ -192,20 +172,7 @@ impl Arrivals {
 
     /// Gives up what waits since the last call; `None` where nothing does.
     pub fn take(&mut self) -> Option<Box<Waiting>> {
-        self.inside_empty &= self.waiting.is_none();
         self.waiting.take()
-    }
-
-    /// Whether there is nothing to be had inside, as the owner knows it now.
-    pub fn note_inside(&mut self, empty: bool) {
-        self.inside_empty = empty;
-    }
-
-    /// Whether nothing waits, outside or inside, and no missed notice is to be told of. While the
-    /// owner takes in what came nobody knows, and then it is not said; nor while it is to hear of
-    /// what was read, which it holds until then.
-    pub fn nothing_waits(&self) -> bool {
-        self.inside_empty && self.waiting.is_none() && !self.closed
     }
 
     /// Nothing is admitted from here on.
