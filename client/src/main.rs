@@ -34,6 +34,9 @@ use arrange::Arranged;
 use failure::{Cause, Exit, Failure};
 use std::process::ExitCode;
 
+#[global_allocator]
+static MEMORY: unix::Memory = unix::Memory::new();
+
 fn main() -> ExitCode {
     #[cfg(feature = "tls")]
     let _ = rustls::crypto::ring::default_provider().install_default();
