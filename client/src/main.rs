@@ -8,6 +8,7 @@ mod api;
 mod args;
 mod arrange;
 mod commands;
+mod environment;
 mod escape;
 mod explain;
 mod failure;

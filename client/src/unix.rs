@@ -1,5 +1,5 @@
 //! The calls of the C library that the standard library has not, or only at a price: signals that
-//! are put off, a command of the shell, and memory.
+//! are put off, a command of the shell, variables of the environment, and memory.
 //!
 //! They are declared here, as the standard library stands on the same C library. Its own way to
 //! run a command makes the client 24 KB larger, a fifteenth of the whole.
@@ -8,7 +8,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -28,6 +28,7 @@ const WNOHANG: c_int = 1;
 static CAME: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "C" {
+    static environ: *const *const c_char;
     fn signal(number: c_int, handler: usize) -> usize;
     fn fork() -> c_int;
     fn dup2(from: c_int, to: c_int) -> c_int;
@@ -112,6 +113,25 @@ impl Child {
             _ => Err(io::Error::last_os_error()),
         }
     }
+}
+
+/// The variables of the environment whose names begin so, each as `NAME=value`.
+pub(crate) fn variables(start: &[u8]) -> Vec<&'static [u8]> {
+    let mut found = Vec::new();
+    // SAFETY: in C it is a list of texts that end with a zero byte, and ends with a null itself. No
+    // text is read beyond its end, as that byte is none of a name's. They stay as long as the process
+    // does: nothing in it sets a variable.
+    unsafe {
+        let mut rest = environ;
+        while !rest.is_null() && !(*rest).is_null() {
+            let begins = |(at, byte): (usize, &u8)| *(*rest).add(at) as u8 == *byte;
+            if start.iter().enumerate().all(begins) {
+                found.push(CStr::from_ptr(*rest).to_bytes());
+            }
+            rest = rest.add(1);
+        }
+    }
+    found
 }
 
 /// Memory for a process that ends soon: the next bytes of one block that comes with the program. Of

@@ -6,6 +6,7 @@ use super::presence::enroll_again;
 use super::receipts::{Fate, settle_batch};
 use crate::api::Reply;
 use crate::args::Args;
+use crate::environment::Environment;
 use crate::escape;
 use crate::failure::{Failure, nothing_came, unable};
 use crate::input;
@@ -151,7 +152,8 @@ pub(super) fn wait(session: &Session, args: &Args) -> Done {
 }
 
 pub(super) fn show(args: &Args) -> Done {
-    let raw = kept::find(&session::store(args)?, args.word())?;
+    let store = session::store(args, &Environment::read())?;
+    let raw = kept::find(&store, args.word())?;
     if args.json {
         return Ok([&escape::json(&raw), "\n"].concat());
     }
