@@ -58,6 +58,6 @@ fn run() -> Result<String, Failure> {
         Arranged::Help(command) => Ok(help::help(command)),
         Arranged::Nothing => Err(Cause::Nothing.into()),
         Arranged::Version => Ok(concat!("clawlink ", env!("CARGO_PKG_VERSION"), "\n").to_owned()),
-        Arranged::Run(command, line) => commands::run(command.verb, &help::parse(command, &line)?),
+        Arranged::Run(command, line) => commands::run(command.verb, &*args::parse(command, &line)?),
     }
 }
