@@ -208,8 +208,7 @@ impl Api {
         };
         let mut wire = minreq::Request::new(method, url)
             .with_follow_redirects(false)
-            // Whole seconds, and one at least.
-            .with_timeout(left.as_millis().div_ceil(1000).max(1) as u64 + request.wait)
+            .with_timeout(whole_seconds(left).max(1) + request.wait)
             .with_header("Connection", "close");
         if let Some(token) = &self.token {
             wire = wire.with_header("Authorization", ["Bearer ", token].concat());
@@ -261,7 +260,6 @@ impl Api {
             let target = header(&reply, "location").unwrap_or_default();
             return Err(Trouble::Redirect(target));
         }
-        let retry_after = header(&reply, "retry-after");
         let mut bytes = Vec::new();
         let read = (&mut reply).take(REPLY_MAX + 1).read_to_end(&mut bytes);
         read.map_err(|error| self.io_trouble(&error))?;
@@ -286,7 +284,7 @@ impl Api {
         if status < 400 {
             return Err(Trouble::NotARelay(format!("its reply has status {status}")));
         }
-        let refusal = refusal(status, &text, retry_after);
+        let refusal = refusal(status, &text, header(&reply, "retry-after"));
         Ok(Answer::Refused(Box::new(refusal)))
     }
 
@@ -322,6 +320,11 @@ impl Api {
             }
         }
     }
+}
+
+/// A stretch of time in whole seconds; those that are begun count.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_millis() > 0)
 }
 
 fn not_json(status: u16) -> Trouble {
@@ -367,6 +370,13 @@ mod tests {
         );
         assert_eq!(ours.candidates, ["a (online, m)"]);
         assert_eq!(refusal(500, "<html>", None).error, "");
+    }
+
+    #[test]
+    fn a_second_that_is_begun_counts_from_its_first_millisecond() {
+        let of = |micros| whole_seconds(Duration::from_micros(micros));
+        assert_eq!((of(0), of(999), of(1000)), (0, 0, 1));
+        assert_eq!((of(2_000_999), of(2_001_000)), (2, 3));
     }
 
     #[test]

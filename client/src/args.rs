@@ -5,7 +5,7 @@
 //! command would be thirty parsers, 15 KB of them.
 
 use crate::arrange::Misuse;
-use crate::spec::Verb;
+use crate::spec::{Command, Verb};
 use argh::FromArgs;
 
 /// Joins an agent to a ClawLink relay.
@@ -191,17 +191,19 @@ impl Args {
     }
 }
 
-/// Parses what `arrange` put in order.
-pub(crate) fn parse(verb: Verb, line: &[String]) -> Result<Args, Misuse> {
-    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+/// Parses what `arrange` put in order; on wrong usage the hint is how the command is used. They are
+/// a kilobyte, which every place that they pass through by themselves copies.
+pub(crate) fn parse(command: &Command, line: &[&str]) -> Result<Box<Args>, Misuse> {
     let misuse = |what| Misuse {
         what,
-        hint: String::new(),
+        hint: command.usage_line(),
     };
-    let args = Args::from_args(&["clawlink"], &line);
-    let args = args.map_err(|exit| misuse(sentence(&exit.output)))?;
+    let args = match Args::from_args(&["clawlink"], line) {
+        Ok(args) => Box::new(args),
+        Err(exit) => return Err(misuse(sentence(&exit.output))),
+    };
     // The one pair of options of which there must be one.
-    if verb == Verb::Delegate && args.to.is_some() == args.to_cap.is_some() {
+    if command.verb == Verb::Delegate && args.to.is_some() == args.to_cap.is_some() {
         let what = match args.to {
             None => "missing: --to or --to-cap",
             Some(_) => "--to and --to-cap exclude each other",
@@ -267,8 +269,9 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_said_on_one_line() {
-        let line = ["--for".to_owned(), "soon".to_owned()];
-        let misuse = parse(Verb::Scan, &line).err().unwrap();
+        let scan = spec::command("scan").unwrap();
+        let misuse = parse(scan, &["--for", "soon"]).err().unwrap();
         assert!(misuse.what.contains("--for") && !misuse.what.contains('\n'));
+        assert_eq!(misuse.hint, "usage: clawlink scan [--for S]");
     }
 }

@@ -10,9 +10,9 @@ use crate::spec::{self, Command, Opt};
 
 /// What is to be done with a command line.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Arranged {
+pub(crate) enum Arranged<'a> {
     /// To be parsed by `argh`: options and values apart, then what is neither.
-    Run(&'static Command, Vec<String>),
+    Run(&'static Command, Vec<&'a str>),
     /// Help on this command, or the overview.
     Help(Option<&'static str>),
     /// Nothing was typed: the overview, as an error.
@@ -29,19 +29,19 @@ pub(crate) struct Misuse {
 }
 
 #[derive(Default)]
-struct Walk {
+struct Walk<'a> {
     command: Option<&'static Command>,
     /// The names of the options that were given.
     names: Vec<&'static str>,
     /// The same with their values.
-    options: Vec<String>,
-    positionals: Vec<String>,
+    options: Vec<&'a str>,
+    positionals: Vec<&'a str>,
     dashes: usize,
     help: bool,
 }
 
 /// Puts the arguments (without the program's name) in order.
-pub(crate) fn arrange(args: &[String]) -> Result<Arranged, Misuse> {
+pub(crate) fn arrange(args: &[String]) -> Result<Arranged<'_>, Misuse> {
     if args.is_empty() {
         return Ok(Arranged::Nothing);
     }
@@ -87,7 +87,7 @@ pub(crate) fn arrange(args: &[String]) -> Result<Arranged, Misuse> {
     }
     let mut line = walk.options;
     if !walk.positionals.is_empty() {
-        line.push("--".to_owned());
+        line.push("--");
         line.append(&mut walk.positionals);
     }
     Ok(Arranged::Run(command, line))
@@ -96,7 +96,7 @@ pub(crate) fn arrange(args: &[String]) -> Result<Arranged, Misuse> {
 /// What is taken with and without any command.
 const EVERYWHERE: [&str; 4] = ["-h", "--help", "-V", "--version"];
 
-impl Walk {
+impl<'a> Walk<'a> {
     /// Whether an option is one of the command's own: `--version` is, where files have versions.
     fn owns(&self, name: &str) -> bool {
         self.command
@@ -113,7 +113,7 @@ impl Walk {
         needs.filter(|need| !given(need)).collect()
     }
 
-    fn all(&mut self, args: &[String]) -> Result<(), Misuse> {
+    fn all(&mut self, args: &'a [String]) -> Result<(), Misuse> {
         let mut rest = args.iter();
         let mut only_positionals = false;
         while let Some(arg) = rest.next() {
@@ -129,7 +129,7 @@ impl Walk {
     }
 
     /// An argument that is no option: the command, then what the command takes.
-    fn word(&mut self, word: &str) -> Result<(), Misuse> {
+    fn word(&mut self, word: &'a str) -> Result<(), Misuse> {
         let Some(command) = self.command else {
             if word == "help" {
                 self.help = true;
@@ -147,11 +147,11 @@ impl Walk {
                 hint: [&command.usage_line(), "; a text with blanks needs quotes"].concat(),
             });
         }
-        self.positionals.push(word.to_owned());
+        self.positionals.push(word);
         Ok(())
     }
 
-    fn option<'a>(
+    fn option(
         &mut self,
         arg: &'a str,
         rest: &mut std::slice::Iter<'a, String>,
@@ -166,11 +166,11 @@ impl Walk {
         };
         let value = value(option, attached, rest)?;
         self.names.push(option.name);
-        self.options.push(name.to_owned());
+        self.options.push(name);
         if let Some(value) = value {
             // `--output -` is standard output.
             self.dashes += usize::from(value == "-" && name != "--output");
-            self.options.push(value.to_owned());
+            self.options.push(value);
         }
         Ok(())
     }
@@ -255,12 +255,12 @@ fn unknown_option(command: Option<&'static Command>, name: &str) -> Misuse {
 mod tests {
     use super::*;
 
-    fn line(words: &[&str]) -> Result<Arranged, Misuse> {
+    fn line(words: &[&str]) -> Result<Arranged<'static>, Misuse> {
         let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-        arrange(&words)
+        arrange(words.leak())
     }
 
-    fn run(words: &[&str]) -> Vec<String> {
+    fn run(words: &[&str]) -> Vec<&'static str> {
         match line(words) {
             Ok(Arranged::Run(_, arranged)) => arranged,
             other => panic!("{words:?}: {other:?}"),

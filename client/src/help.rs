@@ -1,7 +1,5 @@
 //! Help: the overview, and a page for each command, from `spec.rs`.
 
-use crate::args::{self, Args};
-use crate::arrange::Misuse;
 use crate::spec::{self, Command, Opt};
 
 const OVERVIEW_HEAD: &str = "\
@@ -28,14 +26,6 @@ pub(crate) fn help(command: Option<&str>) -> String {
         Some(command) => page(command),
         None => overview(),
     }
-}
-
-/// Parses a line in order; on wrong usage the hint is how the command is used.
-pub(crate) fn parse(command: &Command, line: &[String]) -> Result<Args, Misuse> {
-    args::parse(command.verb, line).map_err(|misuse| Misuse {
-        hint: command.usage_line(),
-        ..misuse
-    })
 }
 
 fn overview() -> String {
@@ -103,6 +93,7 @@ fn row(text: &mut String, left: &str, width: usize, right: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args;
     use crate::arrange::{Arranged, arrange};
 
     #[test]
@@ -125,7 +116,7 @@ mod tests {
                 let Ok(Arranged::Run(command, line)) = arrange(&words) else {
                     panic!("{example}");
                 };
-                assert!(parse(command, &line).is_ok(), "{example}");
+                assert!(args::parse(command, &line).is_ok(), "{example}");
             }
         }
     }
@@ -141,12 +132,5 @@ mod tests {
             }
         }
         words
-    }
-
-    #[test]
-    fn wrong_usage_shows_how_the_command_is_used() {
-        let scan = spec::command("scan").unwrap();
-        let misuse = parse(scan, &["--for".to_owned(), "soon".to_owned()]);
-        assert_eq!(misuse.err().unwrap().hint, "usage: clawlink scan [--for S]");
     }
 }

@@ -64,12 +64,13 @@ impl Object {
     }
 
     fn from_text(text: String) -> Object {
-        let mut parts = Parts { text: &text, at: 1 };
+        let mut parts = Parts::of(&text);
         // Most replies have fewer.
         let mut fields = Vec::with_capacity(8);
         while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+            let mut bytes = text.as_bytes()[name.clone()].iter();
             fields.push(Field {
-                escaped: text.as_bytes()[name.clone()].contains(&b'\\'),
+                escaped: bytes.any(|byte| *byte == b'\\'),
                 name,
                 value,
             });
@@ -124,7 +125,7 @@ impl Object {
     pub(crate) fn list(&self, field: &str) -> Vec<&str> {
         let raw = self.raw(field).filter(|raw| raw.starts_with('['));
         let text = raw.unwrap_or_default();
-        Parts { text, at: 1 }.map(|part| &text[part]).collect()
+        Parts::of(text).map(|part| &text[part]).collect()
     }
 
     /// The strings of an array.
@@ -147,7 +148,7 @@ impl Object {
     pub(crate) fn object_in(&self, field: &str, inner: &str) -> Object {
         let outer = self.raw(field).filter(|raw| raw.starts_with('{'));
         let json = outer.unwrap_or_default();
-        let (mut parts, mut found) = (Parts { text: json, at: 1 }, None);
+        let (mut parts, mut found) = (Parts::of(json), None);
         while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
             if text(&json[name]).as_deref() == Some(inner) {
                 found = Object::of(&json[value]);
@@ -225,6 +226,12 @@ struct Parts<'a> {
     at: usize,
 }
 
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Parts<'a> {
+        Parts { text, at: 1 }
+    }
+}
+
 impl Iterator for Parts<'_> {
     type Item = Range<usize>;
 
@@ -241,26 +248,27 @@ impl Iterator for Parts<'_> {
             }
             end += 1;
         }
-        let part = &bytes[self.at..end];
-        let begin = end - part.trim_ascii_start().len();
+        let part = bytes[self.at..end].trim_ascii_start();
+        let begin = end - part.len();
         self.at = end + 1;
         // Only between the brackets of what is empty there is nothing.
-        let length = part.trim_ascii().len();
+        let length = part.trim_ascii_end().len();
         (length > 0).then(|| begin..begin + length)
     }
 }
 
-/// Where the string ends that begins there: at its second quotation mark.
+/// Where the string ends that begins there: at the next quotation mark that is not escaped.
 fn end_of_string(bytes: &[u8], begin: usize) -> Option<usize> {
-    let mut at = begin + 1;
+    let mut at = begin;
     loop {
-        let rest = bytes.get(at..)?.iter();
-        at += rest
-            .take_while(|byte| !matches!(byte, b'"' | b'\\'))
-            .count();
-        match bytes.get(at)? {
-            b'"' => return Some(at),
-            _ => at += 2,
+        at += 1;
+        if *bytes.get(at)? == b'"' {
+            let before = bytes[..at].iter().rev();
+            let backslashes = before.take_while(|byte| **byte == b'\\').count();
+            // Two of them stand for one, and one more for the mark.
+            if backslashes % 2 == 0 {
+                return Some(at);
+            }
         }
     }
 }
@@ -375,6 +383,10 @@ mod tests {
         assert_eq!(object.objects("b{").len(), 1);
         let empty = Object::parse(r#"{"list":[ ],"object":{ }}"#).unwrap();
         assert!(empty.list("list").is_empty() && empty.object("object").is_empty());
+        let strings = Object::parse(r#"{"a\\":"\\\\","b":"\\\"","c":"x\"\",:"}"#).unwrap();
+        assert_eq!(strings.raw(r"a\"), Some(r#""\\\\""#));
+        assert_eq!(strings.text("b"), r#"\""#);
+        assert_eq!(strings.text("c"), r#"x"",:"#);
         let nested =
             Object::parse(r#"{"a":{"b":1,"c":{"d":2},"c":{"d":3}},"l":["c",{}]}"#).unwrap();
         assert_eq!(nested.object_in("a", "c").number("d"), Some(3));

@@ -8,6 +8,7 @@ mod api;
 mod args;
 mod arrange;
 mod commands;
+mod environment;
 mod escape;
 mod explain;
 mod failure;
@@ -34,6 +35,9 @@ use arrange::Arranged;
 use failure::{Cause, Exit, Failure};
 use std::process::ExitCode;
 
+#[global_allocator]
+static MEMORY: unix::Memory = unix::Memory::new();
+
 fn main() -> ExitCode {
     #[cfg(feature = "tls")]
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -54,6 +58,6 @@ fn run() -> Result<String, Failure> {
         Arranged::Help(command) => Ok(help::help(command)),
         Arranged::Nothing => Err(Cause::Nothing.into()),
         Arranged::Version => Ok(concat!("clawlink ", env!("CARGO_PKG_VERSION"), "\n").to_owned()),
-        Arranged::Run(command, line) => commands::run(command.verb, &help::parse(command, &line)?),
+        Arranged::Run(command, line) => commands::run(command.verb, &*args::parse(command, &line)?),
     }
 }

@@ -5,6 +5,7 @@ use crate::api::{
     Again, Answer, Api, Deletion, NoReply, Refusal, Reply, Request, Speaker, Trouble,
 };
 use crate::args::Args;
+use crate::environment::Environment;
 use crate::escape;
 use crate::failure::{Cause, Failure, Refused, usage};
 use crate::json::{self, Object};
@@ -58,9 +59,10 @@ pub(crate) fn default_relay() -> String {
 }
 
 /// The store that the global options choose.
-pub(crate) fn store(args: &Args) -> Result<Store, Failure> {
-    let name = args.identity.clone().or_else(|| variable("CLAWLINK_AGENT"));
-    Store::open(name.as_deref())
+pub(crate) fn store(args: &Args, environment: &Environment) -> Result<Store, Failure> {
+    let named = args.identity.clone();
+    let name = named.or_else(|| environment.text("CLAWLINK_AGENT"));
+    Store::open(name.as_deref(), environment)
 }
 
 /// `clawlink` with the option that leads to this identity.
@@ -73,10 +75,12 @@ pub(crate) fn program(args: &Args) -> String {
 impl Session {
     /// Settles the questions that need no network.
     pub(crate) fn open(args: &Args) -> Result<Session, Failure> {
-        let store = store(args)?;
+        let environment = Environment::read();
+        let store = store(args, &environment)?;
         let state = store.load()?;
         let saved = state.text_of("relay_url");
-        let named = args.relay.clone().or_else(|| variable("CLAWLINK_RELAY"));
+        let named = args.relay.clone();
+        let named = named.or_else(|| environment.text("CLAWLINK_RELAY"));
         let guessed = named.is_none() && saved.is_none();
         let chosen = named
             .or_else(|| saved.clone())
@@ -94,7 +98,7 @@ impl Session {
         if args.relay.is_some() && saved.as_deref() != Some(&url) {
             program.push_str(&escape::shell_option("--relay", &url));
         }
-        let token = token(args)?;
+        let token = token(args, &environment)?;
         let known = store.identity(&state, &url)?;
         let session = Session {
             json: args.json,
@@ -373,15 +377,11 @@ fn machine() -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// An environment variable that is set to something.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 /// The token, from the first place that has one.
-fn token(args: &Args) -> Result<Option<String>, Failure> {
-    let named = args.token.clone().or_else(|| variable("CLAWLINK_TOKEN"));
-    let token = match (named, variable("CLAWLINK_TOKEN_FILE")) {
+fn token(args: &Args, environment: &Environment) -> Result<Option<String>, Failure> {
+    let named = args.token.clone();
+    let named = named.or_else(|| environment.text("CLAWLINK_TOKEN"));
+    let token = match (named, environment.text("CLAWLINK_TOKEN_FILE")) {
         (Some(token), _) => token,
         (None, None) => return Ok(None),
         (None, Some(path)) => {

@@ -5,6 +5,7 @@
 //! another relay keeps its id for each. A Python client that rewrites the file drops our part;
 //! then the top is enough to go on with.
 
+use crate::environment::Environment;
 use crate::failure::{Cause, Failure, local};
 use crate::json::{self, Object};
 use crate::random;
@@ -53,11 +54,14 @@ pub(crate) struct Store {
 
 impl Store {
     /// The store of this name; without one, that of this user.
-    pub(crate) fn open(name: Option<&str>) -> Result<Store, Failure> {
-        let of = |variable| std::env::var_os(variable).filter(|value| !value.is_empty());
-        let chosen = of("CLAWLINK_HOME").map(PathBuf::from);
+    pub(crate) fn open(name: Option<&str>, environment: &Environment) -> Result<Store, Failure> {
+        let chosen = environment.value("CLAWLINK_HOME").map(PathBuf::from);
         let default_home = chosen.is_none();
-        let home = chosen.or_else(|| of("HOME").map(|home| Path::new(&home).join(".clawlink")));
+        let users = || {
+            let home = std::env::var_os("HOME").filter(|value| !value.is_empty());
+            home.map(|home| Path::new(&home).join(".clawlink"))
+        };
+        let home = chosen.or_else(users);
         let Some(home) = home else {
             return Err(crate::failure::usage(
                 "HOME is not set, so there is no place for this agent's identity",

@@ -36,7 +36,7 @@ pub(crate) fn normalise(text: &str) -> Result<String, UrlError> {
     Ok(if port == usual {
         start
     } else {
-        format!("{start}:{port}")
+        [&start, ":", &port.to_string()].concat()
     })
 }
 

@@ -126,19 +126,16 @@ pub(super) fn settle(
     if reply.text("status") == "unknown_agent" {
         return enroll_again(session, identity);
     }
-    let (epoch, original) = (
-        identity.entry.text("epoch"),
-        identity.entry.is_true("original"),
-    );
-    if note_epoch(&mut identity.entry, reply) {
+    let original = identity.entry.is_true("original");
+    let told = note_epoch(&mut identity.entry, reply);
+    if told.restarted {
         output::note(RESTARTED.trim_end_matches("; "));
     }
-    let now = identity.entry.is_true("original");
-    if epoch != identity.entry.text("epoch") || original != now {
+    if told.news {
         session.update(&identity)?;
     }
     // A relay that turns out to be an original has not said whether it knows this agent.
-    match now && !original {
+    match identity.entry.is_true("original") && !original {
         true => known_to_original(session, identity),
         false => Ok(identity),
     }

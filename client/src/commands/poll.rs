@@ -4,8 +4,9 @@ use super::Done;
 use super::mail::{self, Mail, Manner};
 use super::presence::enroll_again;
 use super::receipts::{Fate, settle_batch};
-use crate::api::Reply;
+use crate::api::{Reply, whole_seconds};
 use crate::args::Args;
+use crate::environment::Environment;
 use crate::escape;
 use crate::failure::{Failure, nothing_came, unable};
 use crate::input;
@@ -76,14 +77,13 @@ fn look_first(session: &Session, identity: Identity, more: bool) -> Result<Ident
 }
 
 fn query(args: &Args) -> String {
-    let max = args
-        .max
-        .map(|max| format!("&max={max}"))
-        .unwrap_or_default();
-    match args.peek {
-        true => format!("?peek=1{max}"),
-        false => format!("?lease={}{max}", if args.keep { KEEP } else { LEASE }),
+    let max = args.max.map(|max| ["&max=", &max.to_string()].concat());
+    let max = max.unwrap_or_default();
+    if args.peek {
+        return ["?peek=1", &max].concat();
     }
+    let lease = if args.keep { KEEP } else { LEASE };
+    ["?lease=", &lease.to_string(), &max].concat()
 }
 
 /// The end of a wait of so many seconds.
@@ -101,8 +101,7 @@ fn receive(
     loop {
         let began = Instant::now();
         let left = until.saturating_duration_since(Instant::now());
-        let left = left.as_millis().div_ceil(1000) as u64;
-        let wait = left.min(WAIT_MAX);
+        let wait = whole_seconds(left).min(WAIT_MAX);
         let reply = mail::ask(session, identity, query, wait)?;
         let answered =
             !reply.fields.list("messages").is_empty() || !reply.fields.text("status").is_empty();
@@ -151,7 +150,8 @@ pub(super) fn wait(session: &Session, args: &Args) -> Done {
 }
 
 pub(super) fn show(args: &Args) -> Done {
-    let raw = kept::find(&session::store(args)?, args.word())?;
+    let store = session::store(args, &Environment::read())?;
+    let raw = kept::find(&store, args.word())?;
     if args.json {
         return Ok([&escape::json(&raw), "\n"].concat());
     }

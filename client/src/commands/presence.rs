@@ -203,18 +203,34 @@ pub(super) fn as_member(
 /// What a new epoch means.
 pub(super) const RESTARTED: &str = "the relay restarted; mail that waited there is gone; ";
 
-/// Takes over the epoch that a reply carries, and says whether that is another than before.
-/// The original carries none, which is how it is known.
-pub(super) fn note_epoch(entry: &mut Object, reply: &Object) -> bool {
+/// What a reply's epoch has told of the relay.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Told {
+    /// Something that the entry did not say.
+    pub(super) news: bool,
+    /// That it was restarted.
+    pub(super) restarted: bool,
+}
+
+/// Takes over the epoch that a reply carries. The original carries none, which is how it is known.
+pub(super) fn note_epoch(entry: &mut Object, reply: &Object) -> Told {
+    let now = reply.raw("epoch").filter(|raw| raw.starts_with('"'));
+    if now.is_some() && now == entry.raw("epoch") && !entry.is_true("original") {
+        return Told::default();
+    }
     let before = entry.text_of("epoch");
     let now = reply.text_of("epoch");
     if before != now {
         set_optional(entry, "epoch", now.as_deref());
     }
-    if entry.is_true("original") != now.is_none() {
+    let other_kind = entry.is_true("original") != now.is_none();
+    if other_kind {
         entry.set_or_remove("original", now.is_none().then_some("true"));
     }
-    before.is_some() && now.is_some() && before != now
+    Told {
+        news: other_kind || before != now,
+        restarted: before.is_some() && now.is_some() && before != now,
+    }
 }
 
 pub(super) fn heartbeat(session: &Session) -> Done {
@@ -295,4 +311,35 @@ pub(super) fn deregister(session: &Session) -> Done {
 /// A new id. Where the system draws none the relay makes it.
 fn new_id() -> Option<AgentId> {
     AgentId::parse(&random::word(ID_LENGTH)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_is_news_once_and_another_one_is_a_restart() {
+        let object = |text: &str| Object::parse(text).unwrap();
+        let ours = |epoch: &str| object(&format!(r#"{{"epoch":"{epoch}"}}"#));
+        let original = object(r#"{"status":"ok"}"#);
+        let mut entry = Object::default();
+        let mut told = |reply: &Object| {
+            let Told { news, restarted } = note_epoch(&mut entry, reply);
+            (news, restarted, entry.json().to_owned())
+        };
+        let first = r#"{"epoch":"e1"}"#;
+        assert_eq!(told(&ours("e1")), (true, false, first.to_owned()));
+        assert_eq!(told(&ours("e1")), (false, false, first.to_owned()));
+        let escaped = told(&ours("\\u0065\\u0031"));
+        assert_eq!(escaped, (false, false, first.to_owned()), "the same word");
+        let second = r#"{"epoch":"e2"}"#;
+        assert_eq!(told(&ours("e2")), (true, true, second.to_owned()));
+        let none = r#"{"original":true}"#;
+        assert_eq!(told(&original), (true, false, none.to_owned()));
+        assert_eq!(told(&original), (false, false, none.to_owned()));
+        assert_eq!(
+            told(&ours("e3")),
+            (true, false, r#"{"epoch":"e3"}"#.to_owned())
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::presence::send;
 use super::{Done, json_line, json_lines, poll, shown};
-use crate::api::{Again, Request};
+use crate::api::{Again, Request, whole_seconds};
 use crate::args::Args;
 use crate::escape;
 use crate::failure::{Exit, Failure, nothing_came, said, unable, usage};
@@ -152,7 +152,7 @@ pub(super) fn wait(session: &Session, id: &str, seconds: u64) -> Done {
     let mut rev = 0;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let wait = (left.as_millis().div_ceil(1000) as u64).min(WAIT_MAX);
+        let wait = whole_seconds(left).min(WAIT_MAX);
         let path = format!("{}?wait={wait}&until=changed&rev={rev}", path(id));
         let reply = session.ask(&Request {
             path: &path,

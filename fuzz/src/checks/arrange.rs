@@ -1,4 +1,4 @@
-use crate::args::Args;
+use crate::args::{self, Args};
 use crate::arrange::{Arranged, Misuse};
 use crate::spec::{self, Command, Opt, Verb};
 use crate::{arrange as arranging, help};
@@ -24,7 +24,7 @@ fn explained(misuse: &Misuse) {
     );
 }
 
-fn run(args: &[String], command: &'static Command, line: &[String]) {
+fn run(args: &[String], command: &'static Command, line: &[&str]) {
     let typed = Typed::of(args);
     assert_eq!(typed.command, command.name);
     assert_eq!(typed.line(), line, "of {args:?}");
@@ -33,7 +33,7 @@ fn run(args: &[String], command: &'static Command, line: &[String]) {
         Ok(Arranged::Run(command, line.to_vec())),
         "in order already"
     );
-    match help::parse(command, line) {
+    match args::parse(command, line) {
         Ok(args) => meant(command, &args, &typed),
         Err(misuse) => {
             explained(&misuse);
