@@ -348,6 +348,35 @@ fn fragments_make_one_frame() {
     assert_eq!(polled["task"], "Größe");
 }
 
+/// Some frames are done where they are read, others by the session: neither overtakes the other.
+#[test]
+fn frames_of_all_kinds_keep_their_order() {
+    const FRAMES: usize = 60;
+    let relay = Relay::start();
+    relay.register("b");
+    let mut socket = relay.socket("a");
+    for n in 0..FRAMES {
+        let mut frame = json!({"type": "delegate", "to_agent": "b", "task": n, "ref": n});
+        match n % 4 {
+            1 => frame = json!({"type": "broadcast", "content": n, "ref": n}),
+            2 => frame["idempotency_key"] = json!(format!("key-{n}")),
+            _ => {}
+        }
+        socket.send(&frame);
+    }
+    for n in 0..FRAMES {
+        let reply = socket.next_of("reply");
+        assert_eq!(reply["ref"], n, "{reply}");
+    }
+    let polled = relay.poll("b");
+    let told = |message: &Value| {
+        let task = message.get("task").or_else(|| message.get("content"));
+        task.and_then(Value::as_u64)
+    };
+    let order: Vec<_> = polled.iter().filter_map(told).collect();
+    assert_eq!(order, (0..FRAMES as u64).collect::<Vec<_>>());
+}
+
 /// Tasks for `to`, in frames as a client writes them.
 fn delegations(to: &str, count: usize) -> Vec<u8> {
     let text = json!({"type": "delegate", "to_agent": to, "task": "t"}).to_string();

@@ -179,6 +179,11 @@ impl Outlet {
         self.0.lock().pings.sent()
     }
 
+    /// Whether so little of the session's own waits that it may go on.
+    pub fn has_room(&self) -> bool {
+        self.0.lock().own <= OWN_MAX
+    }
+
     /// Ready when so little of the session's own waits that it may go on.
     pub fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
         let mut waiting = self.0.lock();

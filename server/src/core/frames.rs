@@ -6,6 +6,11 @@
 //! or a fragmented message over the limit, and whatever RFC 6455 forbids, is found at its first
 //! bytes, and nothing of it goes on to the codec.
 
+mod plain;
+
+use bytes::Bytes;
+pub use plain::{Plain, plain, unmask};
+
 /// Text.
 pub const TEXT: u8 = 0x1;
 /// A goodbye.
@@ -30,6 +35,14 @@ pub fn head(out: &mut Vec<u8>, opcode: u8, length: usize) {
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }
+}
+
+/// A whole frame of the relay's with this payload.
+pub fn whole(opcode: u8, payload: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(payload.len() + 10);
+    head(&mut frame, opcode, payload.len());
+    frame.extend_from_slice(payload);
+    frame.into()
 }
 
 /// Why a stream ends.
@@ -218,7 +231,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut out = vec![first];
         match payload.len() {
             n @ 0..=125 => out.push(0x80 | n as u8),

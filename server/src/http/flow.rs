@@ -209,6 +209,24 @@ impl Flow {
         Duration::from_millis(wait)
     }
 
+    /// Whether it is the turn of a frame of a socket; it is counted then.
+    pub fn is_turn_of_frame(&self, peer: Option<IpAddr>, agent: Digest) -> bool {
+        let Some(peer) = peer.filter(|peer| !is_here(*peer)) else {
+            return true;
+        };
+        let now = self.clock.now();
+        let (mut requests, mut agents) = (self.requests.lock(), self.agents.lock());
+        let its_turn = requests
+            .wait(Peer::of(peer), now)
+            .max(agents.wait(agent, now))
+            == 0;
+        if its_turn {
+            requests.book(Peer::of(peer), now);
+            agents.book(agent, now);
+        }
+        its_turn
+    }
+
     /// Whether a token of this peer is looked at. One that brought many wrong ones is not told
     /// whether the next is right, but for one on this machine: behind a reverse proxy everybody is
     /// there, and one who guesses must not lock out the others.

@@ -13,40 +13,134 @@ use bytestring::ByteString;
 use clawlink_protocol::events::{
     AckFrame, BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
 };
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// What a frame may be.
 const KNOWN: &str = "heartbeat, delegate, respond, broadcast, ack";
 
-/// Does what a frame asks for, and gives the answer, if it wants one: with a `ref` every frame is
-/// answered, without one only a failure.
-pub async fn serve(state: &Shared, receiver: &Speaker, text: ByteString) -> Option<String> {
-    let refused = |error: ApiError| {
+/// A frame that was read as far as to see what it asks for, or why it cannot be.
+pub struct Frame<'a> {
+    text: &'a str,
+    read: Result<Asked<'a>, ApiError>,
+}
+
+/// What a frame asks for.
+struct Asked<'a> {
+    /// `None` where it is no string.
+    kind: Option<String>,
+    reference: Option<&'a RawValue>,
+    idempotency_key: Option<String>,
+}
+
+impl<'a> Frame<'a> {
+    /// Reads it.
+    pub fn read(state: &Shared, text: &'a str) -> Self {
+        let read = Asked::read(text, state.limits.depth);
+        Frame { text, read }
+    }
+
+    /// Whether there is something to be waited for in doing what it asks.
+    pub fn waits(&self) -> bool {
+        let waits =
+            |asked: &Asked<'_>| asked.idempotency_key.is_some() || asked.kind() == Some(BROADCAST);
+        self.read.as_ref().is_ok_and(waits)
+    }
+
+    /// Does what it asks for, and gives the answer, if it wants one: with a `ref` every frame is
+    /// answered, without one only a failure. For one that [does not wait](Frame::waits).
+    pub fn serve_at_once(self, state: &Shared, receiver: &Speaker) -> Option<String> {
+        match self.read {
+            Err(error) => answer(state, None, Err(error)),
+            Ok(asked) => {
+                let outcome = asked.speaker(state, receiver);
+                let wants = asked.reference.is_some();
+                let outcome = outcome.and_then(|speaker| {
+                    at_once(&state.relay, &speaker, asked.kind(), self.text, wants)
+                });
+                answer(state, asked.reference, outcome)
+            }
+        }
+    }
+
+    /// The same for any.
+    pub async fn serve(self, state: &Shared, receiver: &Speaker) -> Option<String> {
+        match &self.read {
+            Ok(asked) if self.waits() => {
+                let outcome = asked.wait_for(state, receiver, self.text).await;
+                answer(state, asked.reference, outcome)
+            }
+            _ => self.serve_at_once(state, receiver),
+        }
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn read(text: &'a str, depth: Option<usize>) -> Result<Asked<'a>, ApiError> {
+        body::shallow(text.as_bytes(), depth)?;
+        let head = body::parse::<FrameHead<'_>>(text.as_bytes())?;
+        // It is sent back, so its reader must be able to read it.
+        if let Some(error) = head
+            .reference
+            .and_then(|reference| json::check(reference.get()).err())
+        {
+            return Err(ApiError::bad_request(format!("ref: {error}")));
+        }
+        Ok(Asked {
+            kind: head.kind(),
+            reference: head.reference,
+            idempotency_key: head.idempotency_key,
+        })
+    }
+
+    fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    /// Anew for each frame: the agent may have been claimed since the upgrade, or be another's.
+    fn speaker(&self, state: &Shared, receiver: &Speaker) -> Result<Speaker, ApiError> {
+        Ok(state.relay.may_speak_for(receiver.id(), receiver.proof())?)
+    }
+
+    /// What the HTTP call of the same name would have replied.
+    async fn wait_for(
+        &self,
+        state: &Shared,
+        receiver: &Speaker,
+        text: &str,
+    ) -> Result<String, ApiError> {
+        let speaker = self.speaker(state, receiver)?;
+        let route = [DELEGATE, RESPOND, BROADCAST];
+        let route = route.into_iter().find(|route| Some(*route) == self.kind());
+        match (&self.idempotency_key, route) {
+            (Some(key), Some(route)) => {
+                let key = once::key(key, &speaker, route)?;
+                let digest = state.relay.replays.digest(&but_ref(text)?);
+                let (shared, text) = (state.clone(), ByteString::from(text));
+                let kind = self.kind.clone();
+                let work =
+                    async move { perform(&shared.relay, &speaker, kind.as_deref(), &text).await };
+                once::once(state, key, digest, work).await
+            }
+            _ => perform(&state.relay, &speaker, self.kind(), text).await,
+        }
+    }
+}
+
+fn answer(
+    state: &Shared,
+    reference: Option<&RawValue>,
+    outcome: Result<String, ApiError>,
+) -> Option<String> {
+    if let Err(error) = &outcome {
         state.traffic.refused(error.code());
-        Some(failure(&error))
-    };
-    if let Err(error) = body::shallow(text.as_bytes(), state.limits.depth) {
-        return refused(error);
     }
-    let head = match body::parse::<FrameHead<'_>>(text.as_bytes()) {
-        Ok(head) => head,
-        Err(error) => return refused(error),
-    };
-    // It is sent back, so its reader must be able to read it.
-    if let Some(error) = head
-        .reference
-        .and_then(|reference| json::check(reference.get()).err())
-    {
-        return refused(ApiError::bad_request(format!("ref: {error}")));
-    }
-    let outcome = call(state, receiver, &head, &text).await;
-    match (head.reference, outcome) {
+    match (reference, outcome) {
         (None, Ok(_)) => None,
-        (None, Err(error)) => refused(error),
+        (None, Err(error)) => Some(failure(&error)),
         (Some(reference), Ok(reply)) => Some(reply_to(reference, "", &reply)),
         (Some(reference), Err(error)) => {
-            state.traffic.refused(error.code());
             let fields = serde_json::to_string(error.body()).unwrap_or_default();
             Some(reply_to(reference, r#""status":"error","#, &fields))
         }
@@ -67,62 +161,60 @@ fn reply_to(reference: &RawValue, status: &str, object: &str) -> String {
     format!(r#"{{"type":"reply","ref":{reference},{status}{fields}"#)
 }
 
-/// What the HTTP call of the same name would have replied.
-async fn call(
-    state: &Shared,
-    receiver: &Speaker,
-    head: &FrameHead<'_>,
-    text: &ByteString,
-) -> Result<String, ApiError> {
-    let no_string = || ApiError::bad_request(format!("type must be a string: {KNOWN}"));
-    let kind = head.kind().ok_or_else(no_string)?;
-    // Anew for each frame: the agent may have been claimed since the upgrade, or be another's.
-    let speaker = state.relay.may_speak_for(receiver.id(), receiver.proof())?;
-    let route = [DELEGATE, RESPOND, BROADCAST];
-    let route = route.into_iter().find(|route| *route == kind);
-    match (&head.idempotency_key, route) {
-        (Some(key), Some(route)) => {
-            let key = once::key(key, &speaker, route)?;
-            let digest = state.relay.replays.digest(&but_ref(text)?);
-            let (shared, text) = (state.clone(), text.clone());
-            let work = async move { perform(&shared.relay, &speaker, &kind, &text).await };
-            once::once(state, key, digest, work).await
-        }
-        _ => perform(&state.relay, &speaker, &kind, text).await,
-    }
-}
-
 async fn perform(
     relay: &Relay,
     speaker: &Speaker,
-    kind: &str,
-    text: &ByteString,
+    kind: Option<&str>,
+    text: &str,
+) -> Result<String, ApiError> {
+    if kind != Some(BROADCAST) {
+        return at_once(relay, speaker, kind, text, true);
+    }
+    let frame = body::parse::<BroadcastFrame<'_>>(text.as_bytes())?;
+    let (call, message_id) = frame.from_agent(speaker.id().clone());
+    written(&relay.broadcast(&call, message_id, speaker).await?)
+}
+
+/// Does what needs no waiting. The reply is empty where nobody `wants` it.
+fn at_once(
+    relay: &Relay,
+    speaker: &Speaker,
+    kind: Option<&str>,
+    text: &str,
+    wants: bool,
 ) -> Result<String, ApiError> {
     let (text, id) = (text.as_bytes(), speaker.id().clone());
     match kind {
-        "heartbeat" => Ok(r#"{"status":"ok"}"#.to_owned()),
-        DELEGATE => {
+        Some("heartbeat") => Ok(r#"{"status":"ok"}"#.to_owned()),
+        Some(DELEGATE) => {
             let (call, message_id) = body::parse::<DelegateFrame<'_>>(text)?.from_agent(id);
-            written(&relay.delegate(&call, message_id, speaker)?)
+            told(wants, &relay.delegate(&call, message_id, speaker)?)
         }
-        RESPOND => {
+        Some(RESPOND) => {
             let call = body::parse::<RespondFrame<'_>>(text)?.from_agent(id);
-            written(&relay.respond(&call, speaker)?)
+            told(wants, &relay.respond(&call, speaker)?)
         }
-        BROADCAST => {
-            let (call, message_id) = body::parse::<BroadcastFrame<'_>>(text)?.from_agent(id);
-            written(&relay.broadcast(&call, message_id, speaker).await?)
-        }
-        "ack" => {
+        Some("ack") => {
             let call = body::parse::<AckFrame>(text)?.of(id);
-            written(&settle(relay, &call, speaker)?)
+            told(wants, &settle(relay, &call, speaker)?)
         }
         #[cfg(test)]
-        "panic" => panic!("injected by a test"),
-        other => {
+        Some("panic") => panic!("injected by a test"),
+        None => {
+            let error = format!("type must be a string: {KNOWN}");
+            Err(ApiError::bad_request(error))
+        }
+        Some(other) => {
             let error = format!("type \"{other}\" is not one of {KNOWN}");
             Err(ApiError::bad_request(error))
         }
+    }
+}
+
+fn told<T: Serialize>(wants: bool, reply: &T) -> Result<String, ApiError> {
+    match wants {
+        true => written(reply),
+        false => Ok(String::new()),
     }
 }
 

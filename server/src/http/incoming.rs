@@ -2,6 +2,7 @@
 
 use super::alarm::{Alarm, after};
 use super::flow::{Flow, Load, count};
+use super::line::Line;
 use crate::core::Millis;
 use crate::core::frames::{FrameGuard, Violation};
 use crate::core::metrics::Metrics;
@@ -9,7 +10,6 @@ use actix_web::error::PayloadError;
 use actix_web::web::Payload;
 use bytes::Bytes;
 use futures_util::Stream;
-use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,21 +19,11 @@ use std::time::Duration;
 /// How often one looks whether there is room for a message again.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// What ended the bytes, and how many frames have been worked off: the session and its bytes tell
-/// each other.
-#[derive(Clone, Default)]
-pub struct Shared {
-    /// Why the bytes have ended, if the peer did not end them.
-    pub verdict: Rc<Cell<Option<Violation>>>,
-    /// Frames that the session has worked off.
-    pub done: Rc<Cell<u64>>,
-}
-
 /// The stream.
 pub struct Incoming {
     payload: Payload,
     guard: FrameGuard,
-    shared: Shared,
+    line: Rc<Line>,
     flow: Arc<Flow>,
     /// A message that has come in part, and when it is late.
     unfinished: Option<(u64, Millis)>,
@@ -52,14 +42,14 @@ impl Incoming {
     pub fn new(
         payload: Payload,
         limit: usize,
-        shared: Shared,
+        line: Rc<Line>,
         flow: Arc<Flow>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Incoming {
             payload,
             guard: FrameGuard::new(limit),
-            shared,
+            line,
             unfinished: None,
             load: flow.load(),
             waiting: None,
@@ -73,8 +63,10 @@ impl Incoming {
     /// Judges what has come and notes what of it is no whole message.
     fn take_in(&mut self, chunk: &Bytes) -> Bytes {
         let (good, violation) = self.guard.pass(chunk);
-        self.shared.verdict.set(violation);
+        self.line.verdict.set(violation);
         let unfinished = self.guard.unfinished();
+        let (frames, whole) = (self.guard.frames(), unfinished.is_none());
+        self.line.took(chunk.len(), frames, whole);
         if self.unfinished.map(|(which, _)| which) != unfinished {
             self.load.clear();
             let due = || after(&self.flow.clock, self.flow.limits.body_total);
@@ -108,7 +100,7 @@ impl Incoming {
     fn too_late<T>(&mut self) -> Poll<Option<T>> {
         count(&self.flow.counts.late_messages);
         self.waiting = None;
-        self.shared.verdict.set(Some(Violation::Late));
+        self.line.verdict.set(Some(Violation::Late));
         Poll::Ready(None)
     }
 
@@ -129,12 +121,12 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if this.shared.verdict.get().is_some() && this.waiting.is_none() {
+        if this.line.verdict.get().is_some() && this.waiting.is_none() {
             return Poll::Ready(None);
         }
         // The codec takes in whatever there is before it gives out a frame, and a session works off
         // a few of them at a time: without this a peer could fill the memory in between.
-        let ahead = this.guard.frames().saturating_sub(this.shared.done.get());
+        let ahead = this.guard.frames().saturating_sub(this.line.done.get());
         let full = ahead >= this.flow.limits.frames_ahead;
         if full && !this.paused {
             this.metrics.reads_paused.inc();
@@ -150,7 +142,10 @@ impl Stream for Incoming {
         let bytes = match this.waiting.take() {
             Some(bytes) => bytes,
             None => match Pin::new(&mut this.payload).poll_next(context) {
-                Poll::Pending => return this.wait(context),
+                Poll::Pending => {
+                    this.line.is_drained();
+                    return this.wait(context);
+                }
                 Poll::Ready(Some(Ok(chunk))) => this.take_in(&chunk),
                 // A connection that breaks ends the stream: as an error it would overtake the
                 // frames that came before it.

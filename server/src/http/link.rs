@@ -13,6 +13,7 @@
 
 use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
+use super::line::Line;
 use super::outgoing::Outgoing;
 use crate::core::Millis;
 use crate::core::presence::millis;
@@ -40,6 +41,11 @@ const DROP: usize = 512;
 const DROPS: u32 = 2;
 /// Milliseconds for which drops gather at first, and at most; once more as much is spread.
 const GATHER: (u64, u64) = (32, 128);
+
+thread_local! {
+    /// Where the frames of sockets are read: what is worked off at once needs no other place.
+    static FRAMES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Where in its conversation a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +83,8 @@ pub struct Watch {
     seated: Cell<bool>,
     /// What is written from now on, for the link to take.
     outgoing: Cell<Option<Outgoing>>,
+    /// The same of what is read.
+    line: Cell<Option<Rc<Line>>>,
 }
 
 impl Watch {
@@ -92,6 +100,7 @@ impl Watch {
             reader: Cell::new(None),
             seated: Cell::new(flow.sit_down()),
             outgoing: Cell::new(None),
+            line: Cell::new(None),
             flow,
         })
     }
@@ -134,7 +143,8 @@ impl Watch {
     }
 
     /// It is a socket from now on.
-    pub fn stream_begins(&self) {
+    pub fn stream_begins(&self, line: Rc<Line>) {
+        self.line.set(Some(line));
         self.enter(Phase::Stream);
     }
 
@@ -230,6 +240,9 @@ pub struct Link<S> {
     pause: Option<Pin<Box<Sleep>>>,
     /// The frames of a socket.
     outgoing: Option<Outgoing>,
+    line: Option<Rc<Line>>,
+    /// Whether what was worked off was answered, and nothing was written since.
+    answered: bool,
 }
 
 impl<S> Link<S> {
@@ -244,6 +257,8 @@ impl<S> Link<S> {
             turn: None,
             pause: None,
             outgoing: None,
+            line: None,
+            answered: false,
         }
     }
 
@@ -326,6 +341,42 @@ impl<S: AsyncRead + Unpin> Link<S> {
         }
     }
 
+    /// Reads what a socket's client has sent. What is worked off here is not handed up.
+    fn read_frames(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        if let Some(line) = self.watch.line.take() {
+            self.line = Some(line);
+        }
+        let Some(line) = &self.line else {
+            return Pin::new(&mut self.stream).poll_read(context, into);
+        };
+        ready!(line.poll_ready(context));
+        if let Some(byte) = self.early.take() {
+            line.leave(1);
+            into.put_slice(&[byte]);
+            return Poll::Ready(Ok(()));
+        }
+        FRAMES.with_borrow_mut(|frames| {
+            frames.resize(SLICE, 0);
+            let most = frames.len().min(into.remaining());
+            loop {
+                let mut some = ReadBuf::new(&mut frames[..most]);
+                ready!(Pin::new(&mut self.stream).poll_read(context, &mut some))?;
+                let come = some.filled_mut();
+                let (done, answered) = line.work_off(come);
+                self.answered |= answered;
+                if done < come.len() || come.is_empty() {
+                    line.leave(come.len() - done);
+                    into.put_slice(&come[done..]);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        })
+    }
+
     fn notice_bytes(&self) {
         let watch = &self.watch;
         if watch.begun.get().is_none() && !watch.first.get() {
@@ -376,8 +427,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Link<S> {
     ) -> Poll<Result<()>> {
         let link = self.get_mut();
         let phase = link.watch.phase.get();
-        if phase == Phase::Asked {
-            return link.read_none(context);
+        match phase {
+            Phase::Asked => return link.read_none(context),
+            Phase::Stream => return link.read_frames(context, into),
+            Phase::Between | Phase::Body => {}
         }
         if let Some(byte) = link.early.take() {
             into.put_slice(&[byte]);
@@ -388,8 +441,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Link<S> {
         }
         match phase {
             Phase::Between => link.read_between(context, into),
-            Phase::Body => link.read_body(context, into),
-            _ => Pin::new(&mut link.stream).poll_read(context, into),
+            _ => link.read_body(context, into),
         }
     }
 }
@@ -422,6 +474,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
         if link.watch.phase.get() == Phase::Stream {
             if let Some(outgoing) = link.watch.outgoing.take() {
                 link.outgoing = Some(outgoing);
+            }
+            if std::mem::take(&mut link.answered) {
+                // What others who are read now have for this socket goes out together with it.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if let Some(outgoing) = &mut link.outgoing {
                 let now = link.watch.flow.clock.now();

@@ -17,6 +17,7 @@ pub mod front;
 pub mod guard;
 pub mod incoming;
 pub mod knowledge;
+mod line;
 pub mod link;
 pub mod listener;
 pub mod messages;

@@ -6,23 +6,23 @@
 //! fragments apart, and freezes with a peer that stops reading (`TCP_USER_TIMEOUT` ends that
 //! one, and the window of the agent bounds what it may hold till then).
 
+use super::Shared;
 use super::agents::peer;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::incoming::{self, Incoming};
+use super::frame::{self, Frame};
+use super::incoming::Incoming;
+use super::line::Line;
 use super::link::Watch;
 use super::messages::agent_id;
 use super::outgoing::Body;
 use super::page::parameters;
-use super::{Shared, frame};
-use crate::actors::agent::handle::{AgentHandle, Session};
+use crate::actors::agent::handle::AgentHandle;
 use crate::actors::herald::Listening;
 use crate::actors::refused::Refused;
 use crate::actors::socket::{Dismiss, Outlet, SocketHandle};
-use crate::actors::speaking::Speaker;
-use crate::core::frames::{CLOSE, PONG, TEXT, Violation, head};
+use crate::core::frames::{CLOSE, PONG, TEXT, Violation, whole};
 use crate::core::metrics::SocketEnd;
-use crate::core::window::Mark;
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
 };
@@ -40,7 +40,6 @@ use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, ready};
@@ -88,31 +87,26 @@ pub async fn upgrade(
     let limit = state.limits.body;
     let metrics = state.relay.metrics.clone();
     let flow = state.flow.clone();
-    let shared = incoming::Shared::default();
     let watch = request.conn_data::<Rc<Watch>>().cloned();
     let watch = watch.ok_or_else(|| Refused::unavailable("the connection"))?;
-    watch.stream_begins();
     let outlet = Outlet::new(acks);
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let line = Rc::new(Line::new(state, receiver, peer, outlet.clone()));
+    watch.stream_begins(line.clone());
     let body = Body::new(outlet.clone(), watch);
     let (seated, sits) = oneshot::channel();
     let socket = Socket {
-        state,
         id,
         agent,
-        peer: request.peer_addr().map(|peer| peer.ip()),
-        receiver,
         acks,
-        outlet: outlet.clone(),
-        unanswered: 0,
         seated: Some(seated),
-        seat: None,
         listening: None,
-        incoming: shared.clone(),
+        line: line.clone(),
         limit,
         fragments: None,
         ending: SocketEnd::Lost,
     };
-    let incoming = Incoming::new(payload, limit, shared, flow, metrics);
+    let incoming = Incoming::new(payload, limit, line, flow, metrics);
     let codec = Codec::new().max_size(limit);
     let session = WebsocketContext::with_codec(socket, incoming, codec);
     actix_web::rt::spawn(run(session, Finish(outlet)));
@@ -153,30 +147,27 @@ impl Drop for Finish {
 
 /// One open socket.
 struct Socket {
-    state: Shared,
     id: AgentId,
     agent: AgentHandle,
-    peer: Option<IpAddr>,
-    /// What the upgrade has shown.
-    receiver: Speaker,
     /// Whether the peer confirms by receipts.
     acks: bool,
-    /// Where it writes.
-    outlet: Arc<Outlet>,
-    /// Pings of the interval since the peer was last heard; counted where it acknowledges.
-    unanswered: u32,
     /// Told when the socket has its place.
     seated: Option<oneshot::Sender<()>>,
-    /// Dropped with the socket, it gives back what was not confirmed.
-    seat: Option<Session>,
     listening: Option<Listening>,
-    /// Why its bytes ended, and how far it has come with them.
-    incoming: incoming::Shared,
+    /// What it shares with its connection.
+    line: Rc<Line>,
     limit: usize,
     /// A message whose last fragment has not come, and whether it is text.
     fragments: Option<(bool, BytesMut)>,
     /// Why it ends, once that is known.
     ending: SocketEnd,
+}
+
+/// However it ends, it gives back what was not confirmed.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.line.seat.take();
+    }
 }
 
 type SocketContext = WebsocketContext<Socket>;
@@ -186,15 +177,15 @@ impl Actor for Socket {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let handle = SocketHandle {
-            outlet: self.outlet.clone(),
+            outlet: self.line.outlet.clone(),
             dismiss: ctx.address().recipient(),
         };
         if self.acks {
             self.welcome();
         }
         let (agent, id, acks) = (self.agent.clone(), self.id.clone(), self.acks);
-        let proved = self.receiver.is_verified();
-        let herald = self.state.relay.herald.clone();
+        let proved = self.line.receiver.is_verified();
+        let herald = self.line.state.relay.herald.clone();
         let sit_down = async move {
             let listening = herald.listen(id, handle.clone()).await;
             (agent.attach(handle, acks, proved).await, listening)
@@ -206,17 +197,17 @@ impl Actor for Socket {
                     socket.listening = listening;
                     let told = socket.seated.take().map(|seated| seated.send(()));
                     match (seat, told) {
-                        (Ok(seat), Some(Ok(()))) => socket.seat = Some(seat),
+                        (Ok(seat), Some(Ok(()))) => drop(socket.line.seat.replace(Some(seat))),
                         // The agent has gone, or the caller.
                         _ => ctx.stop(),
                     }
                 }),
         );
-        ctx.run_later(self.state.ping_every, Socket::tick);
+        ctx.run_later(self.line.state.ping_every, Socket::tick);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        let metrics = &self.state.relay.metrics;
+        let metrics = &self.line.state.relay.metrics;
         metrics.sockets_ended.of(self.ending).inc();
     }
 }
@@ -233,18 +224,18 @@ impl Socket {
             CloseCode::Other(NOT_YOURS) => SocketEnd::NotYours,
             _ => SocketEnd::Removed,
         };
-        self.outlet.close(goodbye(Some(code.into())));
+        self.line.outlet.close(goodbye(Some(code.into())));
         ctx.stop();
     }
 
     fn say(&self, text: &str) {
-        self.outlet.write(whole(TEXT, text.as_bytes()));
+        self.line.outlet.write(whole(TEXT, text.as_bytes()));
     }
 
     fn welcome(&self) {
         let event = SocketEvent::Welcome {
             agent_id: &self.id,
-            epoch: &self.state.relay.epoch,
+            epoch: &self.line.state.relay.epoch,
         };
         self.say(&serde_json::to_string(&event).unwrap_or_default());
     }
@@ -253,34 +244,23 @@ impl Socket {
     /// it likes.
     fn tick(&mut self, ctx: &mut SocketContext) {
         if self.acks {
-            if self.unanswered == UNANSWERED_MAX {
+            let unanswered = self.line.unanswered.get();
+            if unanswered == UNANSWERED_MAX {
                 self.ending = SocketEnd::Unanswered;
                 return ctx.stop();
             }
-            self.unanswered += 1;
+            self.line.unanswered.set(unanswered + 1);
         }
-        self.outlet.ping(self.acks);
+        self.line.outlet.ping(self.acks);
         // Not an interval: after a standstill of the relay that makes up for all it has missed, and
         // takes its own silence for the peer's.
-        ctx.run_later(self.state.ping_every, Socket::tick);
-    }
-
-    /// A ping was answered: everything before it was read.
-    fn ponged(&self, payload: &[u8]) {
-        let Ok(mark) = <[u8; 8]>::try_from(payload).map(Mark::from_be_bytes) else {
-            return;
-        };
-        if self.outlet.ponged(mark)
-            && let Some(seat) = &self.seat
-        {
-            seat.confirm(mark);
-        }
+        ctx.run_later(self.line.state.ping_every, Socket::tick);
     }
 
     /// The peer says goodbye: it has read what came before.
     fn farewell(&mut self, reason: Option<CloseReason>, ctx: &mut SocketContext) {
-        let mark = self.outlet.farewell(goodbye(reason));
-        if let Some(seat) = self.seat.take() {
+        let mark = self.line.outlet.farewell(goodbye(reason));
+        if let Some(seat) = self.line.seat.take() {
             seat.confirm(mark);
         }
         self.ending = SocketEnd::Closed;
@@ -326,16 +306,19 @@ impl Socket {
     /// Frames are worked off one after the other, so that what one sender sends keeps its order.
     fn frame(&mut self, text: ByteString, ctx: &mut SocketContext) {
         self.agent.heard();
-        let (state, receiver) = (self.state.clone(), self.receiver.clone());
-        let agent = state.relay.replays.digest(self.id.as_str().as_bytes());
-        let turn = state.flow.turn_of_frame(self.peer, agent);
+        let line = self.line.clone();
+        line.busy.set(true);
         let work = async move {
+            let turn = line.turn();
             if !turn.is_zero() {
                 sleep(turn).await;
             }
-            frame::serve(&state, &receiver, text).await
+            Frame::read(&line.state, &text)
+                .serve(&line.state, &line.receiver)
+                .await
         };
         ctx.wait(work.into_actor(self).map(|answer, socket, _| {
+            socket.line.busy.set(false);
             if let Some(answer) = answer {
                 socket.say(&answer);
             }
@@ -345,14 +328,14 @@ impl Socket {
 
 impl StreamHandler<Result<Message, ProtocolError>> for Socket {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
-        self.unanswered = 0;
-        self.incoming.done.update(|done| done + 1);
+        self.line.unanswered.set(0);
+        self.line.done.update(|done| done + 1);
         match message {
             Ok(Message::Text(text)) => self.frame(text, ctx),
             Ok(Message::Continuation(item)) => self.fragment(item, ctx),
             Ok(Message::Binary(_)) => self.not_text(),
-            Ok(Message::Ping(payload)) => self.outlet.write(whole(PONG, &payload)),
-            Ok(Message::Pong(payload)) => self.ponged(&payload),
+            Ok(Message::Ping(payload)) => self.line.outlet.write(whole(PONG, &payload)),
+            Ok(Message::Pong(payload)) => self.line.ponged(&payload),
             Ok(Message::Close(reason)) => self.farewell(reason, ctx),
             Ok(Message::Nop) => {}
             // The codec gives text that is not UTF-8 as Io.
@@ -363,7 +346,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Socket {
 
     /// The bytes have ended: because the peer has gone, or because the guard ended them.
     fn finished(&mut self, ctx: &mut Self::Context) {
-        match self.incoming.verdict.get() {
+        match self.line.verdict.get() {
             Some(Violation::TooBig) => self.end(CloseCode::Size, ctx),
             Some(Violation::Protocol | Violation::Late) => self.end(CloseCode::Protocol, ctx),
             None => ctx.stop(),
@@ -394,12 +377,4 @@ fn goodbye(reason: Option<CloseReason>) -> Bytes {
         payload.extend_from_slice(description.unwrap_or_default().as_bytes());
     }
     whole(CLOSE, &payload)
-}
-
-/// A frame with this payload.
-fn whole(opcode: u8, payload: &[u8]) -> Bytes {
-    let mut frame = Vec::with_capacity(payload.len() + 10);
-    head(&mut frame, opcode, payload.len());
-    frame.extend_from_slice(payload);
-    frame.into()
 }
