@@ -36,13 +36,17 @@ fn a_peer_that_stops_reading_holds_one_window_and_is_given_up() {
     );
     assert_eq!(relay.get("/health").status, 200, "the relay goes on");
     // A poll beside the frozen socket gets at once what is not in flight.
-    let polled = relay.poll("deaf").len();
-    assert!((19..=20).contains(&polled), "{polled}");
-    // TCP gives the peer up; what it never confirmed is in the inbox again, and the agent lives.
-    let back = eventually("the socket is given up", || {
-        let back = relay.poll("deaf");
-        (!back.is_empty()).then_some(back)
-    });
+    let polled = relay.poll("deaf");
+    assert!((19..=20).contains(&polled.len()), "{}", polled.len());
+    // TCP gives the peer up; what it never confirmed is in the inbox again, and the agent lives. On a
+    // busy machine that may have been before the poll.
+    let back = match polled.len() {
+        20 => polled,
+        _ => eventually("the socket is given up", || {
+            let back = relay.poll("deaf");
+            (!back.is_empty()).then_some(back)
+        }),
+    };
     assert!(
         back.iter()
             .any(|message| message["task"] == big || message["task"] == "t")
