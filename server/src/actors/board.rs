@@ -63,9 +63,10 @@ impl Board {
         })
     }
 
-    /// Takes a task.
+    /// Takes a task that is sent now.
     pub fn open(&self, asked: Asked) -> Result<Arc<Task>, NotOpened> {
-        self.ledger.lock().open(asked, self.clock.now())
+        let now = asked.at;
+        self.ledger.lock().open(asked, now)
     }
 
     /// A task was not begun after all.

@@ -143,6 +143,17 @@ pub(super) fn written(message: &Outgoing<'_>) -> Result<ByteString, Refused> {
     ByteString::try_from(body).map_err(|error| bad(error.to_string()))
 }
 
+/// When a message dies that is sent now and whose sender gives it so long to be handed over.
+pub(super) fn expiry(ttl: Option<u64>, now: Millis) -> Result<Option<Millis>, Refused> {
+    let ttl = ttl.unwrap_or(MESSAGE_TTL);
+    if !MESSAGE_TTL_RANGE.contains(&ttl) {
+        let (from, to) = (MESSAGE_TTL_RANGE.start(), MESSAGE_TTL_RANGE.end());
+        let error = format!("ttl must be {from} to {to} seconds, not {ttl}");
+        return Err(Refused::bad_request(error));
+    }
+    Ok(Some(now + millis(Duration::from_secs(ttl))))
+}
+
 pub(super) fn constant(json: &'static str) -> &'static RawValue {
     serde_json::from_str(json).unwrap_or(RawValue::NULL)
 }
@@ -250,17 +261,6 @@ impl Relay {
         }
     }
 
-    /// When a message dies whose sender gives it so long to be handed over.
-    pub(super) fn expiry(&self, ttl: Option<u64>) -> Result<Option<Millis>, Refused> {
-        let ttl = ttl.unwrap_or(MESSAGE_TTL);
-        if !MESSAGE_TTL_RANGE.contains(&ttl) {
-            let (from, to) = (MESSAGE_TTL_RANGE.start(), MESSAGE_TTL_RANGE.end());
-            let error = format!("ttl must be {from} to {to} seconds, not {ttl}");
-            return Err(Refused::bad_request(error));
-        }
-        Ok(Some(self.clock.now() + millis(Duration::from_secs(ttl))))
-    }
-
     /// Sends a finding to every other agent that hears its topic.
     pub async fn broadcast(
         &self,
@@ -271,7 +271,7 @@ impl Relay {
         let content = given("content", call.content)?;
         let tags = call.tags.as_deref().unwrap_or_default();
         at_most("tags", tags.len(), TAGS_MAX, "entries")?;
-        let expires = self.expiry(call.ttl)?;
+        let expires = expiry(call.ttl, self.clock.now())?;
         let message_id = message_id.map_or_else(|| self.ids.next(), |id| id.to_string());
         let now = timestamp();
         let topic = call.topic.as_ref().map_or("general", Word::as_str);

@@ -8,9 +8,10 @@ use super::board::Until;
 use super::clock::timestamp;
 use super::directory::Entry;
 use super::refused::Refused;
-use super::relay::{Relay, constant, envelope, given, sound, written};
+use super::relay::{Relay, constant, envelope, expiry, given, sound, written};
 use super::routing::TRIES;
 use super::speaking::Speaker;
+use crate::core::Millis;
 use crate::core::inbox::Seq;
 use crate::core::ledger::NotOpened;
 use crate::core::message::{Envelope, Kind};
@@ -42,10 +43,11 @@ impl Relay {
             Some(id) => id,
             None => self.new_message_id()?,
         };
-        let Placed { to, task, admitted } = self.place(call, &message_id, speaker)?;
+        let now = self.clock.now();
+        let Placed { to, task, admitted } = self.place(call, &message_id, speaker, now)?;
         let recipient = Recipient {
-            status: to.agent.presence().as_str().to_owned(),
-            last_seen_seconds: self.clock.now().saturating_sub(to.agent.last_heard()) / 1000,
+            status: to.agent.presence_at(now).as_str().to_owned(),
+            last_seen_seconds: now.saturating_sub(to.agent.last_heard()) / 1000,
         };
         let delivery = admitted.route();
         Ok(Delegated {
@@ -66,6 +68,7 @@ impl Relay {
         call: &Delegate<'_>,
         message_id: &MessageId,
         speaker: &Speaker,
+        now: Millis,
     ) -> Result<Placed, Refused> {
         let mut but = vec![call.from_agent.clone()];
         let mut full = None;
@@ -74,7 +77,7 @@ impl Relay {
                 (Err(_), Some(full)) => return Err(full),
                 (to, _) => to?,
             };
-            let envelope = self.delegation(call, &to, message_id, speaker)?;
+            let envelope = self.delegation(call, &to, message_id, speaker, now)?;
             let task = envelope.task.clone();
             match self.begin(&to, envelope) {
                 Ok(admitted) => {
@@ -126,13 +129,14 @@ impl Relay {
         to: &Entry,
         message_id: &MessageId,
         speaker: &Speaker,
+        at: Millis,
     ) -> Result<Arc<Envelope>, Refused> {
         let task = given("task", call.task)?;
         let context = match call.context {
             Some(context) => sound("context", context)?,
             None => constant(NO_CONTEXT),
         };
-        let expires = self.expiry(call.ttl)?;
+        let expires = expiry(call.ttl, at)?;
         let depth = self.depth(call.parent_id.as_ref())?;
         let priority = call.priority.as_deref();
         let priority = priority.unwrap_or(Priority::Normal.as_str());
@@ -160,7 +164,7 @@ impl Relay {
             thread: call.thread_id.clone(),
             parent: call.parent_id.clone(),
             depth,
-            at: self.clock.now(),
+            at,
         });
         let full = "this relay holds its limit of open tasks (--tasks-limit, --tasks-bytes)";
         if opened.as_ref().err() == Some(&NotOpened::Full) {

@@ -2,6 +2,7 @@
 
 use super::Millis;
 use super::task::{Asked, Task};
+use ahash::RandomState;
 use clawlink_protocol::name::{AgentId, MessageId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -100,9 +101,9 @@ impl Share {
 #[derive(Debug)]
 pub struct Ledger {
     limits: LedgerLimits,
-    by_id: HashMap<MessageId, Arc<Task>>,
+    by_id: HashMap<MessageId, Arc<Task>, RandomState>,
     by_number: BTreeMap<u64, Kept>,
-    of_agent: HashMap<AgentId, Share>,
+    of_agent: HashMap<AgentId, Share, RandomState>,
     /// Those that ended, in that order, and when each is forgotten.
     ended: VecDeque<(Millis, u64)>,
     /// How many of those that are kept have ended.
@@ -117,9 +118,9 @@ impl Ledger {
     pub fn new(limits: LedgerLimits) -> Self {
         Ledger {
             limits,
-            by_id: HashMap::new(),
+            by_id: HashMap::default(),
             by_number: BTreeMap::new(),
-            of_agent: HashMap::new(),
+            of_agent: HashMap::default(),
             ended: VecDeque::new(),
             ended_count: 0,
             next: 1,

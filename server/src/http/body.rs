@@ -15,8 +15,8 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, He
 use actix_web::{FromRequest, HttpRequest};
 use bytes::Bytes;
 use clawlink_protocol::error::ErrorCode;
-use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::rc::Rc;
@@ -247,16 +247,17 @@ async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Bo
     let (clock, limits) = (&flow.clock, &flow.limits);
     let mut whole = Vec::new();
     let mut load = flow.load();
-    // A short body is there already: no timer is wound up for it.
-    let mut early = soon(payload.next()).await;
-    let end = after(clock, limits.body_total);
+    // A short body is there already: no timer is wound up for it, and no clock is read.
+    let mut there = soon(payload.next()).await;
+    let mut end = None;
     loop {
-        let next = match early.take() {
+        let next = match there {
             None => {
+                let end = *end.get_or_insert_with(|| after(clock, limits.body_total));
                 let due = end.min(after(clock, limits.body_gap));
                 by(clock, due, payload.next()).await
             }
-            early => early,
+            there => there,
         };
         let Some(next) = next else {
             count(&flow.counts.late_bodies);
@@ -283,6 +284,7 @@ async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Bo
             whole.reserve_exact(room(length, announced) - whole.len());
         }
         whole.extend_from_slice(&chunk);
+        there = payload.next().now_or_never();
     }
 }
 

@@ -247,7 +247,12 @@ impl AgentHandle {
 
     /// How the agent is now.
     pub fn presence(&self) -> Presence {
-        self.0.presence(self.0.now())
+        self.presence_at(self.0.now())
+    }
+
+    /// How it is at a moment that is now.
+    pub fn presence_at(&self, now: Millis) -> Presence {
+        self.0.presence(now)
     }
 
     /// When it was last heard.

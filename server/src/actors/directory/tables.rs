@@ -3,6 +3,7 @@
 use super::listed::{ById, Id, List, Machine, Name};
 use super::{CANDIDATES_MAX, Entry, Unresolved, Wanted};
 use crate::core::similar;
+use ahash::RandomState;
 use clawlink_protocol::error::Candidate;
 use clawlink_protocol::name::{AgentId, Word};
 use parking_lot::Mutex;
@@ -23,7 +24,7 @@ struct Able {
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    by_id: HashSet<ById>,
+    by_id: HashSet<ById, RandomState>,
     sorted: List<Id>,
     by_name: List<Name>,
     by_machine: List<Machine>,
