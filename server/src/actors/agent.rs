@@ -66,9 +66,6 @@ impl Belongings {
 
     /// Works off what was taken from the door.
     fn take_in(&mut self) {
-        while let Some(seq) = self.pending.read.pop_front() {
-            self.inbox.confirm(seq);
-        }
         while let Some(message) = self.pending.returned.pop_front() {
             match message {
                 Unwritten::Out(seq) => self.inbox.put_back(seq),
@@ -223,11 +220,7 @@ impl Actor for Agent {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let door = self.door.clone();
-        let mut inside = door.enter();
-        inside.recover();
-        inside.turn_out();
-        drop(inside);
+        self.door.enter().recover();
         self.look(ctx);
     }
 

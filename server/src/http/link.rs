@@ -362,7 +362,9 @@ impl<S: AsyncRead + Unpin> Link<S> {
         FRAMES.with_borrow_mut(|frames| {
             frames.resize(SLICE, 0);
             let most = frames.len().min(into.remaining());
-            loop {
+            let mut worked_off = 0;
+            // A peer that sends without end leaves their turn to others, and to what it is sent itself.
+            while worked_off < SLICE {
                 let mut some = ReadBuf::new(&mut frames[..most]);
                 ready!(Pin::new(&mut self.stream).poll_read(context, &mut some))?;
                 let come = some.filled_mut();
@@ -373,7 +375,10 @@ impl<S: AsyncRead + Unpin> Link<S> {
                     into.put_slice(&come[done..]);
                     return Poll::Ready(Ok(()));
                 }
+                worked_off += done;
             }
+            context.waker().wake_by_ref();
+            Poll::Pending
         })
     }
 

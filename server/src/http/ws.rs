@@ -261,7 +261,7 @@ impl Socket {
     fn farewell(&mut self, reason: Option<CloseReason>, ctx: &mut SocketContext) {
         let mark = self.line.outlet.farewell(goodbye(reason));
         if let Some(seat) = self.line.seat.take() {
-            seat.confirm(mark);
+            seat.confirm_last(mark);
         }
         self.ending = SocketEnd::Closed;
         ctx.stop();

@@ -8,17 +8,17 @@ use actix::{Handler, Message};
 impl Inside<'_> {
     /// Once the agent is claimed, nobody receives for it who has not shown its secret.
     pub(super) fn turn_out(&mut self) {
-        if !self.door.owner.is_claimed() {
-            return;
-        }
         let Some(own) = self.own.as_deref_mut() else {
             return;
         };
+        let unproved = own.seat.as_ref().is_some_and(|seat| !seat.proved);
+        let all_proved = !unproved && own.waiters.iter().all(|waiter| waiter.ask.proved);
+        if all_proved || !self.door.owner.is_claimed() {
+            return;
+        }
         // Asked anew, they are told why.
         own.waiters.retain(|waiter| waiter.ask.proved);
-        if own.seat.as_ref().is_some_and(|seat| !seat.proved)
-            && let Some(socket) = self.vacate()
-        {
+        if unproved && let Some(socket) = self.vacate() {
             socket.dismiss.do_send(Dismiss::NotYours);
         }
     }
@@ -32,7 +32,6 @@ pub(super) struct Claimed;
 impl Handler<Claimed> for Agent {
     type Result = ();
     fn handle(&mut self, _: Claimed, ctx: &mut Self::Context) {
-        self.door.enter().turn_out();
         self.look(ctx);
     }
 }

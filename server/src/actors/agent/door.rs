@@ -134,14 +134,6 @@ impl Door {
         arrivals.take()
     }
 
-    /// Messages that were out have been read.
-    pub(super) fn read<'a>(&self, run: u32, read: impl Iterator<Item = (Seq, &'a Arc<Envelope>)>) {
-        let mut arrivals = self.arrivals.lock();
-        if run == self.run() {
-            read.for_each(|(seq, envelope)| arrivals.read(seq, envelope));
-        }
-    }
-
     /// Messages could not be written out. Those that were out in an earlier run are back already.
     pub(super) fn give_back(&self, run: u32, messages: &[Unwritten], missed: u64) {
         if messages.is_empty() && missed == 0 {

@@ -66,8 +66,13 @@ impl Session {
         let door = &self.agent.0;
         door.note_confirmed(self.id, mark);
         if door.eager.load(Ordering::SeqCst) {
-            door.look();
+            door.look(|_| ());
         }
+    }
+
+    /// The same for a peer that reads no further, and is handed nothing more.
+    pub fn confirm_last(self, mark: Mark) {
+        self.agent.0.note_confirmed(self.id, mark);
     }
 }
 
@@ -104,8 +109,8 @@ impl Admitted {
             return Route::Queued;
         }
         // What is given to a poll that waits has left the inbox, and is no socket's.
-        match self.door.visit() {
-            Ok(inside) if inside.is_in_flight(self.seq) => Route::Websocket,
+        match self.door.look(|inside| inside.is_in_flight(self.seq)) {
+            Some(true) => Route::Websocket,
             _ => Route::Queued,
         }
     }
@@ -116,8 +121,8 @@ impl Admitted {
 impl Drop for Admitted {
     fn drop(&mut self) {
         let door = &self.door;
-        if door.sleeps_past(self.expires) || door.is_present() && door.arrivals.lock().outside() > 0
-        {
+        let concerned = door.sleeps_past(self.expires) || door.is_present();
+        if concerned && door.arrivals.lock().outside() > 0 {
             door.nudge();
         }
     }
@@ -295,7 +300,7 @@ impl AgentHandle {
     /// it would sleep past its end.
     fn look_after(&self, outside: usize, expires: Option<Millis>) {
         if outside >= OUTSIDE_MAX || self.0.is_present() {
-            self.0.look();
+            self.0.look(|_| ());
         } else if self.0.sleeps_past(expires) {
             self.0.nudge();
         }
@@ -470,6 +475,12 @@ impl AgentHandle {
                 Err(_) => return Err(Gone),
             }
         }
+    }
+
+    /// A call that panics with the inbox in hand.
+    #[cfg(test)]
+    pub(in crate::actors) fn look_and_panic(&self) {
+        self.0.look(|_| panic!("injected by a test"));
     }
 
     #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::core::Millis;
 use crate::core::inbox::{Dead, Seq};
 use crate::core::metrics::{Way, What};
 use parking_lot::MutexGuard;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -45,10 +46,11 @@ impl Door {
         Ok(inside)
     }
 
-    /// Sees to what has come, for who is there.
-    pub(super) fn look(self: &Arc<Self>) {
-        // With an agent that is gone there is nothing to be seen to.
-        let _ = self.visit();
+    /// Sees to what has come, for who is there; then tells `of` it, unless the agent is gone. A fault that
+    /// its mail triggers is the agent's, and not that of whoever looks.
+    pub(super) fn look<T>(self: &Arc<Self>, of: impl FnOnce(&Inside<'_>) -> T) -> Option<T> {
+        let look = || self.visit().ok().map(|inside| of(&inside));
+        catch_unwind(AssertUnwindSafe(look)).ok().flatten()
     }
 }
 
@@ -91,6 +93,7 @@ impl Inside<'_> {
             self.vacate();
         }
         self.bury(dead);
+        self.turn_out();
         self.pump();
         self.serve();
         self.note_moved();

@@ -184,16 +184,11 @@ impl Batch {
         };
         let given = std::mem::take(&mut guard.given);
         guard.missed = 0;
-        let envelopes = self.messages.iter().map(|handed| &handed.envelope);
-        let read =
-            given
-                .into_iter()
-                .zip(envelopes)
-                .filter_map(|(message, envelope)| match message {
-                    Unwritten::Out(seq) => Some((seq, envelope)),
-                    Unwritten::Leased(_) => None,
-                });
-        guard.door.read(guard.run, read);
+        let read = given.into_iter().filter_map(|message| match message {
+            Unwritten::Out(seq) => Some(seq),
+            Unwritten::Leased(_) => None,
+        });
+        guard.door.enter().read(guard.run, read);
     }
 }
 

@@ -119,6 +119,18 @@ impl Inside<'_> {
         }
     }
 
+    /// Messages that were out have been read, and leave for good. Of what was out in an earlier run, all is
+    /// back in its places.
+    pub(super) fn read(&mut self, run: u32, read: impl Iterator<Item = Seq>) {
+        let door = self.door;
+        let Some(own) = self.own.as_deref_mut().filter(|_| run == door.run()) else {
+            return;
+        };
+        for envelope in read.filter_map(|seq| own.inbox.confirm(seq)) {
+            door.release(&envelope);
+        }
+    }
+
     /// A delegation leaves, wherever it is.
     pub(super) fn withdraw(&mut self, place: Seq, task: &Arc<Task>) {
         let now = self.door.now();

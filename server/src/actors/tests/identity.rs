@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::actors::agent::poll::NoMail;
-use crate::core::identity::{Reader, SecretHash};
+use crate::core::identity::{Brings, Reader, SecretHash};
 use clawlink_protocol::error::ErrorCode;
 
 /// The secret of this number, as it is kept.
@@ -83,6 +83,24 @@ fn whoever_was_there_without_the_secret_is_sent_away_when_it_claims() {
         assert_eq!(batch.unwrap().unwrap().messages.len(), 1);
         let attached = entry.agent.attach(socket.opened(false), false, false).await;
         assert_eq!(attached.err(), Some(NoMail::NotYours));
+    });
+}
+
+#[test]
+fn what_comes_before_the_agent_has_heard_of_its_claim_is_not_for_who_was_there() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (socket, _seat) = world.socket("a").await;
+        let entry = world.relay().directory.get("a").unwrap();
+        let claims = entry
+            .agent
+            .owner()
+            .register(Brings::Own(secret(1).unwrap()));
+        assert!(claims.is_ok());
+        assert_eq!(world.delegate("a", "mine").await.unwrap(), "queued");
+        quiet().await;
+        assert_eq!(*socket.dismissed.lock(), Some(Dismiss::NotYours));
+        assert!(socket.got().is_empty());
     });
 }
 

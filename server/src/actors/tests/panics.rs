@@ -49,6 +49,24 @@ fn an_agent_that_panics_comes_back_with_its_inbox() {
 }
 
 #[test]
+fn a_call_that_panics_with_the_inbox_in_hand_costs_a_run_of_its_agent_and_no_message() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        world.delegate("a", "before").await.unwrap();
+        let agent = world.relay().directory.get("a").unwrap().agent.clone();
+        // Out, and nobody will say what became of it.
+        let batch = agent.poll(Ask::PLAIN, Duration::ZERO).await.unwrap();
+        agent.look_and_panic();
+        world.delegate("a", "after").await.unwrap();
+        quiet().await;
+        assert_eq!(world.relay().metrics.agent_panics.get(), 1);
+        drop(batch);
+        assert_eq!(world.poll("a").await.unwrap(), ["before", "after"]);
+        assert_eq!(world.relay().online(), 1);
+    });
+}
+
+#[test]
 fn an_agent_that_panics_again_and_again_still_turns_stale() {
     on_relay(&[], |world| async move {
         world.register("a").await;

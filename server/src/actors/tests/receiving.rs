@@ -86,6 +86,34 @@ fn a_leased_message_comes_again_in_its_old_place_when_the_lease_ends() {
 }
 
 #[test]
+fn the_place_of_what_is_called_off_while_its_reply_is_written_is_given_back_once() {
+    on_relay(&["--inbox-limit", "3"], |world| async move {
+        world.register("a").await;
+        for task in ["one", "two"] {
+            world.delegate("a", task).await.unwrap();
+        }
+        let agent = world.anybody("a");
+        let batch = world.relay().poll(&agent, Ask::PLAIN, Duration::ZERO).await;
+        let batch = batch.unwrap().unwrap();
+        for handed in &batch.messages {
+            let asked = &handed.envelope.task.as_ref().unwrap().asked;
+            let sender = world.anybody(asked.from.as_str());
+            world.relay().cancel(asked.id.as_str(), &sender).unwrap();
+        }
+        batch.written();
+        assert_eq!(
+            world.poll("a").await.unwrap().len(),
+            2,
+            "it is told of both"
+        );
+        for task in ["three", "four", "five"] {
+            world.delegate("a", task).await.unwrap();
+        }
+        assert!(world.delegate("a", "six").await.is_err(), "it is full");
+    });
+}
+
+#[test]
 fn an_ack_is_for_good_may_be_said_twice_and_counts_for_its_delivery_alone() {
     on_relay(&["--inbox-limit", "2"], |world| async move {
         world.register("a").await;

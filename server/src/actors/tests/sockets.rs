@@ -197,3 +197,22 @@ fn notices_that_were_confirmed_while_nobody_was_woken_for_it_do_not_come_again()
         assert!(world.poll("a").await.unwrap().is_empty());
     });
 }
+
+#[test]
+fn a_goodbye_confirms_what_was_read_and_hands_nobody_what_waits() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        let (fake, session) = world.socket("a").await;
+        for n in 0..WINDOW_COUNT + 10 {
+            world.delegate("a", &n.to_string()).await.unwrap();
+        }
+        assert_eq!(fake.got().len(), WINDOW_COUNT);
+        session.confirm_last(WINDOW_COUNT as u64);
+        quiet().await;
+        let left = world.poll("a").await.unwrap();
+        assert_eq!(left.first(), Some(&WINDOW_COUNT.to_string()));
+        assert_eq!(left.len(), 10);
+        let again = world.relay().metrics.redeliveries.get();
+        assert_eq!(again, 0, "nobody has seen them before");
+    });
+}

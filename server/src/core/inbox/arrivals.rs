@@ -74,8 +74,6 @@ pub enum Unwritten {
 pub struct Waiting {
     /// Messages that came, in the order in which they came.
     pub come: VecDeque<(Seq, Held)>,
-    /// Messages that were out and have been read; their places are free already.
-    pub read: VecDeque<Seq>,
     /// Messages of replies that could not be written.
     pub returned: VecDeque<Unwritten>,
     /// Notices that are to be counted as missed.
@@ -87,17 +85,15 @@ impl Waiting {
     pub fn is_empty(&self) -> bool {
         let Waiting {
             come,
-            read,
             returned,
             missed,
         } = self;
-        come.is_empty() && read.is_empty() && returned.is_empty() && *missed == 0
+        come.is_empty() && returned.is_empty() && *missed == 0
     }
 
     /// Takes over what came later.
     pub fn merge(&mut self, later: Waiting) {
         self.come.extend(later.come);
-        self.read.extend(later.read);
         self.returned.extend(later.returned);
         self.missed += later.missed;
     }
@@ -146,12 +142,6 @@ impl Arrivals {
             return self.places < places.saturating_add(FAILURES_RESERVE);
         }
         self.places < places && (self.places == 0 || self.bytes + envelope.size() <= bytes)
-    }
-
-    /// A message that was out has been read: its place is free, and the owner will forget it.
-    pub fn read(&mut self, seq: Seq, envelope: &Envelope) {
-        self.release(envelope);
-        self.waiting().read.push_back(seq);
     }
 
     /// A message could not be written out: the owner will put it back.
