@@ -98,11 +98,16 @@ fn main() -> ExitCode {
         );
     }
     let mut scale = LONG;
-    let (mut chosen, mut page) = (Vec::new(), false);
-    for argument in &arguments {
+    let (mut chosen, mut page, mut soak) = (Vec::new(), false, None);
+    let mut left = arguments.iter();
+    while let Some(argument) = left.next() {
         let named = BENCHES.iter().find(|(name, _)| name == argument);
         match (&**argument, named) {
             ("--short", _) => scale = SHORT,
+            ("--soak", _) => match left.next().and_then(|minutes| minutes.parse::<u64>().ok()) {
+                Some(minutes) => soak = Some(Duration::from_secs(60 * minutes)),
+                None => return fail(&format!("--soak wants minutes\n{}", usage()), 2),
+            },
             ("all", _) => {
                 page = true;
                 chosen.extend(BENCHES);
@@ -119,7 +124,15 @@ fn main() -> ExitCode {
         return fail(&usage(), 2);
     }
     let began = Instant::now();
-    let (rows, failed) = run(&chosen, Scale { page, ..scale });
+    let soak = soak.unwrap_or(scale.soak);
+    let (rows, failed) = run(
+        &chosen,
+        Scale {
+            page,
+            soak,
+            ..scale
+        },
+    );
     let seconds = began.elapsed().as_secs();
     println!("{seconds} s");
     if page {
@@ -150,7 +163,7 @@ fn serve(arguments: &[String]) -> Option<ExitCode> {
 fn usage() -> String {
     let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
     format!(
-        "clawlink-bench [--short] all | NAME...\nNAME is one of {}",
+        "clawlink-bench [--short] [--soak MINUTES] all | NAME...\nNAME is one of {}",
         names.join(", ")
     )
 }

@@ -63,12 +63,13 @@ const HEAD: &str = "# Benchmarks
 
 This page was written by `cargo run --release -p clawlink-bench -- all`. It starts all that it compares on one
 machine, over loopback, in one run. With names instead of `all` it measures those and prints them; `--short` takes
-fewer rounds. A row whose comparison is not on the machine says so.
+fewer rounds, `--soak` sets the minutes of the last row. A row whose comparison is not on the machine says so.
 
 Sides that are compared take rounds in turn, and a ratio is the median of those of the rounds. *CPU* is what all
 threads of the server have used, as the kernel counts it, for each operation: the load generator shares the
 processors, so that rates and times are those of a busy machine. The *floor* is a bare actix-web handler that parses the
-same JSON and answers the same bytes. The relay runs with its default options, its log in a file.
+same JSON and answers the same bytes. The relay runs with its default options, its log in a file. What the rows are
+made of, and what those that miss their goal would take, is told in [costs.md](costs.md).
 ";
 
 const READING: &str = "

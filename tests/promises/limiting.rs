@@ -222,8 +222,9 @@ fn a_handshake_that_takes_too_long_is_given_up_and_counted() {
 fn a_socket_is_not_read_on_while_too_many_of_its_frames_wait() {
     let relay = Relay::with(&["--frames-ahead", "1"]);
     let mut socket = relay.socket("a");
+    // A broadcast is waited for, and what comes after it waits with it.
     for n in 0..50 {
-        socket.send(&json!({"type": "heartbeat", "ref": n}));
+        socket.send(&json!({"type": "broadcast", "content": "c", "ref": n}));
     }
     for n in 0..50 {
         assert_eq!(socket.next_of("reply")["ref"], n);

@@ -1,6 +1,6 @@
 use actix_http::ws::Codec;
 use bytes::BytesMut;
-use clawlink_server::core::frames::{FrameGuard, Violation};
+use clawlink_server::core::frames::{FrameGuard, Violation, plain};
 use tokio_util::codec::Decoder;
 
 /// Two bytes for the limit, six for the places where the stream is cut, then the stream: against
@@ -28,6 +28,17 @@ pub fn frames(data: &[u8]) {
     assert!((passed..passed + 14).contains(&in_pieces) && in_pieces <= stream.len());
 
     decoded(limit, &stream[..passed], frames);
+    read_as_plain(limit, stream);
+}
+
+/// What is worked off where it is read is a whole frame that the guard lets pass.
+fn read_as_plain(limit: usize, stream: &[u8]) {
+    if let Some(found) = plain(stream, limit) {
+        let whole = found.head + found.length;
+        let mut guard = FrameGuard::new(limit);
+        assert_eq!(guard.pass(&stream[..whole]), (whole, None));
+        assert_eq!((guard.frames(), guard.unfinished()), (1, None));
+    }
 }
 
 fn pieces(limit: usize, stream: &[u8], cuts: &[u8]) -> (usize, Option<Violation>, u64) {
