@@ -348,11 +348,6 @@ impl Inbox {
         self.mail.len() + self.notices.len()
     }
 
-    /// Whether there is nothing to be had: no message that waits, no missed notice to be told of.
-    pub fn has_nothing(&self) -> bool {
-        self.waiting() == 0 && self.missed == 0
-    }
-
     /// Messages that wait or are in hand.
     pub fn len(&self) -> usize {
         self.waiting() + self.in_hand.len()

@@ -282,9 +282,7 @@ impl AgentHandle {
 
     /// The delegation of a task that has come to an end, or is worked on, leaves the inbox.
     pub fn withdraw(&self, place: Seq, task: &Arc<Task>) -> Result<(), Gone> {
-        let mut inside = self.0.visit()?;
-        inside.withdraw(place, task);
-        inside.settle();
+        self.0.visit()?.withdraw(place, task);
         Ok(())
     }
 
@@ -408,10 +406,7 @@ impl AgentHandle {
     /// Acknowledges, gives back or prolongs deliveries.
     pub fn settle(&self, deliveries: &[Delivery], action: Action) -> Result<Settlement, Gone> {
         self.heard();
-        let mut inside = self.0.visit()?;
-        let settlement = inside.deal(deliveries, action);
-        inside.settle();
-        Ok(settlement)
+        Ok(self.0.visit()?.deal(deliveries, action))
     }
 
     /// The salt of its receipts.

@@ -15,7 +15,7 @@ use super::poll::Handed;
 use super::{Belongings, Fault};
 use crate::actors::socket::SocketHandle;
 use crate::core::Millis;
-use crate::core::inbox::{Dead, Seq};
+use crate::core::inbox::{Dead, Seq, Waiting};
 use crate::core::metrics::{Way, What};
 use parking_lot::MutexGuard;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,33 +60,37 @@ impl Inside<'_> {
         (self.own).get_or_insert_with(|| Box::new(Belongings::new(door)))
     }
 
+    /// Takes in what waited at the door. `None` where there is nothing there either.
+    fn take_in(&mut self, arrived: Option<Box<Waiting>>) -> Option<&mut Belongings> {
+        if let Some(arrived) = arrived {
+            self.own().pending.merge(*arrived);
+        }
+        let own = self.own.as_deref_mut()?;
+        own.take_in();
+        Some(own)
+    }
+
     /// What the run before had taken out and lost in a panic goes back to its places. What is in
     /// flight to the socket stays there; a reply that is still being written may come twice.
     pub(super) fn recover(&mut self) {
-        if let Some(arrived) = self.door.next_run() {
-            self.own().pending.merge(*arrived);
-        }
-        let Some(own) = self.own.as_deref_mut() else {
+        let arrived = self.door.next_run();
+        let Some(Belongings { inbox, seat, .. }) = self.take_in(arrived) else {
             return;
         };
-        own.take_in();
-        let Belongings { inbox, seat, .. } = own;
         inbox.put_back_unless(|seq| seat.as_ref().is_some_and(|seat| seat.window.holds(seq)));
     }
 
     /// Takes in what waits at the door, ends leases whose time has come, forgets a socket that has
     /// ended, and serves whoever waits for mail.
     pub(super) fn settle(&mut self) {
+        let door = self.door;
         // Before what has come: what a socket acknowledged before it ended counts.
-        let ended = self.door.ended_session();
-        if let Some(arrived) = self.door.take_arrivals() {
-            self.own().pending.merge(*arrived);
-        }
-        let Some(own) = self.own.as_deref_mut() else {
+        let ended = door.ended_session();
+        let arrived = door.take_arrivals();
+        let Some(own) = self.take_in(arrived) else {
             return;
         };
-        own.take_in();
-        let dead = own.inbox.expire(self.door.now());
+        let dead = own.inbox.expire(door.now());
         self.note_read();
         let seat = self.own.as_ref().and_then(|own| own.seat.as_ref());
         if seat.is_some_and(|seat| seat.session <= ended) {

@@ -65,7 +65,7 @@ impl Inside<'_> {
         Given::Now(batch)
     }
 
-    /// Deliveries are acknowledged, given back or prolonged.
+    /// Deliveries are acknowledged, given back or prolonged; what makes room, or waits again, is seen to.
     pub(super) fn deal(&mut self, deliveries: &[Delivery], action: Action) -> Settlement {
         let now = self.door.now();
         let (mut settlement, mut dead) = (Settlement::default(), Vec::new());
@@ -95,6 +95,7 @@ impl Inside<'_> {
         }
         self.bury(dead);
         self.tidy_window();
+        self.settle();
         settlement
     }
 
@@ -139,6 +140,7 @@ impl Inside<'_> {
             self.door.release(&envelope);
         }
         self.tidy_window();
+        self.settle();
     }
 
     /// Away, it gives what anybody may do to those who are there.
