@@ -89,8 +89,13 @@ pub async fn heartbeat(
     caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
+    beat(&state, &caller, &body)
+}
+
+/// The same; there is nothing to wait for.
+pub fn beat(state: &Shared, caller: &Caller, body: &Body) -> Result<HttpResponse, ApiError> {
     let AboutAgent { agent_id } = body.parse()?;
-    let speaker = caller.speak_for_known(&state, &agent_id)?;
+    let speaker = caller.speak_for_known(state, &agent_id)?;
     let known = speaker.is_some_and(|speaker| state.relay.heartbeat(&speaker));
     let status = if known { "ok" } else { "unknown_agent" };
     written(&Status::of(status)).map(json)

@@ -11,16 +11,19 @@ use crate::config::Limits;
 use crate::core::json::is_deeper;
 use actix_http::RequestHead;
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::{FromRequest, HttpRequest};
 use bytes::Bytes;
 use clawlink_protocol::error::ErrorCode;
 use futures_util::future::LocalBoxFuture;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// A file's content grows by at most so much when it is written as JSON (`\u0000`).
 const JSON_GROWTH: usize = 6;
@@ -126,17 +129,64 @@ impl FromRequest for Body {
     }
 }
 
-impl Body {
-    /// Reads the body of a request.
-    pub async fn of(
-        head: &RequestHead,
-        payload: Payload,
-        watch: Option<Rc<Watch>>,
-        state: &State,
-    ) -> Result<Body, ApiError> {
-        let bound = acceptable(&head.headers, head.uri.path(), Some(&state.limits))?;
-        whole(payload, bound, watch, state).await
+/// What has come of a body.
+pub enum There {
+    /// All of it.
+    All(Body),
+    /// The rest is to be waited for.
+    Part(Part),
+}
+
+/// A body that has not come in full.
+pub struct Part {
+    payload: Payload,
+    bound: Bound,
+}
+
+impl Part {
+    /// Reads it.
+    pub async fn whole(self, watch: Option<Rc<Watch>>, state: &State) -> Result<Body, ApiError> {
+        whole(self.payload, self.bound, watch, state).await
     }
+}
+
+impl Body {
+    /// The body of a request, as far as it is there. Of one that came in one piece nothing is copied.
+    pub fn at_once(
+        head: &RequestHead,
+        mut payload: Payload,
+        state: &State,
+        context: &mut Context<'_>,
+    ) -> Result<There, ApiError> {
+        let bound = acceptable(&head.headers, head.uri.path(), Some(&state.limits))?;
+        let bytes = match Pin::new(&mut payload).poll_next(context) {
+            Poll::Ready(Some(Ok(bytes))) if bound.announced == Some(bytes.len()) => bytes,
+            Poll::Ready(None) => Bytes::new(),
+            Poll::Ready(Some(Ok(bytes))) => {
+                if let Payload::H1 { payload } = &mut payload {
+                    payload.unread_data(bytes);
+                }
+                return Ok(There::Part(Part { payload, bound }));
+            }
+            Poll::Ready(Some(Err(error))) => return Err(broke_off(&error)),
+            Poll::Pending => return Ok(There::Part(Part { payload, bound })),
+        };
+        let mut load = state.flow.load();
+        if !load.add(bytes.len()) {
+            return Err(no_room(&state.flow));
+        }
+        shallow(&bytes, state.limits.depth)?;
+        Ok(There::All(Body { bytes, _load: load }))
+    }
+}
+
+fn broke_off(error: &PayloadError) -> ApiError {
+    ApiError::bad_request(format!("the body broke off: {error}"))
+}
+
+fn no_room(flow: &Flow) -> ApiError {
+    count(&flow.counts.in_flight_refused);
+    in_flight_full("this body").closing()
 }
 
 async fn whole(
@@ -270,14 +320,12 @@ async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Bo
                 _load: load,
             });
         };
-        let chunk =
-            chunk.map_err(|error| ApiError::bad_request(format!("the body broke off: {error}")))?;
+        let chunk = chunk.map_err(|error| broke_off(&error))?;
         if whole.len() + chunk.len() > limit.bytes {
             return Err(limit.exceeded());
         }
         if !load.add(chunk.len()) {
-            count(&flow.counts.in_flight_refused);
-            return Err(in_flight_full("this body").closing());
+            return Err(no_room(flow));
         }
         let length = whole.len() + chunk.len();
         if let Some(announced) = limit.announced.filter(|_| length > whole.capacity()) {

@@ -96,6 +96,11 @@ impl Caller {
         self.shown
     }
 
+    /// Whether it brings an idempotency key.
+    pub fn has_key(&self) -> bool {
+        !matches!(self.key, Header::Absent)
+    }
+
     /// The text of the idempotency key, if it brings one.
     pub fn key(&self) -> Result<Option<&str>, ApiError> {
         self.key.text("Idempotency-Key headers")

@@ -1,17 +1,14 @@
 //! Goes around every call: who may ask, the connection's turn, what is counted, and one line in the
-//! log for how it went.
-//!
-//! The calls that agents make all the time are answered here, by the handlers that the route table
-//! names: to find a route and to call a handler by it costs as much again as such a call.
+//! log for how it went. The calls that agents make all the time are not looked for in the route table.
 
-use super::body::Body;
-use super::caller::Caller;
+use super::Shared;
 use super::error::ApiError;
+use super::flow::UnderWay;
+use super::frequent::{self, Frequent};
 use super::guard::may_come;
-use super::link::Watch;
+use super::link::{Turn, Watch};
 use super::traffic::{Connection, OnPath};
 use super::turns::Held;
-use super::{Shared, agents, messages, poll};
 use actix_http::{Request, Response};
 use actix_service::{Service, Transform};
 use actix_web::body::BoxBody;
@@ -20,8 +17,10 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpResponse, ResponseError};
 use clawlink_protocol::error::ErrorCode;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture};
 use std::future::{Ready, ready};
+use std::mem;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -75,118 +74,50 @@ where
 {
     type Response = Response<Held>;
     type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Response<Held>, Error>>;
+    type Future = Answering;
 
     fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.app.poll_ready(context)
     }
 
-    fn call(&self, request: Request) -> Self::Future {
-        let inner = self.inner.clone();
-        Box::pin(async move { Ok(inner.serve(request).await) })
-    }
-}
-
-/// The calls that are answered here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Frequent {
-    Delegate,
-    Heartbeat,
-    Poll,
-}
-
-impl Frequent {
-    /// In the order in which they are declared.
-    const ALL: [Frequent; 3] = [Frequent::Delegate, Frequent::Heartbeat, Frequent::Poll];
-
-    /// Which of them a request is. What is written in an unusual way is the route table's.
-    fn of(request: &Request) -> Option<Frequent> {
-        match (request.method(), request.path()) {
-            (&Method::POST, "/delegate") => Some(Frequent::Delegate),
-            (&Method::POST, "/heartbeat") => Some(Frequent::Heartbeat),
-            (&Method::GET, path) => polled(path).map(|_| Frequent::Poll),
-            _ => None,
-        }
-    }
-
-    /// Its entry in the route table.
-    fn entry(self) -> (&'static str, &'static str) {
-        match self {
-            Frequent::Delegate => ("POST", "/delegate"),
-            Frequent::Heartbeat => ("POST", "/heartbeat"),
-            Frequent::Poll => ("GET", "/poll/{agent_id}"),
+    fn call(&self, request: Request) -> Answering {
+        let state = &self.inner.state;
+        let taken = Taken::in_from(state, &request);
+        let step = match may_come(state, &request) {
+            Ok(()) => self.begin(request, &taken),
+            Err(refused) => Step::Done((None, refused.error_response().into())),
+        };
+        Answering {
+            state: state.clone(),
+            taken: Some(taken),
+            step,
         }
     }
 }
 
-/// The id in the path of a poll, if it stands there as it is.
-fn polled(path: &str) -> Option<&str> {
-    let id = path.strip_prefix("/poll/")?;
-    (!id.is_empty() && !id.contains(['/', '%'])).then_some(id)
+impl<A> Fronted<A>
+where
+    A: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+    A::Future: 'static,
+{
+    fn begin(&self, request: Request, taken: &Taken) -> Step {
+        let Some(call) = Frequent::of(&request) else {
+            let inner = self.inner.clone();
+            return Step::Work(Box::pin(async move { inner.find(request).await }));
+        };
+        let number = self.inner.numbers[call as usize];
+        if call != Frequent::Poll {
+            return Step::Body(number, call, request);
+        }
+        let (state, watch) = (self.inner.state.clone(), taken.watch.clone());
+        Step::of(number, frequent::poll(state, request, watch))
+    }
 }
-
-/// A reply, and the number of its call in the route table.
-type Answer = (Option<usize>, Response<BoxBody>);
 
 impl<A> Inner<A>
 where
     A: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
-    async fn serve(&self, request: Request) -> Response<Held> {
-        let began = Instant::now();
-        let state = &self.state;
-        let watch = request.conn_data::<Rc<Watch>>().cloned();
-        if let Some(connection) = request.conn_data::<Connection>() {
-            connection.is_used();
-        }
-        let turn = watch.clone().map(Watch::ask);
-        let under_way = state.flow.begin();
-        let method = request.method().clone();
-        let (number, response) = match may_come(state, &request) {
-            Ok(()) => self.answer(request, watch.clone()).await,
-            Err(refused) => (None, refused.error_response().into()),
-        };
-        let took = began.elapsed();
-        let code = response.extensions().get::<ErrorCode>().copied();
-        let status = response.status();
-        state.traffic.count(number, status, code, took);
-        log(state, &method, number, status, took, watch.as_deref());
-        let asked = method == Method::GET;
-        let mut held = Held::around(response, asked, &state.flow, under_way, turn);
-        never_stored(held.headers_mut());
-        held
-    }
-
-    async fn answer(&self, request: Request, watch: Option<Rc<Watch>>) -> Answer {
-        let Some(call) = Frequent::of(&request) else {
-            return self.find(request).await;
-        };
-        let answered = self.at_once(call, request, watch).await;
-        let response = answered.unwrap_or_else(|error| error.error_response());
-        (self.numbers[call as usize], response.into())
-    }
-
-    async fn at_once(
-        &self,
-        call: Frequent,
-        request: Request,
-        watch: Option<Rc<Watch>>,
-    ) -> Result<HttpResponse, ApiError> {
-        let state = self.state.clone();
-        let (head, payload) = request.into_parts();
-        let caller = Caller::of(&head.headers, head.peer_addr, watch.clone())?;
-        if call == Frequent::Poll {
-            let id = polled(head.uri.path()).unwrap_or_default();
-            let query = head.uri.query().unwrap_or_default();
-            return poll::poll(state, caller, id, query).await;
-        }
-        let body = Body::of(&head, payload, watch, &state).await?;
-        match call {
-            Frequent::Heartbeat => agents::heartbeat(state, caller, body).await,
-            _ => messages::delegate(state, caller, body).await,
-        }
-    }
-
     /// Has the route table find the call.
     async fn find(&self, request: Request) -> Answer {
         match self.app.call(request).await {
@@ -198,6 +129,135 @@ where
             }
             Err(error) => (None, error.error_response().into()),
         }
+    }
+}
+
+/// A reply, and the number of its call in the route table.
+type Answer = (Option<usize>, Response<BoxBody>);
+
+fn answer(number: Option<usize>, outcome: Result<HttpResponse, ApiError>) -> Answer {
+    let response = outcome.unwrap_or_else(|error| error.error_response());
+    (number, response.into())
+}
+
+/// A request on its way to its reply.
+///
+/// The layer below keeps it in the connection, so that it is small; what has to wait for something
+/// has a box of its own.
+pub struct Answering {
+    state: Shared,
+    taken: Option<Taken>,
+    step: Step,
+}
+
+enum Step {
+    /// Its body has not been looked for.
+    Body(Option<usize>, Frequent, Request),
+    /// The same, and the layer below has come around once.
+    Again(Option<usize>, Frequent, Request),
+    Work(LocalBoxFuture<'static, Answer>),
+    Done(Answer),
+    Over,
+}
+
+impl Step {
+    fn of(
+        number: Option<usize>,
+        work: impl Future<Output = Result<HttpResponse, ApiError>> + 'static,
+    ) -> Step {
+        Step::Work(Box::pin(async move { answer(number, work.await) }))
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Held>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            let watch = this.taken.as_ref().and_then(|taken| taken.watch.as_ref());
+            match mem::replace(&mut this.step, Step::Over) {
+                // The layer below hands a request on as soon as its head is there, and comes around
+                // in the same pass, with what has come of its body.
+                Step::Body(number, call, request) => {
+                    this.step = Step::Again(number, call, request);
+                    match watch {
+                        Some(watch) => watch.comes_around(),
+                        None => context.waker().wake_by_ref(),
+                    }
+                    return Poll::Pending;
+                }
+                Step::Again(number, call, request) => {
+                    if let Some(watch) = watch {
+                        watch.came_around();
+                    }
+                    let done = frequent::at_once(call, &this.state, request, watch, context);
+                    this.step = match done {
+                        Ok(response) => Step::Done(answer(number, Ok(response))),
+                        Err(Either::Left(error)) => Step::Done(answer(number, Err(error))),
+                        Err(Either::Right(work)) => Step::of(number, work),
+                    };
+                }
+                Step::Work(mut work) => match work.as_mut().poll(context) {
+                    Poll::Ready(answer) => this.step = Step::Done(answer),
+                    Poll::Pending => {
+                        this.step = Step::Work(work);
+                        return Poll::Pending;
+                    }
+                },
+                Step::Done(answer) => {
+                    let taken = this.taken.take();
+                    let reply = taken.map(|taken| taken.reply(&this.state, answer));
+                    return reply.map_or(Poll::Pending, |reply| Poll::Ready(Ok(reply)));
+                }
+                // Asked again after its end.
+                Step::Over => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// What goes with a request until its reply has gone.
+struct Taken {
+    began: Instant,
+    method: Method,
+    watch: Option<Rc<Watch>>,
+    turn: Option<Turn>,
+    under_way: UnderWay,
+}
+
+impl Taken {
+    fn in_from(state: &Shared, request: &Request) -> Taken {
+        let watch = request.conn_data::<Rc<Watch>>().cloned();
+        if let Some(connection) = request.conn_data::<Connection>() {
+            connection.is_used();
+        }
+        Taken {
+            began: Instant::now(),
+            method: request.method().clone(),
+            turn: watch.clone().map(Watch::ask),
+            watch,
+            under_way: state.flow.begin(),
+        }
+    }
+
+    fn reply(self, state: &Shared, (number, response): Answer) -> Response<Held> {
+        let took = self.began.elapsed();
+        let code = response.extensions().get::<ErrorCode>().copied();
+        let status = response.status();
+        state.traffic.count(number, status, code, took);
+        log(
+            state,
+            &self.method,
+            number,
+            status,
+            took,
+            self.watch.as_deref(),
+        );
+        let asked = self.method == Method::GET;
+        let mut held = Held::around(response, asked, &state.flow, self.under_way, self.turn);
+        never_stored(held.headers_mut());
+        held
     }
 }
 
@@ -232,30 +292,5 @@ fn log(
         500.. => warn!(method, route, status, micros, agent, "failed"),
         400.. => info!(method, route, status, micros, agent, "refused"),
         _ => debug!(method, route, status, micros, agent, "served"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http;
-
-    #[test]
-    fn what_is_answered_here_stands_in_the_route_table_too() {
-        let calls = http::calls();
-        for (place, call) in Frequent::ALL.into_iter().enumerate() {
-            assert_eq!(call as usize, place);
-            let (method, pattern) = call.entry();
-            let listed = |other: &http::Call| other.method == method && other.pattern() == pattern;
-            assert_eq!(calls.iter().filter(|call| listed(call)).count(), 1);
-        }
-    }
-
-    #[test]
-    fn an_unusual_path_is_left_to_the_route_table() {
-        assert_eq!(polled("/poll/a-1"), Some("a-1"));
-        for path in ["/poll/", "/poll", "/poll/a/b", "/poll/a%2Db", "/pollx/a"] {
-            assert_eq!(polled(path), None, "{path}");
-        }
     }
 }

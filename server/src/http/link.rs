@@ -79,6 +79,8 @@ pub struct Watch {
     agent: RefCell<Option<AgentId>>,
     /// Who wants to read what stays in the kernel.
     reader: Cell<Option<Waker>>,
+    /// Whether the layer above is to come around once more, and has not yet.
+    comes_around: Cell<bool>,
     /// Whether it has one of the places that there are.
     seated: Cell<bool>,
     /// What is written from now on, for the link to take.
@@ -98,6 +100,7 @@ impl Watch {
             drops: Cell::new(0),
             agent: RefCell::new(None),
             reader: Cell::new(None),
+            comes_around: Cell::new(false),
             seated: Cell::new(flow.sit_down()),
             outgoing: Cell::new(None),
             line: Cell::new(None),
@@ -130,6 +133,17 @@ impl Watch {
     /// The agent that was noted last.
     pub fn noted(&self) -> Option<AgentId> {
         self.agent.borrow().clone()
+    }
+
+    /// Who works off the request wants to be asked again in this pass of the layer above, which asks it
+    /// twice where a body may have come. Where it did not, its task is woken at the end of the pass.
+    pub fn comes_around(&self) {
+        self.comes_around.set(true);
+    }
+
+    /// It was asked again.
+    pub fn came_around(&self) {
+        self.comes_around.set(false);
     }
 
     /// Its body is read from now on.
@@ -476,6 +490,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         let link = self.get_mut();
+        if link.watch.comes_around.take() {
+            context.waker().wake_by_ref();
+        }
         if link.watch.phase.get() == Phase::Stream {
             if let Some(outgoing) = link.watch.outgoing.take() {
                 link.outgoing = Some(outgoing);

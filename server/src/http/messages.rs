@@ -5,6 +5,7 @@ use super::body::Body;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::once::{json, key_of, once, written};
+use crate::actors::speaking::Speaker;
 use actix_web::HttpResponse;
 use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
 use clawlink_protocol::name::AgentId;
@@ -21,7 +22,7 @@ pub async fn delegate(state: Shared, caller: Caller, body: Body) -> Result<HttpR
     let call: Delegate<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
     let Some(key) = key_of(&caller, &speaker, DELEGATE)? else {
-        return written(&state.relay.delegate(&call, None, &speaker)?).map(json);
+        return delegated(&state, &call, &speaker);
     };
     let digest = state.relay.replays.digest(body.bytes());
     let relay = state.clone();
@@ -30,6 +31,25 @@ pub async fn delegate(state: Shared, caller: Caller, body: Body) -> Result<HttpR
         written(&relay.relay.delegate(&call, None, &speaker)?)
     };
     once(&state, key, digest, work).await.map(json)
+}
+
+/// The same for a caller that brings no key.
+pub fn delegate_keyless(
+    state: &Shared,
+    caller: &Caller,
+    body: &Body,
+) -> Result<HttpResponse, ApiError> {
+    let call: Delegate<'_> = body.parse()?;
+    let speaker = caller.speak_for(state, &call.from_agent)?;
+    delegated(state, &call, &speaker)
+}
+
+fn delegated(
+    state: &Shared,
+    call: &Delegate<'_>,
+    speaker: &Speaker,
+) -> Result<HttpResponse, ApiError> {
+    written(&state.relay.delegate(call, None, speaker)?).map(json)
 }
 
 /// `POST /respond`

@@ -13,6 +13,7 @@ pub mod exposition;
 pub mod files;
 pub mod flow;
 pub mod frame;
+pub mod frequent;
 pub mod front;
 pub mod guard;
 pub mod incoming;
