@@ -88,35 +88,32 @@ pub const MESSAGE_TTL_RANGE: std::ops::RangeInclusive<u64> = 1..=7 * 86_400;
 pub const MESSAGE_TTL: u64 = 86_400;
 
 /// The reply to a delegate: what is true when it is written, and no more.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Delegated {
+pub struct Delegated<'a> {
     /// `delegated`.
-    pub status: String,
+    pub status: &'a str,
     /// `websocket` when it was handed to an open socket, else `queued`.
-    pub delivery: String,
+    pub delivery: &'a str,
     /// The handle to answer by.
-    pub message_id: String,
+    pub message_id: MessageId,
     /// The id that the addressee's name stood for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_agent: Option<String>,
+    pub to_agent: AgentId,
     /// How the recipient was when the message was taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recipient: Option<Recipient>,
+    pub recipient: Recipient<'a>,
     /// Where the task is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task_state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_state: Option<&'a str>,
     /// The relay's epoch: a sender that was registered in another one is not known any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<String>,
+    pub epoch: &'a str,
 }
 
 /// How a recipient was when a message for it was taken.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Recipient {
+pub struct Recipient<'a> {
     /// `online` or `stale`.
-    pub status: String,
+    pub status: &'a str,
     /// Whole seconds since it was last heard.
     pub last_seen_seconds: u64,
 }

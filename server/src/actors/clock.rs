@@ -124,9 +124,21 @@ pub fn timestamp() -> String {
             *second = Some(now.timestamp());
             *text = now.format("%Y-%m-%dT%H:%M:%S").to_string();
         }
-        format!("{text}.{micros:06}+00:00")
+        // Put together by hand: every message has two, and formatting costs five times as much.
+        let mut stamp = String::with_capacity(text.len() + FRACTION.len());
+        stamp.push_str(text);
+        stamp.push('.');
+        for place in [100_000, 10_000, 1_000, 100, 10, 1] {
+            let digit = micros / place % 10;
+            stamp.push(char::from_digit(digit, 10).unwrap_or('0'));
+        }
+        stamp.push_str("+00:00");
+        stamp
     })
 }
+
+/// What stands behind the second.
+const FRACTION: &str = ".000000+00:00";
 
 thread_local! {
     /// The second that is written most of the time, and how.

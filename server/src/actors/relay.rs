@@ -20,6 +20,7 @@ use super::speaking::Speaker;
 use super::subscribing;
 use crate::core::Millis;
 use crate::core::budget::Budget;
+use crate::core::delegation;
 use crate::core::identity::{Brings, SECRET, SecretHash};
 use crate::core::ids::Ids;
 use crate::core::json;
@@ -138,9 +139,8 @@ pub(super) fn envelope(
 
 /// The text of a message.
 pub(super) fn written(message: &Outgoing<'_>) -> Result<ByteString, Refused> {
-    let bad = |why: String| Refused::bad_request(why);
-    let body = json::written(message).map_err(|error| bad(error.to_string()))?;
-    ByteString::try_from(body).map_err(|error| bad(error.to_string()))
+    let text = delegation::message(message);
+    text.map_err(|error| Refused::bad_request(error.to_string()))
 }
 
 /// When a message dies that is sent now and whose sender gives it so long to be handed over.

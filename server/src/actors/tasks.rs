@@ -38,7 +38,7 @@ impl Relay {
         call: &Delegate<'_>,
         message_id: Option<MessageId>,
         speaker: &Speaker,
-    ) -> Result<Delegated, Refused> {
+    ) -> Result<Delegated<'_>, Refused> {
         let message_id = match message_id {
             Some(id) => id,
             None => self.new_message_id()?,
@@ -46,18 +46,18 @@ impl Relay {
         let now = self.clock.now();
         let Placed { to, task, admitted } = self.place(call, &message_id, speaker, now)?;
         let recipient = Recipient {
-            status: to.agent.presence_at(now).as_str().to_owned(),
+            status: to.agent.presence_at(now).as_str(),
             last_seen_seconds: now.saturating_sub(to.agent.last_heard()) / 1000,
         };
         let delivery = admitted.route();
         Ok(Delegated {
-            status: "delegated".to_owned(),
-            delivery: delivery.as_str().to_owned(),
-            message_id: message_id.to_string(),
-            to_agent: Some(to.agent.id().to_string()),
-            recipient: Some(recipient),
-            task_state: task.map(|task| task.state().as_str().to_owned()),
-            epoch: Some(self.epoch.clone()),
+            status: "delegated",
+            delivery: delivery.as_str(),
+            message_id,
+            to_agent: to.agent.id().clone(),
+            recipient,
+            task_state: task.map(|task| task.state().as_str()),
+            epoch: &self.epoch,
         })
     }
 
@@ -70,7 +70,9 @@ impl Relay {
         speaker: &Speaker,
         now: Millis,
     ) -> Result<Placed, Refused> {
-        let mut but = vec![call.from_agent.clone()];
+        // Who is not asked where anybody may have it.
+        let sender = call.to_capability.is_some().then_some(&call.from_agent);
+        let mut but: Vec<_> = sender.cloned().into_iter().collect();
         let mut full = None;
         loop {
             let to = match (self.recipient(call, &but), full.take()) {
@@ -118,7 +120,9 @@ impl Relay {
     }
 
     fn new_message_id(&self) -> Result<MessageId, Refused> {
-        MessageId::parse(&self.ids.next()).map_err(|why| Refused::bad_request(why.to_string()))
+        let id = self.ids.next_word();
+        let id = std::str::from_utf8(&id).unwrap_or_default();
+        MessageId::parse(id).map_err(|why| Refused::bad_request(why.to_string()))
     }
 
     /// The message of a delegation, with the task that it brings. An id that another task has

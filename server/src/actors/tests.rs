@@ -54,6 +54,24 @@ fn word(text: &str) -> Word {
     Word::parse(text).unwrap()
 }
 
+/// The reply to a delegation, as a test keeps it.
+#[derive(Debug)]
+struct Sent {
+    message_id: String,
+    to_agent: String,
+    delivery: String,
+}
+
+impl From<Delegated<'_>> for Sent {
+    fn from(reply: Delegated<'_>) -> Self {
+        Sent {
+            message_id: reply.message_id.to_string(),
+            to_agent: reply.to_agent.to_string(),
+            delivery: reply.delivery.to_owned(),
+        }
+    }
+}
+
 /// A task for an agent, with nothing said besides.
 fn delegation<'a>(from: &str, to: &str, task: &'a RawValue) -> Delegate<'a> {
     Delegate {
@@ -139,14 +157,14 @@ impl World {
         to: &str,
         task: &str,
         ttl: Option<u64>,
-    ) -> Result<Delegated, String> {
+    ) -> Result<Sent, String> {
         let task = to_raw_value(task).unwrap();
         let call = Delegate {
             ttl,
             ..delegation(from, to, &task)
         };
         let sent = self.relay().delegate(&call, None, &self.anybody(from));
-        sent.map_err(|refused| refused.0.error)
+        sent.map(Sent::from).map_err(|refused| refused.0.error)
     }
 
     async fn broadcast(&self, content: &str) -> u64 {

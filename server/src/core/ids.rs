@@ -33,19 +33,24 @@ impl Ids {
 
     /// The next id.
     pub fn next(&self) -> String {
+        self.next_word().map(char::from).iter().collect()
+    }
+
+    /// The same as bytes, for who makes something else of it.
+    pub fn next_word(&self) -> [u8; LENGTH] {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let spread = u128::from(n) * u128::from(self.step) + u128::from(self.offset);
         word((spread % u128::from(SPACE)) as u64)
     }
 }
 
-fn word(mut n: u64) -> String {
+fn word(mut n: u64) -> [u8; LENGTH] {
     let mut digits = [0u8; LENGTH];
     for digit in digits.iter_mut().rev() {
         *digit = ALPHABET[(n % 36) as usize];
         n /= 36;
     }
-    digits.iter().map(|&b| b as char).collect()
+    digits
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 pub mod budget;
 pub mod content;
 pub mod dead_letters;
+pub mod delegation;
 pub mod frames;
 pub mod glob;
 pub mod identity;

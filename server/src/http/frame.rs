@@ -8,6 +8,7 @@ use super::poll::settle;
 use super::{Shared, body};
 use crate::actors::relay::Relay;
 use crate::actors::speaking::Speaker;
+use crate::core::delegation::reply;
 use crate::core::json;
 use bytestring::ByteString;
 use clawlink_protocol::events::{
@@ -188,7 +189,8 @@ fn at_once(
         Some("heartbeat") => Ok(r#"{"status":"ok"}"#.to_owned()),
         Some(DELEGATE) => {
             let (call, message_id) = body::parse::<DelegateFrame<'_>>(text)?.from_agent(id);
-            told(wants, &relay.delegate(&call, message_id, speaker)?)
+            let sent = relay.delegate(&call, message_id, speaker)?;
+            Ok(if wants { reply(&sent) } else { String::new() })
         }
         Some(RESPOND) => {
             let call = body::parse::<RespondFrame<'_>>(text)?.from_agent(id);

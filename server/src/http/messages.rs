@@ -6,6 +6,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::once::{json, key_of, once, written};
 use crate::actors::speaking::Speaker;
+use crate::core::delegation::reply;
 use actix_web::HttpResponse;
 use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
 use clawlink_protocol::name::AgentId;
@@ -28,7 +29,7 @@ pub async fn delegate(state: Shared, caller: Caller, body: Body) -> Result<HttpR
     let relay = state.clone();
     let work = async move {
         let call = body.parse()?;
-        written(&relay.relay.delegate(&call, None, &speaker)?)
+        Ok(reply(&relay.relay.delegate(&call, None, &speaker)?))
     };
     once(&state, key, digest, work).await.map(json)
 }
@@ -49,7 +50,7 @@ fn delegated(
     call: &Delegate<'_>,
     speaker: &Speaker,
 ) -> Result<HttpResponse, ApiError> {
-    written(&state.relay.delegate(call, None, speaker)?).map(json)
+    Ok(json(reply(&state.relay.delegate(call, None, speaker)?)))
 }
 
 /// `POST /respond`

@@ -177,7 +177,7 @@ fn sending(book: &mut Book) {
         .once()
         .speaks()
         .takes::<Delegate<'static>>()
-        .gives::<Repeatable<Delegated>>()
+        .gives::<Repeatable<Delegated<'_>>>()
         .end(&[&ADDRESSED[..], &[TooDeep]].concat());
     book.post("/respond", "Answers a task.")
         .once()

@@ -179,9 +179,9 @@ fn who_takes_the_id_of_one_that_has_left_gets_nothing_of_what_was_its() {
         world.relay().deregister(&mine).await.unwrap();
         world.enrol("a", secret(2)).await.unwrap();
         let other = world.speak("a", secret(2)).unwrap();
-        let canceled = world.relay().cancel(&sent.message_id, &other);
+        let canceled = world.relay().cancel(sent.message_id.as_str(), &other);
         assert_eq!(canceled.unwrap_err().0.code, Some(ErrorCode::Forbidden));
-        let task = world.relay().task(&sent.message_id).unwrap();
+        let task = world.relay().task(sent.message_id.as_str()).unwrap();
         let may = |agent: &str, shown| {
             let reader = Reader {
                 agent: Some(id(agent)),
@@ -212,7 +212,7 @@ fn who_takes_the_id_of_one_that_has_left_gets_nothing_of_what_was_its() {
                 .unwrap();
             assert_eq!((listed.len(), listed[0].readable), (1, readable));
             let again = office
-                .redeliver(vec![sent.message_id.clone()], reader(proof))
+                .redeliver(vec![sent.message_id.to_string()], reader(proof))
                 .await
                 .unwrap();
             assert_eq!(again.done == 1, readable);
@@ -236,11 +236,11 @@ fn a_task_that_is_passed_on_is_its_new_assignees_and_still_its_senders_word() {
         let call = for_anyone("s", "rust", &task);
         let sender = world.speak("s", secret(1)).unwrap();
         let sent = world.relay().delegate(&call, None, &sender).unwrap();
-        assert_eq!(sent.to_agent.as_deref(), Some("a"));
+        assert_eq!(sent.to_agent.as_str(), "a");
         let a = world.speak("a", secret(2)).unwrap();
         world.relay().deregister(&a).await.unwrap();
         quiet().await;
-        let task = world.relay().task(&sent.message_id).unwrap();
+        let task = world.relay().task(sent.message_id.as_str()).unwrap();
         assert_eq!(task.to(), &id("b"));
         let may = |proof| {
             let progress = task.progress();

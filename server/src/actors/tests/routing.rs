@@ -17,7 +17,7 @@ impl World {
             .unwrap();
     }
 
-    async fn to_whom_can(&self, capability: &str, task: &str) -> Result<Delegated, String> {
+    async fn to_whom_can(&self, capability: &str, task: &str) -> Result<Sent, String> {
         self.to_whom_can_within(capability, task, None).await
     }
 
@@ -26,7 +26,7 @@ impl World {
         capability: &str,
         task: &str,
         ttl: Option<u64>,
-    ) -> Result<Delegated, String> {
+    ) -> Result<Sent, String> {
         let task = to_raw_value(task).unwrap();
         let call = Delegate {
             ttl,
@@ -34,7 +34,7 @@ impl World {
         };
         let sender = self.anybody("s");
         let sent = self.relay().delegate(&call, None, &sender);
-        sent.map_err(|refused| refused.0.error)
+        sent.map(Sent::from).map_err(|refused| refused.0.error)
     }
 
     async fn answers(&self, agent: &str, task: &Task) {
@@ -63,7 +63,7 @@ impl World {
     async fn sent_to(&self, capability: &str, task: &str) -> (String, Arc<Task>) {
         let sent = self.to_whom_can(capability, task).await.unwrap();
         let task = self.relay().task(&sent.message_id).unwrap();
-        (sent.to_agent.unwrap(), task)
+        (sent.to_agent, task)
     }
 
     /// It is heard, and everybody else is not, until they are stale.
