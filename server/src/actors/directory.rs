@@ -11,9 +11,9 @@ use crate::core::topics::Topics;
 use clawlink_protocol::agents::AgentRecord;
 use clawlink_protocol::error::Candidate;
 use clawlink_protocol::name::{AgentId, Word};
-use parking_lot::RwLock;
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tables::Tables;
 
 /// What an agent says of itself.
@@ -187,18 +187,28 @@ pub const CANDIDATES_MAX: usize = 100;
 /// The directory itself. No lock of it is held across an await.
 #[derive(Debug, Default)]
 pub struct Directory {
-    tables: RwLock<Tables>,
+    /// Read for every message, by all workers; they do not meet at it.
+    tables: ShardedLock<Tables>,
 }
 
 impl Directory {
+    // A panic of who had it is not passed on: what it can have left behind is one agent's.
+    fn read(&self) -> ShardedLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> ShardedLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The agent with this id.
     pub fn get(&self, id: &str) -> Option<Arc<Entry>> {
-        self.tables.read().get(id).cloned()
+        self.read().get(id).cloned()
     }
 
     /// How many are registered.
     pub fn len(&self) -> usize {
-        self.tables.read().len()
+        self.read().len()
     }
 
     /// Whether nobody is registered.
@@ -247,7 +257,7 @@ impl Directory {
         after: Option<&AgentId>,
         limit: usize,
     ) -> Vec<Arc<Entry>> {
-        self.tables.read().candidates(wanted, after, limit)
+        self.read().candidates(wanted, after, limit)
     }
 
     /// Every agent after `after`, in the order of their ids, until one is enough. Between two steps
@@ -272,7 +282,7 @@ impl Directory {
     /// The agent that an address means: an id wins over a name; among several bearers of a name
     /// the only claimed one that is online, else the only one that is online, else the only one.
     pub fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Unresolved> {
-        let tables = self.tables.read();
+        let tables = self.read();
         let address = address.as_str();
         if let Some(entry) = tables.get(address) {
             return Ok(entry.clone());
@@ -299,7 +309,7 @@ impl Directory {
     /// Up to `limit` agents online that have this capability, those first whose ids come after that
     /// of who was chosen last.
     pub fn able(&self, capability: &Word, limit: usize) -> Vec<Arc<Entry>> {
-        let tables = self.tables.read();
+        let tables = self.read();
         let able = tables.able(capability);
         // Its silence may not have been noticed yet.
         let there = able.filter(|entry| entry.agent.presence().is_online());
@@ -308,12 +318,12 @@ impl Directory {
 
     /// This agent was chosen for what it can do.
     pub(super) fn chosen(&self, capability: &Word, id: &AgentId) {
-        self.tables.read().chosen(capability, id);
+        self.read().chosen(capability, id);
     }
 
     /// Capabilities of agents online that look like this one.
     pub fn similar_capabilities(&self, wanted: &str) -> Vec<String> {
-        self.tables.read().similar_capabilities(wanted)
+        self.read().similar_capabilities(wanted)
     }
 
     /// What an agent can do and where it runs, in words that others have used already where there
@@ -323,7 +333,7 @@ impl Directory {
         capabilities: Vec<Word>,
         machine: String,
     ) -> (Box<[Word]>, Arc<str>) {
-        let tables = self.tables.read();
+        let tables = self.read();
         let words = capabilities.into_iter();
         let words = words.map(|word| tables.known_capability(word)).collect();
         (words, tables.known_machine(machine))
@@ -331,7 +341,7 @@ impl Directory {
 
     /// An agent has come, or fallen silent: what it can do is known of those who are there.
     pub(super) fn note_presence(&self, id: &AgentId) {
-        let mut tables = self.tables.write();
+        let mut tables = self.write();
         // Looked at under the lock, so that whoever is last to note it notes what holds.
         if let Some(entry) = tables.get(id.as_str()).cloned() {
             tables.note_able(&entry);
@@ -339,12 +349,12 @@ impl Directory {
     }
 
     pub(super) fn insert(&self, entry: Arc<Entry>) {
-        self.tables.write().insert(entry);
+        self.write().insert(entry);
     }
 
     /// An agent has been claimed by a call, and not by registering.
     pub(super) fn note_claimed(&self, entry: &Entry) {
-        let mut tables = self.tables.write();
+        let mut tables = self.write();
         // It may have left meanwhile, or have taken another name.
         let now = tables.get(entry.agent.id().as_str()).cloned();
         if let Some(now) = now.filter(|now| now.agent.is(&entry.agent)) {
@@ -353,6 +363,6 @@ impl Directory {
     }
 
     pub(super) fn remove(&self, id: &AgentId) -> Option<Arc<Entry>> {
-        self.tables.write().remove(id)
+        self.write().remove(id)
     }
 }

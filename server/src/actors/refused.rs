@@ -13,6 +13,7 @@ pub struct Refused(pub Box<ErrorBody>);
 
 impl Refused {
     /// A refusal of this code, in a sentence.
+    #[cold]
     pub fn new(code: ErrorCode, error: impl Into<String>) -> Self {
         Refused(Box::new(ErrorBody {
             error: error.into(),
@@ -27,6 +28,7 @@ impl Refused {
     }
 
     /// What is asked is another's to ask. `reason` is for programs.
+    #[cold]
     pub(super) fn forbidden(error: impl Into<String>, reason: &str) -> Self {
         let mut refused = Refused::new(ErrorCode::Forbidden, error);
         refused.0.reason = Some(reason.to_owned());
@@ -34,6 +36,7 @@ impl Refused {
     }
 
     /// The id is another's.
+    #[cold]
     pub(super) fn claimed(agent: &AgentId) -> Self {
         let error = format!(
             "the id \"{agent}\" is claimed by a secret; send that in X-Agent-Secret, or take another agent_id"
@@ -47,11 +50,13 @@ impl Refused {
     }
 
     /// The request is not what the call takes.
+    #[cold]
     pub fn bad_request(error: impl Into<String>) -> Self {
         Refused::new(ErrorCode::BadRequest, error)
     }
 
     /// Nobody bears this id or name.
+    #[cold]
     pub(super) fn unknown(address: &str, did_you_mean: Vec<String>) -> Self {
         let hint = match did_you_mean.first() {
             Some(near) => format!("did you mean \"{near}\"? "),
@@ -68,6 +73,7 @@ impl Refused {
     }
 
     /// Nobody is there who can do this.
+    #[cold]
     pub(super) fn nobody_can(capability: &str, did_you_mean: Vec<String>) -> Self {
         let hint = match did_you_mean.first() {
             Some(similar) => format!("did you mean \"{similar}\"? "),
@@ -82,6 +88,7 @@ impl Refused {
     }
 
     /// A word that names no agent, or too many.
+    #[cold]
     pub(super) fn unresolved(address: &str, why: Unresolved) -> Self {
         match why {
             Unresolved::Unknown { did_you_mean } => Refused::unknown(address, did_you_mean),
@@ -98,6 +105,7 @@ impl Refused {
     }
 
     /// An inbox did not take a message.
+    #[cold]
     pub(super) fn not_admitted(why: NotAdmitted, agent: &str) -> Self {
         let full = format!("the inbox of \"{agent}\" is full; try again when it has polled");
         let no_room = "all inboxes together hold as much as they may (--inboxes-bytes)";
@@ -109,6 +117,7 @@ impl Refused {
     }
 
     /// A file was not changed.
+    #[cold]
     pub(super) fn not_written(why: NotWritten, key: &FileKey) -> Self {
         match why {
             NotWritten::Refused(ShelfError::FileTooLarge { limit }) => Refused::new(
@@ -126,6 +135,7 @@ impl Refused {
     }
 
     /// A file is not at the version that its writer has seen.
+    #[cold]
     pub(super) fn conflict(key: &FileKey, now: Conflict) -> Self {
         let editor = now.last_editor.as_ref().map_or("", AgentId::as_str);
         let error = match (now.version, now.deleted) {
@@ -143,17 +153,20 @@ impl Refused {
     }
 
     /// Nothing is kept under this key.
+    #[cold]
     pub fn no_file(key: &str) -> Self {
         let error = format!("no file is kept under \"{key}\"; GET /files lists the keys");
         Refused::new(ErrorCode::NotFound, error)
     }
 
     /// A version is not there.
+    #[cold]
     pub(super) fn no_version(error: String) -> Self {
         Refused::new(ErrorCode::NotFound, error)
     }
 
     /// A part of the relay did not answer.
+    #[cold]
     pub fn unavailable(what: &str) -> Self {
         Refused::new(
             ErrorCode::Unavailable,

@@ -86,6 +86,15 @@ impl<const N: usize> Histogram<N> {
         self.sum.add(value);
     }
 
+    /// Values that were seen elsewhere, between the same bounds.
+    pub fn add(&self, other: &Self) {
+        for (sum, more) in self.within.iter().zip(&other.within) {
+            sum.add(more.get());
+        }
+        self.above.add(other.above.get());
+        self.sum.add(other.sum.get());
+    }
+
     /// How many values there were up to each bound; then how many in all, and their sum.
     pub fn read(&self) -> (Vec<(u64, u64)>, u64, u64) {
         let mut count = 0;

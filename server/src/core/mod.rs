@@ -24,6 +24,7 @@ pub mod replay;
 pub mod reservation;
 pub mod shelf;
 pub mod similar;
+pub mod spread;
 pub mod stranded;
 pub mod task;
 pub mod text;

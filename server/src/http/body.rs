@@ -3,7 +3,7 @@
 
 use super::alarm::{after, by, soon};
 use super::error::ApiError;
-use super::flow::{Flow, Load, count};
+use super::flow::{Flow, Load, NoRoom, count};
 use super::link::Watch;
 use super::turns::in_flight_full;
 use super::{Shared, State};
@@ -40,7 +40,7 @@ const PAGE_TYPES: [&str; 3] = [
 pub struct Body {
     bytes: Bytes,
     /// Counts for as long as the body is there.
-    _load: Load,
+    _load: Option<Load>,
 }
 
 impl Body {
@@ -93,6 +93,7 @@ pub fn shallow(call: &[u8], depth: Option<usize>) -> Result<(), ApiError> {
 
 /// Says which field is wrong, when it is a field. Reads the body anew: the way that goes well
 /// does not pay for it.
+#[cold]
 fn not_understood<'a, T: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> ApiError {
     if error.classify() != serde_json::error::Category::Data {
         return ApiError::bad_request(format!("the body is not JSON: {error}"));
@@ -171,19 +172,19 @@ impl Body {
             Poll::Ready(Some(Err(error))) => return Err(broke_off(&error)),
             Poll::Pending => return Ok(There::Part(Part { payload, bound })),
         };
-        let mut load = state.flow.load();
-        if !load.add(bytes.len()) {
-            return Err(no_room(&state.flow));
-        }
+        let load = state.flow.carry(bytes.len());
+        let load = load.map_err(|NoRoom| no_room(&state.flow))?;
         shallow(&bytes, state.limits.depth)?;
         Ok(There::All(Body { bytes, _load: load }))
     }
 }
 
+#[cold]
 fn broke_off(error: &PayloadError) -> ApiError {
     ApiError::bad_request(format!("the body broke off: {error}"))
 }
 
+#[cold]
 fn no_room(flow: &Flow) -> ApiError {
     count(&flow.counts.in_flight_refused);
     in_flight_full("this body").closing()
@@ -255,6 +256,7 @@ struct Bound {
 }
 
 impl Bound {
+    #[cold]
     fn exceeded(self) -> ApiError {
         let Bound { bytes, flag, .. } = self;
         let error = format!("this body may have at most {bytes} bytes ({flag})");
@@ -317,7 +319,7 @@ async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Bo
         let Some(chunk) = next else {
             return Ok(Body {
                 bytes: Bytes::from(whole),
-                _load: load,
+                _load: Some(load),
             });
         };
         let chunk = chunk.map_err(|error| broke_off(&error))?;

@@ -25,16 +25,19 @@ pub struct ApiError {
 
 impl ApiError {
     /// A reply of this code, in a sentence.
+    #[cold]
     pub fn new(code: ErrorCode, error: impl Into<String>) -> Self {
         Refused::new(code, error).into()
     }
 
     /// The request is not what the call takes.
+    #[cold]
     pub fn bad_request(error: impl Into<String>) -> Self {
         ApiError::new(ErrorCode::BadRequest, error)
     }
 
     /// Nothing answers to this path.
+    #[cold]
     pub fn no_such_path(path: &str) -> Self {
         ApiError::new(
             ErrorCode::NotFound,
@@ -43,12 +46,14 @@ impl ApiError {
     }
 
     /// The path does not take this method.
+    #[cold]
     pub fn no_such_method(method: &str, path: &str) -> Self {
         let error = format!("{path} does not take {method}; GET / lists the endpoints");
         ApiError::new(ErrorCode::MethodNotAllowed, error)
     }
 
     /// The same where `If-Match` or `If-None-Match` asked: HTTP has a status of its own for that.
+    #[cold]
     pub fn of_precondition(self) -> Self {
         ApiError {
             precondition: self.code() == ErrorCode::VersionConflict,
@@ -57,6 +62,7 @@ impl ApiError {
     }
 
     /// The same, and the end of the connection.
+    #[cold]
     pub fn closing(self) -> Self {
         ApiError {
             closes: true,
@@ -65,6 +71,7 @@ impl ApiError {
     }
 
     /// The peer asks too often; it may again after so many milliseconds.
+    #[cold]
     pub fn rate_limited(error: impl Into<String>, wait: Millis) -> Self {
         ApiError {
             retry_after: Some(wait.div_ceil(1_000)),
@@ -84,6 +91,7 @@ impl ApiError {
 }
 
 impl From<Refused> for ApiError {
+    #[cold]
     fn from(refused: Refused) -> Self {
         ApiError {
             precondition: false,
@@ -130,6 +138,7 @@ impl ResponseError for ApiError {
         status(self.code())
     }
 
+    #[cold]
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         // For whoever counts them.

@@ -6,11 +6,12 @@ use crate::config::FlowLimits;
 use crate::core::Millis;
 use crate::core::rate::{Meter, Peer, Rate};
 use crate::core::replay::Digest;
+use crate::core::spread::Spread;
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 /// Bytes of a request's or a reply's body, or of a socket's message, that are not counted: so much
@@ -37,7 +38,7 @@ pub struct Flow {
     in_flight: AtomicUsize,
     /// Where between two moments the last one was put, in parts of 2^32.
     spread: AtomicU32,
-    under_way: AtomicUsize,
+    under_way: Spread<AtomicI64>,
     requests: Mutex<Meter<Peer>>,
     /// By the digests of their ids.
     agents: Mutex<Meter<Digest>>,
@@ -98,7 +99,7 @@ impl Flow {
             seated: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             spread: AtomicU32::new(0),
-            under_way: AtomicUsize::new(0),
+            under_way: Spread::new(AtomicI64::default),
         })
     }
 
@@ -110,13 +111,18 @@ impl Flow {
 
     /// `clawlink_requests_under_way`, a gauge: from the head of a request until its reply has gone.
     pub fn under_way(&self) -> usize {
-        self.under_way.load(Relaxed)
+        let sum = self.under_way.all().map(|copy| copy.load(Relaxed)).sum();
+        usize::try_from(i64::max(sum, 0)).unwrap_or(usize::MAX)
     }
 
     /// A request has begun.
-    pub fn begin(self: &Arc<Self>) -> UnderWay {
-        self.under_way.fetch_add(1, Relaxed);
-        UnderWay { load: self.load() }
+    pub fn begin(&self) {
+        self.under_way.here().fetch_add(1, Relaxed);
+    }
+
+    /// Its reply has gone, or never will.
+    pub fn end(&self) {
+        self.under_way.here().fetch_sub(1, Relaxed);
     }
 
     /// A place for a connection, if there is one left.
@@ -261,6 +267,18 @@ impl Flow {
         ApiError::rate_limited(error, wait)
     }
 
+    /// The load of so many bytes, if there is room for them; so few that they do not count have none.
+    pub fn carry(self: &Arc<Self>, bytes: usize) -> Result<Option<Load>, NoRoom> {
+        if bytes <= FREE {
+            return Ok(None);
+        }
+        let mut load = self.load();
+        match load.add(bytes) {
+            true => Ok(Some(load)),
+            false => Err(NoRoom),
+        }
+    }
+
     /// An empty load.
     pub fn load(self: &Arc<Self>) -> Load {
         Load {
@@ -276,17 +294,9 @@ fn is_here(peer: IpAddr) -> bool {
     peer.to_canonical().is_loopback()
 }
 
-/// A request that is under way; dropped, it is not any more.
-pub struct UnderWay {
-    /// Its reply.
-    pub load: Load,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.load.flow.under_way.fetch_sub(1, Relaxed);
-    }
-}
+/// So many bytes are on their way that there is no room for more.
+#[derive(Debug)]
+pub struct NoRoom;
 
 /// The bytes of one body, reply or message in flight. Dropped, they are free.
 pub struct Load {

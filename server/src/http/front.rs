@@ -3,7 +3,6 @@
 
 use super::Shared;
 use super::error::ApiError;
-use super::flow::UnderWay;
 use super::frequent::{self, Frequent};
 use super::guard::may_come;
 use super::link::{Turn, Watch};
@@ -36,7 +35,8 @@ pub struct Fronted<A> {
 
 struct Inner<A> {
     app: A,
-    state: Shared,
+    /// Once for each worker, so that its requests do not count on what others count on too.
+    state: Rc<Shared>,
     /// The numbers of the calls that are answered here.
     numbers: [Option<usize>; Frequent::ALL.len()],
 }
@@ -60,7 +60,7 @@ where
         });
         let inner = Rc::new(Inner {
             app,
-            state,
+            state: Rc::new(state),
             numbers,
         });
         ready(Ok(Fronted { inner }))
@@ -82,7 +82,7 @@ where
 
     fn call(&self, request: Request) -> Answering {
         let state = &self.inner.state;
-        let taken = Taken::in_from(state, &request);
+        let taken = Taken::of(&request);
         let step = match may_come(state, &request) {
             Ok(()) => self.begin(request, &taken),
             Err(refused) => Step::Done((None, refused.error_response().into())),
@@ -109,7 +109,7 @@ where
         if call != Frequent::Poll {
             return Step::Body(number, call, request);
         }
-        let (state, watch) = (self.inner.state.clone(), taken.watch.clone());
+        let (state, watch) = (Shared::clone(&self.inner.state), taken.watch.clone());
         Step::of(number, frequent::poll(state, request, watch))
     }
 }
@@ -145,7 +145,7 @@ fn answer(number: Option<usize>, outcome: Result<HttpResponse, ApiError>) -> Ans
 /// The layer below keeps it in the connection, so that it is small; what has to wait for something
 /// has a box of its own.
 pub struct Answering {
-    state: Shared,
+    state: Rc<Shared>,
     taken: Option<Taken>,
     step: Step,
 }
@@ -223,11 +223,10 @@ struct Taken {
     method: Method,
     watch: Option<Rc<Watch>>,
     turn: Option<Turn>,
-    under_way: UnderWay,
 }
 
 impl Taken {
-    fn in_from(state: &Shared, request: &Request) -> Taken {
+    fn of(request: &Request) -> Taken {
         let watch = request.conn_data::<Rc<Watch>>().cloned();
         if let Some(connection) = request.conn_data::<Connection>() {
             connection.is_used();
@@ -237,7 +236,6 @@ impl Taken {
             method: request.method().clone(),
             turn: watch.clone().map(Watch::ask),
             watch,
-            under_way: state.flow.begin(),
         }
     }
 
@@ -255,7 +253,7 @@ impl Taken {
             self.watch.as_deref(),
         );
         let asked = self.method == Method::GET;
-        let mut held = Held::around(response, asked, &state.flow, self.under_way, self.turn);
+        let mut held = Held::around(response, asked, &state.flow, self.turn);
         never_stored(held.headers_mut());
         held
     }

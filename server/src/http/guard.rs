@@ -108,6 +108,7 @@ fn facts(request: &Request, token: bool, tls: bool) -> Facts<'_> {
     }
 }
 
+#[cold]
 fn foreign(why: Foreign) -> ApiError {
     let error = match why {
         Foreign::Host(host) => format!(

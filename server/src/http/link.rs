@@ -121,6 +121,7 @@ impl Watch {
         self.first.set(false);
         self.stuck.set(None);
         self.agent.take();
+        self.flow.begin();
         self.enter(Phase::Asked);
         Turn(self)
     }
@@ -227,6 +228,7 @@ pub struct Turn(Rc<Watch>);
 impl Drop for Turn {
     fn drop(&mut self) {
         let watch = &self.0;
+        watch.flow.end();
         watch.since.set(watch.flow.clock.now());
         watch.begun.set(None);
         watch.enter(Phase::Between);

@@ -80,7 +80,8 @@ fn requests(page: &mut Exposition, state: &State) {
         "clawlink_requests_total",
         "Requests by call and class of their status; route - is none of the calls.",
     );
-    for route in &traffic.routes {
+    let routes = traffic.routes();
+    for route in &routes {
         for (class, count) in CLASSES.iter().zip(&route.replies) {
             let labels = [
                 ("method", route.method),
@@ -94,7 +95,7 @@ fn requests(page: &mut Exposition, state: &State) {
         "clawlink_request_duration_seconds",
         "From the head of a request to the head of its reply, waits of polls included.",
     );
-    for route in &traffic.routes {
+    for route in &routes {
         let labels = [("method", route.method), ("route", &*route.pattern)];
         took.spread(&labels, &route.took, MICROS);
     }

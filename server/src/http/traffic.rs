@@ -3,6 +3,7 @@
 
 use super::{Call, Shared};
 use crate::core::metrics::{Counter, Gauge, Histogram};
+use crate::core::spread::Spread;
 use actix_web::http::{Method, StatusCode};
 use clawlink_protocol::error::ErrorCode;
 use std::cell::Cell;
@@ -77,6 +78,13 @@ impl Route {
             took: Histogram::new(&DURATIONS),
         }
     }
+
+    fn add(&self, other: &Route) {
+        for (sum, more) in self.replies.iter().zip(&other.replies) {
+            sum.add(more.get());
+        }
+        self.took.add(&other.took);
+    }
 }
 
 /// An open connection, as it is counted.
@@ -114,8 +122,7 @@ impl Drop for Connection {
 /// All of it.
 #[derive(Debug)]
 pub struct Traffic {
-    /// By the numbers of the route table; the last is for what is no call.
-    pub routes: Box<[Route]>,
+    routes: Spread<Box<[Route]>>,
     /// Connections that are open.
     pub connections: Gauge,
     /// Connections that ended without a request.
@@ -126,12 +133,15 @@ pub struct Traffic {
 impl Traffic {
     /// Nothing yet.
     pub fn new(calls: &[Call]) -> Self {
-        let routes = calls
-            .iter()
-            .map(|call| Route::new(call.method, call.pattern()))
-            .chain([Route::new(NO_CALL, NO_CALL.to_owned())]);
+        let routes = || {
+            let routes = calls
+                .iter()
+                .map(|call| Route::new(call.method, call.pattern()));
+            let routes = routes.chain([Route::new(NO_CALL, NO_CALL.to_owned())]);
+            routes.collect()
+        };
         Traffic {
-            routes: routes.collect(),
+            routes: Spread::new(routes),
             connections: Gauge::default(),
             unused: Counter::default(),
             refusals: Default::default(),
@@ -141,11 +151,26 @@ impl Traffic {
     /// The number of a call of the route table.
     pub fn number(&self, method: &str, pattern: &str) -> Option<usize> {
         let is = |route: &Route| route.method == method && route.pattern == pattern;
-        self.routes.iter().position(is)
+        self.routes.here().iter().position(is)
     }
 
     fn route(&self, number: Option<usize>) -> &Route {
-        &self.routes[number.unwrap_or(self.routes.len() - 1)]
+        let routes = self.routes.here();
+        &routes[number.unwrap_or(routes.len() - 1)]
+    }
+
+    /// How each call went so far, by the numbers of the route table; the last is for what is no call.
+    pub fn routes(&self) -> Vec<Route> {
+        let mut copies = self.routes.all();
+        let first = copies.next().into_iter().flatten();
+        let empty = |route: &Route| Route::new(route.method, route.pattern.clone());
+        let sums: Vec<_> = first.map(empty).collect();
+        for copy in self.routes.all() {
+            sums.iter()
+                .zip(copy)
+                .for_each(|(sum, route)| sum.add(route));
+        }
+        sums
     }
 
     /// The pattern of a call's path.

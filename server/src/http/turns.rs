@@ -2,7 +2,7 @@
 //! long as they have not gone.
 
 use super::error::ApiError;
-use super::flow::{Flow, UnderWay, count};
+use super::flow::{Flow, Load, NoRoom, count};
 use super::link::Turn;
 use actix_http::Response;
 use actix_web::ResponseError;
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use clawlink_protocol::error::ErrorCode;
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// Bytes of a reply handed down at a time: the layer below copies what it is given.
@@ -29,7 +30,7 @@ pub fn in_flight_full(what: &str) -> ApiError {
 pub struct Held {
     body: BoxBody,
     rest: Bytes,
-    _under_way: UnderWay,
+    _load: Option<Load>,
     _turn: Option<Turn>,
 }
 
@@ -39,26 +40,26 @@ impl Held {
     pub fn around(
         response: Response<BoxBody>,
         asked: bool,
-        flow: &Flow,
-        mut under_way: UnderWay,
+        flow: &Arc<Flow>,
         turn: Option<Turn>,
     ) -> Response<Held> {
         let size = match response.body().size() {
             BodySize::Sized(size) => usize::try_from(size).unwrap_or(usize::MAX),
             _ => 0,
         };
-        let response = match under_way.load.add(size) {
-            true => response,
-            false if asked => no_room(flow),
-            false => {
-                under_way.load.overdraw(size);
-                response
+        let (response, load) = match flow.carry(size) {
+            Ok(load) => (response, load),
+            Err(NoRoom) if asked => (no_room(flow), None),
+            Err(NoRoom) => {
+                let mut load = flow.load();
+                load.overdraw(size);
+                (response, Some(load))
             }
         };
         response.map_body(|_, body| Held {
             body,
             rest: Bytes::new(),
-            _under_way: under_way,
+            _load: load,
             _turn: turn,
         })
     }
