@@ -6,6 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use clawlink_protocol::base64::{self, NotBase64};
 use clawlink_protocol::files::BASE64;
+use memchr::memchr;
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +22,18 @@ pub enum Content {
     Json(ByteString),
 }
 
-/// Contents below this are copied out of what brought them. A longer one stays in its buffer, and
-/// the rest of that is given back: an allocator may do so in whole pages, which little would not
-/// make up for.
+/// Contents below this are copied out of what brought them. A longer one stays in its buffer. What is
+/// left over where it has become shorter is given back: an allocator may do so in whole pages, which
+/// little would not make up for.
 const COPIED_BELOW: usize = 64 * 1024;
+
+/// These bytes, without what brought them if they are few.
+fn own(bytes: Bytes) -> Bytes {
+    match bytes.len() < COPIED_BELOW {
+        true => Bytes::copy_from_slice(&bytes),
+        false => bytes,
+    }
+}
 
 /// These bytes, and no room besides.
 fn exact(mut bytes: Vec<u8>) -> Bytes {
@@ -35,8 +44,8 @@ fn exact(mut bytes: Vec<u8>) -> Bytes {
     Bytes::from(bytes)
 }
 
-fn text(bytes: Vec<u8>) -> Result<ByteString, NotText> {
-    ByteString::try_from(exact(bytes)).map_err(|_| NotText)
+fn text(bytes: Bytes) -> Result<ByteString, NotText> {
+    ByteString::try_from(bytes).map_err(|_| NotText)
 }
 
 impl Content {
@@ -47,11 +56,16 @@ impl Content {
         Content::Text(ByteString::try_from(text).unwrap_or_default())
     }
 
-    /// The text that a string of JSON says. It takes the string's place where nobody else has it.
+    /// The text that a string of JSON says. It takes the string's place where nobody else has it; where
+    /// nothing is escaped it stays where it stands.
     pub fn of_string(json: Bytes) -> Result<Content, NotText> {
+        if memchr(b'\\', &json).is_none() {
+            let end = json.len().saturating_sub(1);
+            return text(own(json.slice(1.min(end)..end))).map(Content::Text);
+        }
         let mut bytes = Vec::from(json);
         quoted::unquote(&mut bytes)?;
-        text(bytes).map(Content::Text)
+        text(exact(bytes)).map(Content::Text)
     }
 
     /// The bytes that a string of JSON brings as base64; likewise.
@@ -64,7 +78,7 @@ impl Content {
 
     /// A JSON value that is no string, as every reader can read it; likewise.
     pub fn of_value(json: Bytes) -> Result<Content, serde_json::Error> {
-        let value = text(json.into()).map_err(serde::de::Error::custom)?;
+        let value = text(own(json)).map_err(serde::de::Error::custom)?;
         json::check(&value)?;
         Ok(Content::Json(value))
     }
@@ -91,8 +105,8 @@ impl Content {
         }
     }
 
-    /// Bytes of its [`pieces`](Content::pieces) together. Reads all of a text.
-    pub fn json_len(&self) -> usize {
+    /// Bytes of it as JSON, between its quotes. Reads all of a text.
+    fn json_len(&self) -> usize {
         match self {
             Content::Text(text) => quoted_len(text),
             Content::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
@@ -104,6 +118,7 @@ impl Content {
     /// it is written is not copied.
     pub fn pieces(self) -> Pieces {
         Pieces {
+            length: self.json_len(),
             content: self,
             at: 0,
         }
@@ -114,7 +129,16 @@ impl Content {
 #[derive(Debug)]
 pub struct Pieces {
     content: Content,
+    /// Bytes of all of them.
+    length: usize,
     at: usize,
+}
+
+impl Pieces {
+    /// Bytes of all of them together.
+    pub fn length(&self) -> usize {
+        self.length
+    }
 }
 
 impl Iterator for Pieces {
@@ -124,7 +148,8 @@ impl Iterator for Pieces {
         let (length, json) = match &self.content {
             Content::Text(text) => {
                 let part = piece(text, self.at);
-                let json = quoted::quote(part);
+                let is_plain = self.length == text.len();
+                let json = if is_plain { None } else { quoted::quote(part) };
                 (
                     part.len(),
                     json.unwrap_or_else(|| text.slice_ref(part).into_bytes()),

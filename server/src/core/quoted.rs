@@ -1,6 +1,7 @@
 //! Long strings of JSON: read where they stand, and written piece by piece, so that no second whole
 //! of them is ever made.
 
+use super::json::is_plain;
 use bytes::Bytes;
 use memchr::memchr;
 use std::fmt;
@@ -86,9 +87,14 @@ pub fn quoted_len(text: &str) -> usize {
         );
         sum + quoted + 5 * control - 4 * short
     };
-    let chunks = text.as_bytes().chunks(32);
-    let more = chunks.map(|chunk| usize::from(chunk.iter().fold(0, more)));
-    text.len() + more.sum::<usize>()
+    let sum = |bytes: &[u8]| {
+        let parts = bytes.chunks(32);
+        let more = parts.map(|part| usize::from(part.iter().fold(0, more)));
+        more.sum::<usize>()
+    };
+    // Most of a text is plain, which is seen several times as fast as anything is counted.
+    let odd = text.as_bytes().chunks(512).filter(|bytes| !is_plain(bytes));
+    text.len() + odd.map(sum).sum::<usize>()
 }
 
 /// The piece of a text that begins at `at`, ends where a character does, and is [`PIECE`] long at

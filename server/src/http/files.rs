@@ -245,10 +245,9 @@ fn streamed(
     // The content stands last.
     let before = [about.strip_suffix("null}").unwrap_or(&about), quote].concat();
     let after = [quote, "}"].concat();
-    let length = before.len() + content.json_len() + after.len();
-    let parts = once(before.into())
-        .chain(content.pieces())
-        .chain(once(after.into()));
+    let pieces = content.pieces();
+    let length = before.len() + pieces.length() + after.len();
+    let parts = once(before.into()).chain(pieces).chain(once(after.into()));
     let parts = parts.take(if only_head { 0 } else { usize::MAX });
     let parts = stream::iter(parts.map(Ok::<Bytes, Infallible>));
     Ok(SizedStream::new(length as u64, parts))
