@@ -41,6 +41,10 @@ fn is_id(s: &str) -> bool {
 /// Printable here means: no control character, no line or paragraph separator, nothing that
 /// reorders text (bidirectional controls), and not only white space.
 fn is_word(s: &str) -> bool {
+    // As nearly all are, and the rest need not be asked.
+    if s.bytes().all(|b| b.is_ascii_graphic()) {
+        return (1..=WORD_MAX).contains(&s.len());
+    }
     let mut count = 0;
     for c in s.chars() {
         if c.is_control() || reorders_or_breaks(c) || is_unseen(c) {

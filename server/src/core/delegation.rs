@@ -50,28 +50,28 @@ fn delegation(out: &mut String, message: &Outgoing<'_>) -> bool {
     else {
         return false;
     };
-    let mut object = Object::begin(out);
+    let mut object = Object(out);
     object
-        .word("type", "task_delegation")
-        .word("message_id", message_id)
-        .word("from_agent", from_agent.as_str());
+        .json(r#"{"type":"#, "\"task_delegation\"")
+        .word(r#","message_id":""#, message_id)
+        .word(r#","from_agent":""#, from_agent.as_str());
     if let Some(name) = from_name {
-        object.word("from_name", name);
+        object.word(r#","from_name":""#, name);
     }
     let verified = if *sender_verified { "true" } else { "false" };
     object
-        .json("sender_verified", verified)
-        .word("to_agent", to_agent.as_str())
-        .json("task", task.get())
-        .json("context", context.get())
-        .word("priority", priority);
+        .json(r#","sender_verified":"#, verified)
+        .word(r#","to_agent":""#, to_agent.as_str())
+        .json(r#","task":"#, task.get())
+        .json(r#","context":"#, context.get())
+        .word(r#","priority":""#, priority);
     if let Some(thread) = thread_id {
-        object.word("thread_id", thread.as_str());
+        object.word(r#","thread_id":""#, thread.as_str());
     }
     if let Some(parent) = parent_id {
-        object.word("parent_id", parent.as_str());
+        object.word(r#","parent_id":""#, parent.as_str());
     }
-    object.word("timestamp", timestamp).end();
+    object.word(r#","timestamp":""#, timestamp).end();
     true
 }
 
@@ -87,66 +87,53 @@ pub fn reply(reply: &Delegated<'_>) -> String {
         epoch,
     } = reply;
     let mut out = String::with_capacity(REPLY);
-    let mut object = Object::begin(&mut out);
+    let mut object = Object(&mut out);
     object
-        .word("status", status)
-        .word("delivery", delivery)
-        .word("message_id", message_id.as_str())
-        .word("to_agent", to_agent.as_str());
-    let inner = object.name("recipient");
-    let mut inner = Object::begin(inner);
-    inner.word("status", recipient.status);
-    let seconds = inner.name("last_seen_seconds");
-    push_number(seconds, recipient.last_seen_seconds);
-    inner.end();
+        .word(r#"{"status":""#, status)
+        .word(r#","delivery":""#, delivery)
+        .word(r#","message_id":""#, message_id.as_str())
+        .word(r#","to_agent":""#, to_agent.as_str())
+        .word(r#","recipient":{"status":""#, recipient.status)
+        .number(r#","last_seen_seconds":"#, recipient.last_seen_seconds)
+        .end();
     if let Some(state) = task_state {
-        object.word("task_state", state);
+        object.word(r#","task_state":""#, state);
     }
-    object.word("epoch", epoch).end();
+    object.word(r#","epoch":""#, epoch).end();
     out
 }
 
-fn push_number(out: &mut String, number: u64) {
-    match char::from_digit(u32::try_from(number).unwrap_or(u32::MAX), 10) {
-        // As it nearly always is.
-        Some(digit) => out.push(digit),
-        None => out.push_str(&number.to_string()),
-    }
-}
-
-/// An object that is being written.
+/// An object that is being written. Each name comes with what stands before and behind it.
 struct Object<'a>(&'a mut String);
 
-impl<'a> Object<'a> {
-    fn begin(out: &'a mut String) -> Self {
-        out.push('{');
-        Object(out)
-    }
-
-    /// A field of this name, whose value is to be written next.
-    fn name(&mut self, name: &'static str) -> &mut String {
-        let out = &mut *self.0;
-        out.push_str(if out.ends_with('{') { "\"" } else { ",\"" });
-        out.push_str(name);
-        out.push_str("\":");
-        out
-    }
-
+impl Object<'_> {
+    /// A string; its name comes with the quote that opens it.
     fn word(&mut self, name: &'static str, word: &str) -> &mut Self {
-        let out = self.name(name);
-        if is_plain(word) {
-            out.push('"');
-            out.push_str(word);
-            out.push('"');
+        self.0.push_str(name);
+        if is_plain(word.as_bytes()) {
+            self.0.push_str(word);
         } else {
-            out.push_str(&serde_json::Value::from(word).to_string());
+            let quoted = serde_json::Value::from(word).to_string();
+            self.0.push_str(&quoted[1..quoted.len() - 1]);
         }
+        self.0.push('"');
         self
     }
 
     /// What is JSON already.
     fn json(&mut self, name: &'static str, json: &str) -> &mut Self {
-        self.name(name).push_str(json);
+        self.0.push_str(name);
+        self.0.push_str(json);
+        self
+    }
+
+    fn number(&mut self, name: &'static str, number: u64) -> &mut Self {
+        self.0.push_str(name);
+        match char::from_digit(u32::try_from(number).unwrap_or(u32::MAX), 10) {
+            // As it nearly always is.
+            Some(digit) => self.0.push(digit),
+            None => self.0.push_str(&number.to_string()),
+        }
         self
     }
 

@@ -29,6 +29,10 @@ use std::task::{Context, Poll};
 const JSON_GROWTH: usize = 6;
 /// Room for the other fields of a file's request.
 const FILE_FIELDS: usize = 64 * 1024;
+/// How many times as long a part must be as all that is kept with it.
+const BESIDES: usize = 64;
+/// What a body mostly says it is.
+const JSON: &str = "application/json";
 /// What a form or an image of a foreign page can send.
 const PAGE_TYPES: [&str; 3] = [
     "application/x-www-form-urlencoded",
@@ -49,9 +53,14 @@ impl Body {
         &self.bytes
     }
 
-    /// A part of it that was read from it, to be kept longer than the rest. Shares its buffer.
+    /// A part of it that was read from it, to be kept longer than the rest. Shares its buffer, unless that
+    /// would keep much besides.
     pub fn part(&self, text: &str) -> Bytes {
-        self.bytes.slice_ref(text.as_bytes())
+        let rest = self.bytes.len() - text.len();
+        match rest <= text.len() / BESIDES {
+            true => self.bytes.slice_ref(text.as_bytes()),
+            false => Bytes::copy_from_slice(text.as_bytes()),
+        }
     }
 
     /// Reads it as a call. An empty body is an empty object.
@@ -219,10 +228,8 @@ fn acceptable(headers: &HeaderMap, path: &str, limits: Option<&Limits>) -> Resul
     }
     let kind = header(CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    if PAGE_TYPES
-        .iter()
-        .any(|page| kind.eq_ignore_ascii_case(page))
-    {
+    let is = |page: &&str| kind.eq_ignore_ascii_case(page);
+    if kind != JSON && PAGE_TYPES.iter().any(is) {
         return Err(ApiError::new(
             ErrorCode::UnsupportedMediaType,
             format!(
@@ -341,6 +348,19 @@ async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_that_is_kept_keeps_little_besides() {
+        for (besides, shares) in [(BESIDES, true), (BESIDES + 1, false)] {
+            let content = "c".repeat(BESIDES * BESIDES);
+            let bytes = Bytes::from("b".repeat(besides) + &content);
+            let body = Body { bytes, _load: None };
+            let text = std::str::from_utf8(&body.bytes()[besides..]).unwrap();
+            let part = body.part(text);
+            assert_eq!(part, content);
+            assert_eq!(part.as_ptr() == text.as_ptr(), shares);
+        }
+    }
 
     #[test]
     fn a_body_has_room_for_what_comes_and_not_for_what_is_only_announced() {
