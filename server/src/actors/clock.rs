@@ -101,8 +101,51 @@ impl Inner {
     }
 }
 
+/// As [`timestamp`] writes it. Put together by hand: each message that goes out has several, and the
+/// library's formatting takes five times as long.
 fn rfc3339(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Micros, false)
+    let micros = time.timestamp_subsec_micros();
+    // A second of a leap is written as the library does.
+    if micros >= 1_000_000 {
+        return time.to_rfc3339_opts(SecondsFormat::Micros, false);
+    }
+    let day = time.timestamp().div_euclid(DAY_SECONDS);
+    let second = time.timestamp().rem_euclid(DAY_SECONDS) as u32;
+    DAY.with_borrow_mut(|(known, date)| {
+        if *known != Some(day) {
+            *known = Some(day);
+            *date = time.format("%Y-%m-%dT").to_string();
+        }
+        let mut stamp = String::with_capacity(date.len() + TIME.len());
+        stamp.push_str(date);
+        push_digits(&mut stamp, second / 3600, 10);
+        stamp.push(':');
+        push_digits(&mut stamp, second / 60 % 60, 10);
+        stamp.push(':');
+        push_digits(&mut stamp, second % 60, 10);
+        stamp.push('.');
+        push_digits(&mut stamp, micros, 100_000);
+        stamp.push_str("+00:00");
+        stamp
+    })
+}
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+/// What stands behind the date.
+const TIME: &str = "00:00:00.000000+00:00";
+
+/// Writes a number, of which the first digit counts so much.
+fn push_digits(out: &mut String, number: u32, first: u32) {
+    let mut place = first;
+    while place > 0 {
+        out.push(char::from_digit(number / place % 10, 10).unwrap_or('0'));
+        place /= 10;
+    }
+}
+
+thread_local! {
+    /// The day that is written most of the time, and how.
+    static DAY: RefCell<(Option<i64>, String)> = const { RefCell::new((None, String::new())) };
 }
 
 /// The wall-clock time so far from now, as [`timestamp`] writes it.
@@ -113,36 +156,7 @@ pub fn timestamp_in(time: Duration) -> String {
 /// The wall-clock time, RFC 3339 with microseconds. UTC is written `+00:00`, which every
 /// version of Python reads.
 pub fn timestamp() -> String {
-    let now = Utc::now();
-    let micros = now.timestamp_subsec_micros();
-    // A second of a leap is written as the library does.
-    if micros >= 1_000_000 {
-        return rfc3339(now);
-    }
-    SECOND.with_borrow_mut(|(second, text)| {
-        if *second != Some(now.timestamp()) {
-            *second = Some(now.timestamp());
-            *text = now.format("%Y-%m-%dT%H:%M:%S").to_string();
-        }
-        // Put together by hand: every message has two, and formatting costs five times as much.
-        let mut stamp = String::with_capacity(text.len() + FRACTION.len());
-        stamp.push_str(text);
-        stamp.push('.');
-        for place in [100_000, 10_000, 1_000, 100, 10, 1] {
-            let digit = micros / place % 10;
-            stamp.push(char::from_digit(digit, 10).unwrap_or('0'));
-        }
-        stamp.push_str("+00:00");
-        stamp
-    })
-}
-
-/// What stands behind the second.
-const FRACTION: &str = ".000000+00:00";
-
-thread_local! {
-    /// The second that is written most of the time, and how.
-    static SECOND: RefCell<(Option<i64>, String)> = const { RefCell::new((None, String::new())) };
+    rfc3339(Utc::now())
 }
 
 /// A moment on the wall clock. Displayed, it is what [`timestamp`] would have said.
@@ -183,6 +197,22 @@ pub fn moment(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_time_is_written_as_the_library_writes_it(
+            second in -70_000_000_000_i64..300_000_000_000,
+            nanos in 0_u32..2_000_000_000,
+        ) {
+            // From year -249 to 11476, leaps among them.
+            for time in [second, second + 1].map(|second| DateTime::from_timestamp(second, nanos)) {
+                let Some(time) = time else { continue };
+                let library = time.to_rfc3339_opts(SecondsFormat::Micros, false);
+                prop_assert_eq!(rfc3339(time), library);
+            }
+        }
+    }
 
     #[test]
     fn a_moment_is_displayed_as_a_timestamp() {

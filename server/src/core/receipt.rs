@@ -32,15 +32,24 @@ impl Salt {
 }
 
 const RADIX: u32 = 36;
+/// Those of the greatest number.
+const DIGITS: usize = 13;
 
 /// The receipt of a delivery.
 pub fn receipt(salt: &str, delivery: Delivery) -> String {
-    format!("{salt}{}", digits(delivery))
+    [salt, digits(delivery, &mut [0; DIGITS])].concat()
 }
 
 /// The token of deliveries that came in one reply.
 pub fn batch(salt: &str, first: Delivery, count: u64) -> String {
-    format!("{salt}{}-{}", digits(first), digits(count))
+    let (mut one, mut other) = ([0; DIGITS], [0; DIGITS]);
+    [
+        salt,
+        digits(first, &mut one),
+        "-",
+        digits(count, &mut other),
+    ]
+    .concat()
 }
 
 /// The delivery that a receipt of this inbox names.
@@ -56,13 +65,16 @@ pub fn parse_batch(salt: &str, text: &str) -> Option<std::ops::Range<Delivery>> 
     Some(first..first.checked_add(count)?)
 }
 
-fn digits(mut n: u64) -> String {
-    let mut out = Vec::new();
+/// Writes a number, and gives what it wrote.
+fn digits(mut n: u64, room: &mut [u8; DIGITS]) -> &str {
+    let mut at = room.len();
     loop {
-        out.extend(char::from_digit((n % u64::from(RADIX)) as u32, RADIX));
+        at -= 1;
+        let digit = char::from_digit((n % u64::from(RADIX)) as u32, RADIX);
+        room[at] = digit.map_or(b'0', |digit| digit as u8);
         n /= u64::from(RADIX);
-        if n == 0 {
-            return out.into_iter().rev().collect();
+        if n == 0 || at == 0 {
+            return std::str::from_utf8(&room[at..]).unwrap_or_default();
         }
     }
 }

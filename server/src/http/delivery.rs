@@ -2,7 +2,6 @@
 
 use crate::actors::agent::poll::Lease;
 use crate::actors::clock::timestamp_in;
-use std::io::Write;
 
 /// An object that takes more fields.
 pub fn without_brace(object: &str) -> &str {
@@ -19,17 +18,31 @@ pub fn write_delivery(out: &mut Vec<u8>, lease: Option<&Lease>) {
     else {
         return;
     };
-    // Writing to a Vec does not fail.
-    let _ = write!(
+    put(
         out,
-        ",\"delivery\":{{\"receipt\":\"{receipt}\",\"attempt\":{attempt}"
+        [r#","delivery":{"receipt":""#, receipt, r#"","attempt":"#],
     );
+    put_number(out, (*attempt).into());
     if let Some(length) = length {
-        let (until, seconds) = (timestamp_in(*length), length.as_secs());
-        let _ = write!(
+        let until = timestamp_in(*length);
+        put(
             out,
-            ",\"lease_until\":\"{until}\",\"lease_seconds\":{seconds}"
+            [r#","lease_until":""#, &until, r#"","lease_seconds":"#],
         );
+        put_number(out, length.as_secs());
     }
     out.push(b'}');
+}
+
+/// Writes these texts one after the other.
+pub fn put<const N: usize>(out: &mut Vec<u8>, texts: [&str; N]) {
+    for text in texts {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Writes a number.
+pub fn put_number(out: &mut Vec<u8>, number: u64) {
+    // Writing to a Vec does not fail.
+    let _ = serde_json::to_writer(out, &number);
 }

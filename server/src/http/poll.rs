@@ -3,7 +3,7 @@
 use super::Shared;
 use super::body::Body;
 use super::caller::Caller;
-use super::delivery::{without_brace, write_delivery};
+use super::delivery::{put, put_number, without_brace, write_delivery};
 use super::error::ApiError;
 use super::messages::agent_id;
 use super::once::json;
@@ -22,7 +22,6 @@ use clawlink_protocol::messages::{Ack, Acked, LEASE_RANGE, POLL_MAX, RECEIPTS_MA
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::convert::Infallible;
-use std::io::Write;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -192,28 +191,33 @@ fn written(batch: Option<&Batch>, epoch: &str, bounded: bool, acked: Option<&Ack
         }
         let envelope = &handed.envelope;
         out.extend_from_slice(without_brace(&envelope.body).as_bytes());
-        let _ = write!(out, ",\"queued_at\":\"{}\"", envelope.accepted_at);
+        put(&mut out, [r#","queued_at":""#, &envelope.accepted_at, "\""]);
         write_delivery(&mut out, handed.lease.as_ref());
         out.push(b'}');
     }
-    // Writing to a Vec does not fail.
-    let _ = write!(out, "],\"count\":{},\"epoch\":\"{epoch}\"", messages.len());
+    put(&mut out, [r#"],"count":"#]);
+    put_number(&mut out, messages.len() as u64);
+    put(&mut out, [r#","epoch":""#, epoch, "\""]);
     match batch {
-        None => out.extend_from_slice(b",\"status\":\"unknown_agent\""),
+        None => put(&mut out, [r#","status":"unknown_agent""#]),
         Some(batch) => {
             if batch.missed > 0 {
-                let _ = write!(out, ",\"missed\":{}", batch.missed);
+                put(&mut out, [r#","missed":"#]);
+                put_number(&mut out, batch.missed);
             }
             if bounded {
-                let _ = write!(out, ",\"remaining\":{}", batch.remaining);
+                put(&mut out, [r#","remaining":"#]);
+                put_number(&mut out, batch.remaining as u64);
             }
             if let Some(token) = &batch.token {
-                let _ = write!(out, ",\"batch\":\"{token}\"");
+                put(&mut out, [r#","batch":""#, token, "\""]);
             }
         }
     }
-    if let Some(acked) = acked.and_then(|acked| serde_json::to_string(acked).ok()) {
-        let _ = write!(out, ",\"acked\":{acked}");
+    if let Some(acked) = acked {
+        put(&mut out, [r#","acked":"#]);
+        // Writing to a Vec does not fail.
+        let _ = serde_json::to_writer(&mut out, acked);
     }
     out.push(b'}');
     out
