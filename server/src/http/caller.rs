@@ -91,6 +91,11 @@ impl Caller {
         })
     }
 
+    /// The connection it asks on.
+    pub fn watch(&self) -> Option<&Rc<Watch>> {
+        self.watch.as_ref()
+    }
+
     /// The secret that was shown.
     pub fn shown(&self) -> Option<SecretHash> {
         self.shown

@@ -15,6 +15,7 @@ use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
 use super::line::Line;
 use super::outgoing::Outgoing;
+use crate::actors::agent::poll::Batch;
 use crate::core::Millis;
 use crate::core::presence::millis;
 use bytes::BufMut;
@@ -81,6 +82,8 @@ pub struct Watch {
     reader: Cell<Option<Waker>>,
     /// Whether the layer above is to come around once more, and has not yet.
     comes_around: Cell<bool>,
+    /// What was given for good when all that was written has gone.
+    given: Cell<Option<Batch>>,
     /// Whether it has one of the places that there are.
     seated: Cell<bool>,
     /// What is written from now on, for the link to take.
@@ -101,6 +104,7 @@ impl Watch {
             agent: RefCell::new(None),
             reader: Cell::new(None),
             comes_around: Cell::new(false),
+            given: Cell::new(None),
             seated: Cell::new(flow.sit_down()),
             outgoing: Cell::new(None),
             line: Cell::new(None),
@@ -145,6 +149,21 @@ impl Watch {
     /// It was asked again.
     pub fn came_around(&self) {
         self.comes_around.set(false);
+    }
+
+    /// These messages were given when all that was written before has gone. If it does not go, they return.
+    /// One batch at a time: another one comes back to its owner.
+    pub fn gives(&self, batch: Batch) -> std::result::Result<(), Batch> {
+        match self.given.take() {
+            None => {
+                self.given.set(Some(batch));
+                Ok(())
+            }
+            before => {
+                self.given.set(before);
+                Err(batch)
+            }
+        }
     }
 
     /// Its body is read from now on.
@@ -247,6 +266,8 @@ pub struct Link<S> {
     watch: Rc<Watch>,
     /// The first byte of the next request, read while one was worked off.
     early: Option<u8>,
+    /// Whether the connection has ended, for the layer above.
+    ended: bool,
     /// Bytes handed up between two requests since the layer above last had time to look at them.
     run: usize,
     alarm: Alarm,
@@ -268,6 +289,7 @@ impl<S> Link<S> {
             stream,
             watch: Watch::new(flow),
             early: None,
+            ended: false,
             run: 0,
             alarm: Alarm::default(),
             turn: None,
@@ -398,6 +420,26 @@ impl<S: AsyncRead + Unpin> Link<S> {
         })
     }
 
+    fn take_in(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        let phase = self.watch.phase.get();
+        match phase {
+            Phase::Asked => return self.read_none(context),
+            Phase::Stream => return self.read_frames(context, into),
+            Phase::Between | Phase::Body => {}
+        }
+        if let Some(byte) = self.early.take() {
+            into.put_slice(&[byte]);
+            if phase == Phase::Between {
+                self.notice_bytes();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        match phase {
+            Phase::Between => self.read_between(context, into),
+            _ => self.read_body(context, into),
+        }
+    }
+
     fn notice_bytes(&self) {
         let watch = &self.watch;
         if watch.begun.get().is_none() && !watch.first.get() {
@@ -447,23 +489,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Link<S> {
         into: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
         let link = self.get_mut();
-        let phase = link.watch.phase.get();
-        match phase {
-            Phase::Asked => return link.read_none(context),
-            Phase::Stream => return link.read_frames(context, into),
-            Phase::Between | Phase::Body => {}
-        }
-        if let Some(byte) = link.early.take() {
-            into.put_slice(&[byte]);
-            if phase == Phase::Between {
-                link.notice_bytes();
-            }
-            return Poll::Ready(Ok(()));
-        }
-        match phase {
-            Phase::Between => link.read_between(context, into),
-            _ => link.read_body(context, into),
-        }
+        let before = into.filled().len();
+        let read = link.take_in(context, into);
+        link.ended |= read.is_ready() && into.filled().len() == before;
+        read
     }
 }
 
@@ -509,7 +538,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
                 ready!(outgoing.poll_write(now, context, &mut link.stream))?;
             }
         }
-        Pin::new(&mut link.stream).poll_flush(context)
+        ready!(Pin::new(&mut link.stream).poll_flush(context))?;
+        // A peer that has ended its side is taken for gone.
+        if let Some(batch) = link.watch.given.take().filter(|_| !link.ended) {
+            batch.written();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {

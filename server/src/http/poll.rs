@@ -5,6 +5,7 @@ use super::body::Body;
 use super::caller::Caller;
 use super::delivery::{put, put_number, without_brace, write_delivery};
 use super::error::ApiError;
+use super::link::Watch;
 use super::messages::agent_id;
 use super::once::json;
 use super::page::{number, parameters};
@@ -24,6 +25,7 @@ use serde::Deserialize;
 use std::convert::Infallible;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -116,7 +118,7 @@ pub async fn poll(
     let body = Parcel {
         rest: body.into(),
         batch,
-        tried: false,
+        watch: caller.watch().cloned(),
     };
     Ok(json(body))
 }
@@ -228,8 +230,7 @@ fn written(batch: Option<&Batch>, epoch: &str, bounded: bool, acked: Option<&Ack
 struct Parcel {
     rest: Bytes,
     batch: Option<Batch>,
-    /// Whether there was a try to write it all.
-    tried: bool,
+    watch: Option<Rc<Watch>>,
 }
 
 impl MessageBody for Parcel {
@@ -244,15 +245,20 @@ impl MessageBody for Parcel {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
         if self.rest.is_empty() {
-            let at_stake = self.batch.as_ref().is_some_and(Batch::is_at_stake);
-            if at_stake && !self.tried {
-                // Once around, so that the last part meets the kernel, or a peer that has gone.
-                self.tried = true;
+            let given = match (self.batch.take(), &self.watch) {
+                // Its last part has not met the kernel yet, or a peer that has gone.
+                (Some(batch), Some(watch)) if batch.is_at_stake() => watch.gives(batch),
+                (Some(batch), _) => {
+                    batch.written();
+                    Ok(())
+                }
+                (None, _) => Ok(()),
+            };
+            if let Err(batch) = given {
+                // Another reply is on its way.
+                self.batch = Some(batch);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
-            }
-            if let Some(batch) = self.batch.take() {
-                batch.written();
             }
             return Poll::Ready(None);
         }
