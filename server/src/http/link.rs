@@ -13,8 +13,6 @@
 
 use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
-use super::line::Line;
-use super::outgoing::Outgoing;
 use crate::core::Millis;
 use crate::core::presence::millis;
 use bytes::BufMut;
@@ -42,11 +40,6 @@ const DROPS: u32 = 2;
 /// Milliseconds for which drops gather at first, and at most; once more as much is spread.
 const GATHER: (u64, u64) = (32, 128);
 
-thread_local! {
-    /// Where the frames of sockets are read: what is worked off at once needs no other place.
-    static FRAMES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
 /// Where in its conversation a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -57,8 +50,6 @@ enum Phase {
     Asked,
     /// Its body is read, with deadlines of its own.
     Body,
-    /// It is a socket now: an endless body and an endless reply.
-    Stream,
 }
 
 /// What is known of a connection. The connection's thread alone has it.
@@ -81,10 +72,6 @@ pub struct Watch {
     reader: Cell<Option<Waker>>,
     /// Whether it has one of the places that there are.
     seated: Cell<bool>,
-    /// What is written from now on, for the link to take.
-    outgoing: Cell<Option<Outgoing>>,
-    /// The same of what is read.
-    line: Cell<Option<Rc<Line>>>,
 }
 
 impl Watch {
@@ -99,8 +86,6 @@ impl Watch {
             agent: RefCell::new(None),
             reader: Cell::new(None),
             seated: Cell::new(flow.sit_down()),
-            outgoing: Cell::new(None),
-            line: Cell::new(None),
             flow,
         })
     }
@@ -142,15 +127,9 @@ impl Watch {
         self.enter(Phase::Asked);
     }
 
-    /// It is a socket from now on.
-    pub fn stream_begins(&self, line: Rc<Line>) {
-        self.line.set(Some(line));
-        self.enter(Phase::Stream);
-    }
-
-    /// When what was written before has gone, this is written.
-    pub fn stream_to(&self, outgoing: Outgoing) {
-        self.outgoing.set(Some(outgoing));
+    /// Whether its body is read.
+    pub fn reads_body(&self) -> bool {
+        self.phase.get() == Phase::Body
     }
 
     fn enter(&self, phase: Phase) {
@@ -178,7 +157,6 @@ impl Watch {
     fn deadline(&self) -> Option<(Millis, Late)> {
         let limits = &self.flow.limits;
         let head = match self.phase.get() {
-            Phase::Stream => return None,
             Phase::Between if self.first.get() => {
                 Some((self.since.get() + millis(limits.head), Late::Head))
             }
@@ -238,11 +216,6 @@ pub struct Link<S> {
     turn: Option<Millis>,
     /// Runs while drops gather.
     pause: Option<Pin<Box<Sleep>>>,
-    /// The frames of a socket.
-    outgoing: Option<Outgoing>,
-    line: Option<Rc<Line>>,
-    /// Whether what was worked off was answered, and nothing was written since.
-    answered: bool,
 }
 
 impl<S> Link<S> {
@@ -256,15 +229,17 @@ impl<S> Link<S> {
             alarm: Alarm::default(),
             turn: None,
             pause: None,
-            outgoing: None,
-            line: None,
-            answered: false,
         }
     }
 
     /// Its record.
     pub fn watch(&self) -> &Rc<Watch> {
         &self.watch
+    }
+
+    /// The connection itself, which has no deadlines any more, and a byte that was read of it.
+    pub fn into_parts(self) -> (S, Option<u8>) {
+        (self.stream, self.early)
     }
 
     /// What is too late, if anything is. If nothing is, the task is woken when something may be.
@@ -341,47 +316,6 @@ impl<S: AsyncRead + Unpin> Link<S> {
         }
     }
 
-    /// Reads what a socket's client has sent. What is worked off here is not handed up.
-    fn read_frames(
-        &mut self,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<Result<()>> {
-        if let Some(line) = self.watch.line.take() {
-            self.line = Some(line);
-        }
-        let Some(line) = &self.line else {
-            return Pin::new(&mut self.stream).poll_read(context, into);
-        };
-        ready!(line.poll_ready(context));
-        if let Some(byte) = self.early.take() {
-            line.leave(1);
-            into.put_slice(&[byte]);
-            return Poll::Ready(Ok(()));
-        }
-        FRAMES.with_borrow_mut(|frames| {
-            frames.resize(SLICE, 0);
-            let most = frames.len().min(into.remaining());
-            let mut worked_off = 0;
-            // A peer that sends without end leaves their turn to others, and to what it is sent itself.
-            while worked_off < SLICE {
-                let mut some = ReadBuf::new(&mut frames[..most]);
-                ready!(Pin::new(&mut self.stream).poll_read(context, &mut some))?;
-                let come = some.filled_mut();
-                let (done, answered) = line.work_off(come);
-                self.answered |= answered;
-                if done < come.len() || come.is_empty() {
-                    line.leave(come.len() - done);
-                    into.put_slice(&come[done..]);
-                    return Poll::Ready(Ok(()));
-                }
-                worked_off += done;
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-    }
-
     fn notice_bytes(&self) {
         let watch = &self.watch;
         if watch.begun.get().is_none() && !watch.first.get() {
@@ -432,10 +366,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Link<S> {
     ) -> Poll<Result<()>> {
         let link = self.get_mut();
         let phase = link.watch.phase.get();
-        match phase {
-            Phase::Asked => return link.read_none(context),
-            Phase::Stream => return link.read_frames(context, into),
-            Phase::Between | Phase::Body => {}
+        if phase == Phase::Asked {
+            return link.read_none(context);
         }
         if let Some(byte) = link.early.take() {
             into.put_slice(&[byte]);
@@ -475,22 +407,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        let link = self.get_mut();
-        if link.watch.phase.get() == Phase::Stream {
-            if let Some(outgoing) = link.watch.outgoing.take() {
-                link.outgoing = Some(outgoing);
-            }
-            if std::mem::take(&mut link.answered) {
-                // What others who are read now have for this socket goes out together with it.
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if let Some(outgoing) = &mut link.outgoing {
-                let now = link.watch.flow.clock.now();
-                ready!(outgoing.poll_write(now, context, &mut link.stream))?;
-            }
-        }
-        Pin::new(&mut link.stream).poll_flush(context)
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {

@@ -3,15 +3,21 @@
 
 use super::flow::{Flow, count};
 use super::link::{Link, Watch};
+use super::traffic::Connection;
+use super::turns::Held;
+use super::upgrade::Upgrades;
 use crate::machine::unseated;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol, Request};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
-use actix_web::body::{BoxBody, MessageBody};
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_factory, map_config,
+};
+use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Response, Server, Service, fn_service};
 use actix_web::rt::net::TcpStream;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::fmt::Debug;
+use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,7 +63,7 @@ pub struct Connections<O> {
 }
 
 /// Serves what comes there. `app` makes the calls anew for each worker, on its thread.
-pub fn serve<F, I, S, B, O, C>(
+pub fn serve<F, I, S, O>(
     listener: TcpListener,
     connections: Connections<O>,
     app: F,
@@ -65,15 +71,12 @@ pub fn serve<F, I, S, B, O, C>(
 where
     F: Fn() -> I + Clone + Send + 'static,
     I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Response = Response<Held>> + 'static,
     S::Error: Into<Response<BoxBody>> + 'static,
     S::InitError: Debug,
-    S::Response: Into<Response<B>> + 'static,
     <S::Service as Service<Request>>::Future: 'static,
     S::Service: 'static,
-    B: MessageBody + 'static,
-    O: Fn() -> C + Clone + Send + Sync + 'static,
-    C: 'static,
+    O: Fn() -> Connection + Clone + Send + Sync + 'static,
 {
     let address = listener.local_addr()?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -89,25 +92,36 @@ where
     let builder = builder.listen("clawlink", listener, move || {
         let (connections, ending) = (connections.clone(), ending.clone());
         let (limits, opened) = (connections.flow.limits, connections.opened.clone());
-        let app = app().into_factory();
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let ending = ending.clone();
-                async move { ending.notified().await }
-            })
-            .keep_alive(limits.keep_alive)
-            // The link watches over heads.
-            .client_request_timeout(Duration::ZERO)
-            .client_disconnect_timeout(DISCONNECT)
-            .h1_allow_half_closed(false)
-            .h1_write_buffer_size(WRITE_BUFFER)
-            .local_addr(address)
-            .on_connect_ext(move |link: &Link<Stream>, data| {
-                data.insert::<Rc<Watch>>(link.watch().clone());
-                data.insert(opened());
-            })
-            // Its defaults are what a call may read of its own address, which none of ours does.
-            .finish(map_config(app, |()| AppConfig::default()));
+        // Its defaults are what a call may read of its own address, which none of ours does.
+        let app = map_config(app().into_factory(), |()| AppConfig::default());
+        let http = fn_factory(move || {
+            let (app, ending, opened) = (app.new_service(()), ending.clone(), opened.clone());
+            let builder = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let ending = ending.clone();
+                    async move { ending.notified().await }
+                })
+                .keep_alive(limits.keep_alive)
+                // The link watches over heads.
+                .client_request_timeout(Duration::ZERO)
+                .client_disconnect_timeout(DISCONNECT)
+                .h1_allow_half_closed(false)
+                .h1_write_buffer_size(WRITE_BUFFER)
+                .local_addr(address)
+                .on_connect_ext(move |link: &Link<Stream>, data| {
+                    data.insert::<Rc<Watch>>(link.watch().clone());
+                    data.insert(opened());
+                });
+            async move {
+                // One answers both what stays with the HTTP layer and what it hands on.
+                let app = app.await.map(Rc::new).map_err(drop)?;
+                let upgrades = Upgrades { app: app.clone() };
+                let http = builder
+                    .upgrade(fn_factory(move || ready(Ok::<_, ()>(upgrades.clone()))))
+                    .finish(fn_factory(move || ready(Ok::<_, ()>(app.clone()))));
+                http.new_service(()).await
+            }
+        });
         fn_service(move |stream: TcpStream| {
             prepare(&stream, connections.dead_peer_after);
             let peer = stream.peer_addr().ok();
