@@ -17,6 +17,7 @@ use crate::core::Millis;
 use crate::core::presence::millis;
 use bytes::BufMut;
 use clawlink_protocol::name::AgentId;
+use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
@@ -72,6 +73,8 @@ pub struct Watch {
     reader: Cell<Option<Waker>>,
     /// Whether it has one of the places that there are.
     seated: Cell<bool>,
+    /// As what it goes on when HTTP has ended on it.
+    next: Cell<Option<LocalBoxFuture<'static, ()>>>,
 }
 
 impl Watch {
@@ -86,6 +89,7 @@ impl Watch {
             agent: RefCell::new(None),
             reader: Cell::new(None),
             seated: Cell::new(flow.sit_down()),
+            next: Cell::new(None),
             flow,
         })
     }
@@ -130,6 +134,16 @@ impl Watch {
     /// Whether its body is read.
     pub fn reads_body(&self) -> bool {
         self.phase.get() == Phase::Body
+    }
+
+    /// When HTTP has ended on the connection, it goes on as this.
+    pub fn go_on(&self, next: LocalBoxFuture<'static, ()>) {
+        self.next.set(Some(next));
+    }
+
+    /// As what it goes on, if it does.
+    pub fn goes_on(&self) -> Option<LocalBoxFuture<'static, ()>> {
+        self.next.take()
     }
 
     fn enter(&self, phase: Phase) {

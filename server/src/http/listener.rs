@@ -6,12 +6,11 @@ use super::link::{Link, Watch};
 use super::traffic::Connection;
 use super::turns::Held;
 use super::upgrade::Upgrades;
+use crate::config::FlowLimits;
 use crate::machine::unseated;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol, Request};
-use actix_service::{
-    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_factory, map_config,
-};
+use actix_service::{IntoServiceFactory, ServiceFactory, fn_factory, map_config};
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Response, Server, Service, fn_service};
 use actix_web::rt::net::TcpStream;
@@ -91,66 +90,109 @@ where
     let ending = builder.graceful_shutdown_signal();
     let builder = builder.listen("clawlink", listener, move || {
         let (connections, ending) = (connections.clone(), ending.clone());
-        let (limits, opened) = (connections.flow.limits, connections.opened.clone());
         // Its defaults are what a call may read of its own address, which none of ours does.
         let app = map_config(app().into_factory(), |()| AppConfig::default());
-        let http = fn_factory(move || {
-            let (app, ending, opened) = (app.new_service(()), ending.clone(), opened.clone());
-            let builder = HttpService::build()
-                .graceful_shutdown_signal(move || {
+        fn_factory(move || {
+            let (connections, ending) = (connections.clone(), ending.clone());
+            let app = app.new_service(());
+            async move {
+                let app = app.await.map(Rc::new).map_err(drop)?;
+                let ends = move || {
                     let ending = ending.clone();
                     async move { ending.notified().await }
-                })
-                .keep_alive(limits.keep_alive)
-                // The link watches over heads.
-                .client_request_timeout(Duration::ZERO)
-                .client_disconnect_timeout(DISCONNECT)
-                .h1_allow_half_closed(false)
-                .h1_write_buffer_size(WRITE_BUFFER)
-                .local_addr(address)
-                .on_connect_ext(move |link: &Link<Stream>, data| {
-                    data.insert::<Rc<Watch>>(link.watch().clone());
-                    data.insert(opened());
-                });
-            async move {
-                // One answers both what stays with the HTTP layer and what it hands on.
-                let app = app.await.map(Rc::new).map_err(drop)?;
-                let upgrades = Upgrades { app: app.clone() };
-                let http = builder
-                    .upgrade(fn_factory(move || ready(Ok::<_, ()>(upgrades.clone()))))
-                    .finish(fn_factory(move || ready(Ok::<_, ()>(app.clone()))));
-                http.new_service(()).await
-            }
-        });
-        fn_service(move |stream: TcpStream| {
-            prepare(&stream, connections.dead_peer_after);
-            let peer = stream.peer_addr().ok();
-            let (tls, flow) = (connections.tls.clone(), connections.flow.clone());
-            async move {
-                flow.wait_for_turn().await;
-                let stream = match tls {
-                    None => Either::Left(stream),
-                    Some(tls) => Either::Right(Box::new(encrypted(tls, stream, &flow).await?)),
                 };
-                Ok((Link::new(stream, flow), Protocol::Http1, peer))
+                let (limits, opened) = (connections.flow.limits, connections.opened.clone());
+                let http = http(app, address, limits, opened, ends).new_service(());
+                let http = Rc::new(http.await?);
+                Ok::<_, ()>(fn_service(move |stream| {
+                    prepare(&stream, connections.dead_peer_after);
+                    let (tls, flow) = (connections.tls.clone(), connections.flow.clone());
+                    connection(http.clone(), stream, tls, flow)
+                }))
             }
         })
-        .and_then(http)
     })?;
     Ok(builder.run())
+}
+
+/// HTTP on a connection. One app answers both what stays with it and what it hands on.
+fn http<S, O, E, N>(
+    app: Rc<S>,
+    address: SocketAddr,
+    limits: FlowLimits,
+    opened: O,
+    ends: E,
+) -> impl ServiceFactory<
+    (Link<Stream>, Protocol, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+>
+where
+    S: Service<Request, Response = Response<Held>> + 'static,
+    S::Error: Into<Response<BoxBody>>,
+    S::Future: 'static,
+    O: Fn() -> Connection + 'static,
+    E: Fn() -> N + 'static,
+    N: Future<Output = ()> + 'static,
+{
+    let upgrades = Upgrades::new(app.clone());
+    HttpService::build()
+        .graceful_shutdown_signal(ends)
+        .keep_alive(limits.keep_alive)
+        // The link watches over heads.
+        .client_request_timeout(Duration::ZERO)
+        .client_disconnect_timeout(DISCONNECT)
+        .h1_allow_half_closed(false)
+        .h1_write_buffer_size(WRITE_BUFFER)
+        .local_addr(address)
+        .on_connect_ext(move |link: &Link<Stream>, data| {
+            data.insert::<Rc<Watch>>(link.watch().clone());
+            data.insert(opened());
+        })
+        .upgrade(fn_factory(move || ready(Ok::<_, ()>(upgrades.clone()))))
+        .finish(fn_factory(move || ready(Ok::<_, ()>(app.clone()))))
+}
+
+/// One connection, to its end. What is large is boxed, for as long as it is needed: the task of a
+/// socket holds nothing of HTTP and of handshakes.
+async fn connection<H>(
+    http: Rc<H>,
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    flow: Arc<Flow>,
+) -> Result<(), DispatchError>
+where
+    H: Service<(Link<Stream>, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>,
+{
+    let peer = stream.peer_addr().ok();
+    flow.wait_for_turn().await;
+    let stream = match tls {
+        None => Either::Left(stream),
+        Some(tls) => Either::Right(Box::pin(encrypted(tls, stream, &flow)).await?),
+    };
+    let link = Link::new(stream, flow);
+    let watch = link.watch().clone();
+    Box::pin(http.call((link, Protocol::Http1, peer))).await?;
+    if let Some(socket) = watch.goes_on() {
+        socket.await;
+    }
+    Ok(())
 }
 
 async fn encrypted(
     tls: TlsAcceptor,
     stream: TcpStream,
     flow: &Flow,
-) -> Result<TlsStream<TcpStream>, DispatchError> {
+) -> Result<Box<TlsStream<TcpStream>>, DispatchError> {
     let handshake = tokio::time::timeout(flow.limits.handshake, tls.accept(stream)).await;
     let late = |_| {
         count(&flow.counts.late_handshakes);
         std::io::Error::from(std::io::ErrorKind::TimedOut)
     };
-    handshake.map_err(late).flatten().map_err(DispatchError::Io)
+    let stream = handshake.map_err(late).flatten();
+    stream.map(Box::new).map_err(DispatchError::Io)
 }
 
 /// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor

@@ -1,5 +1,6 @@
 //! Takes connections over from the HTTP layer, which hands on each that asks for WebSocket, whatever
-//! the path. The request is answered as any other; what was opened by it goes on as a [`Wire`].
+//! the path. The request is answered as any other; a connection on which a
+//! socket was opened goes on as a [`Wire`].
 
 use super::feed::Feed;
 use super::line::Plug;
@@ -24,9 +25,13 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::Semaphore;
 
 /// Bytes of a reply that are put together before they are written.
 const PART: usize = 4 * 1024;
+/// Sockets that a worker opens at a time. Many clients come at once when a relay has started anew, and
+/// what the relay holds while it answers one is several times what an open socket takes.
+const AT_A_TIME: usize = 64;
 
 /// A connection that may be taken over, as the request that asks for it carries it.
 #[derive(Clone, Default)]
@@ -40,37 +45,46 @@ impl Offer {
 }
 
 /// What connections are handed to.
-#[derive(Clone)]
 pub struct Upgrades<A> {
     /// Answers the requests.
-    pub app: A,
+    app: Rc<A>,
+    gate: Rc<Semaphore>,
+}
+
+impl<A> Upgrades<A> {
+    /// Has them answered by this.
+    pub fn new(app: Rc<A>) -> Self {
+        let gate = Rc::new(Semaphore::new(AT_A_TIME));
+        Upgrades { app, gate }
+    }
+}
+
+impl<A> Clone for Upgrades<A> {
+    fn clone(&self) -> Self {
+        let (app, gate) = (self.app.clone(), self.gate.clone());
+        Upgrades { app, gate }
+    }
 }
 
 impl<A, S> Service<(Request, Framed<Link<S>, Codec>)> for Upgrades<A>
 where
-    A: Service<Request, Response = Response<Held>>,
+    A: Service<Request, Response = Response<Held>> + 'static,
     A::Error: Into<Response<BoxBody>>,
-    A::Future: 'static,
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     type Response = ();
     type Error = Infallible;
-    type Future = TakenOver<S>;
+    type Future = LocalBoxFuture<'static, Result<(), Infallible>>;
 
     always_ready!();
 
-    fn call(&self, (mut request, framed): (Request, Framed<Link<S>, Codec>)) -> Self::Future {
-        let carried = request.conn_data::<Connection>().cloned();
-        let (offer, body) = (Offer::default(), Rc::new(Feed::default()));
-        request.extensions_mut().insert(offer.clone());
-        *request.payload() = payload(body.clone());
-        let asked = self.app.call(request);
-        let conversation = Conversation::new(framed);
-        TakenOver::Asked(Box::pin(async move {
-            let outcome = conversation.hold(asked, &body, &offer, carried).await;
+    fn call(&self, (request, framed): (Request, Framed<Link<S>, Codec>)) -> Self::Future {
+        let (conversation, upgrades) = (Conversation::new(framed), self.clone());
+        Box::pin(async move {
             // Whatever broke, there is nobody to tell.
-            outcome.ok().flatten()
-        }))
+            let _ = conversation.hold(request, upgrades).await;
+            Ok(())
+        })
     }
 }
 
@@ -84,46 +98,6 @@ fn payload(body: Rc<Feed>) -> Payload {
     Payload::Stream { payload }
 }
 
-/// A connection that was taken over, to its end.
-pub enum TakenOver<S> {
-    /// Its request is worked off.
-    Asked(LocalBoxFuture<'static, Option<Wire<S>>>),
-    /// A socket is open. It lies in the place of the HTTP layer's state, and needs none of its own.
-    Open(Wire<S>),
-    /// It is being ended.
-    Ending(LocalBoxFuture<'static, ()>),
-    /// It is no more.
-    Ended,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Future for TakenOver<S> {
-    type Output = Result<(), Infallible>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        loop {
-            *this = match this {
-                TakenOver::Asked(asked) => match ready!(asked.as_mut().poll(context)) {
-                    Some(wire) => TakenOver::Open(wire),
-                    None => TakenOver::Ended,
-                },
-                TakenOver::Open(wire) => {
-                    let broken = ready!(wire.poll(context)).is_err();
-                    match std::mem::replace(this, TakenOver::Ended) {
-                        TakenOver::Open(wire) if !broken => TakenOver::Ending(Box::pin(wire.end())),
-                        _ => TakenOver::Ended,
-                    }
-                }
-                TakenOver::Ending(ending) => {
-                    ready!(ending.as_mut().poll(context));
-                    TakenOver::Ended
-                }
-                TakenOver::Ended => return Poll::Ready(Ok(())),
-            }
-        }
-    }
-}
-
 /// A request on a connection that was handed on with it.
 struct Conversation<S> {
     link: Link<S>,
@@ -134,7 +108,7 @@ struct Conversation<S> {
     out: BytesMut,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Conversation<S> {
     fn new(framed: Framed<Link<S>, Codec>) -> Self {
         let parts: FramedParts<_, _> = framed.into_parts();
         Conversation {
@@ -145,24 +119,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
-    /// Has the request answered, and gives what was opened by it.
-    async fn hold<E: Into<Response<BoxBody>>>(
-        mut self,
-        asked: impl Future<Output = Result<Response<Held>, E>>,
-        body: &Feed,
-        offer: &Offer,
-        carried: Option<Connection>,
-    ) -> io::Result<Option<Wire<S>>> {
-        // Replies to the requests before it.
+    /// Has the request answered, and the connection go on as what was opened by it.
+    async fn hold<A>(mut self, mut request: Request, upgrades: Upgrades<A>) -> io::Result<()>
+    where
+        A: Service<Request, Response = Response<Held>>,
+        A::Error: Into<Response<BoxBody>>,
+    {
+        // Replies to the requests before it. While it waits nothing is kept of both buffers.
         self.link.write_all_buf(&mut self.out).await?;
-        let response = match self.wait_for(asked, body).await? {
+        self.out = BytesMut::new();
+        self.early = BytesMut::from(&self.early[..]);
+        let carried = request.conn_data::<Connection>().cloned();
+        let (offer, body) = (Offer::default(), Rc::new(Feed::default()));
+        request.extensions_mut().insert(offer.clone());
+        *request.payload() = payload(body.clone());
+        // To open a socket nobody waits for the peer, who could hold up others otherwise.
+        let turn = match request.path().starts_with("/ws/") {
+            true => upgrades.gate.acquire().await.ok(),
+            false => None,
+        };
+        let answer = self.wait_for(upgrades.app.call(request), &body).await?;
+        drop(turn);
+        let response = match answer {
             Ok(response) => response,
-            Err(error) => return self.refuse(error.into()).await,
+            Err(error) => return Box::pin(self.refuse(error.into())).await,
         };
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         match offer.0.take().filter(|_| switches) {
-            Some(plug) => self.open(response, plug, carried).await.map(Some),
-            None => self.refuse(response).await,
+            Some(plug) => self.open(response, plug, carried).await,
+            None => Box::pin(self.refuse(response)).await,
         }
     }
 
@@ -209,29 +194,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         response: Response<Held>,
         plug: Plug,
         carried: Option<Connection>,
-    ) -> io::Result<Wire<S>> {
+    ) -> io::Result<()> {
         let (head, reply) = response.into_parts();
         let head = Message::Item((head, BodySize::None));
         self.codec.encode(head, &mut self.out)?;
         self.link.write_all_buf(&mut self.out).await?;
         self.link.flush().await?;
+        let watch = self.link.watch().clone();
         let (stream, byte) = self.link.into_parts();
         self.early.extend(byte);
-        Ok(Wire::new(stream, plug, &mut self.early, reply, carried))
+        let wire = Wire::new(stream, plug, &mut self.early, reply, carried);
+        watch.go_on(Box::pin(wire.run()));
+        Ok(())
     }
 
     /// Tells what has come of it instead, and ends.
-    async fn refuse<B: MessageBody>(
-        mut self,
-        mut response: Response<B>,
-    ) -> io::Result<Option<Wire<S>>> {
+    async fn refuse<B: MessageBody>(mut self, mut response: Response<B>) -> io::Result<()> {
         response
             .head_mut()
             .set_connection_type(ConnectionType::Close);
         self.write(response).await?;
         let (mut stream, _) = self.link.into_parts();
         part(&mut stream).await;
-        Ok(None)
+        Ok(())
     }
 
     async fn write<B: MessageBody>(&mut self, response: Response<B>) -> io::Result<()> {

@@ -62,8 +62,16 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Reads and writes until either side ends, and then a little longer.
+    pub async fn run(mut self) {
+        if poll_fn(|context| self.poll(context)).await.is_ok() {
+            // Boxed, it takes no room before.
+            Box::pin(self.end()).await;
+        }
+    }
+
     /// Reads and writes what there is. Ready when either side has ended.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         match self.poll_read(context) {
             Poll::Pending => self.poll_write(context),
             ended => ended,
@@ -110,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Ends it: what the session says to its client's end is still written.
-    pub async fn end(mut self) {
+    async fn end(mut self) {
         self.plug.0.feed.end();
         let written = poll_fn(|context| self.poll_write(context));
         if let Ok(Ok(())) = timeout(ENDING, written).await {

@@ -40,6 +40,7 @@ use futures_util::{Stream, StreamExt};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt::Display;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, ready};
@@ -109,7 +110,8 @@ pub async fn upgrade(
     let incoming = Incoming::new(limit, line, flow, metrics);
     let codec = Codec::new().max_size(limit);
     let session = WebsocketContext::with_codec(socket, incoming, codec);
-    actix_web::rt::spawn(run(session, Finish(outlet)));
+    // Boxed here: in the task it would have two places, one in which it came and one in which it runs.
+    actix_web::rt::spawn(run(Box::pin(session), Finish(outlet)));
     // Whoever is told that the socket is open is told what happens from then on.
     match sits.await {
         Ok(()) => {
@@ -125,9 +127,7 @@ pub async fn upgrade(
 ///
 /// While the peer does not read, the session stands still: what it may hold is bounded by the
 /// window and by its outlet, and it goes on when the connection does, or ends.
-async fn run(session: impl Stream<Item = Result<Bytes, Error>>, end: Finish) {
-    // Pinned in its box: pinned inside the task, it would have two places there.
-    let mut session = Box::pin(session);
+async fn run(mut session: Pin<Box<impl Stream<Item = Result<Bytes, Error>>>>, end: Finish) {
     let next = |context: &mut Context<'_>| {
         ready!(end.0.poll_room(context));
         session.as_mut().poll_next(context)
