@@ -129,11 +129,16 @@ fn a_request_before_the_upgrade_is_answered_before_it() {
     let mut stream = connect(relay.address);
     let both = format!("{first}GET /ws/a HTTP/1.1\r\n{UPGRADE}\r\n");
     stream.write_all(both.as_bytes()).expect("the relay reads");
+    let mut heads = Vec::new();
+    while heads.windows(4).filter(|end| end == b"\r\n\r\n").count() < 2 {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("both are answered");
+        heads.extend(byte);
+    }
     let goodbye = frame(0x88, &1000u16.to_be_bytes());
-    stream
-        .write_all(&[heartbeat(7), goodbye].concat())
-        .expect("it is open");
-    let told = all(&mut stream);
+    let frames = [heartbeat(7), goodbye].concat();
+    stream.write_all(&frames).expect("it is open");
+    let told = String::from_utf8_lossy(&heads).into_owned() + &all(&mut stream);
     let (answer, socket) = told.split_once(r#"{"status":"ok"}"#).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{told}");
     assert!(
@@ -181,4 +186,24 @@ fn an_open_socket_is_one_connection_with_one_request() {
         (Scrape::of(&relay).value("clawlink_connections") == 1.0).then_some(())
     });
     assert_eq!(Scrape::of(&relay).value("clawlink_requests_under_way"), 1.0);
+}
+
+#[test]
+fn many_who_come_at_once_are_all_let_in_and_who_has_left_keeps_nobody_out() {
+    const COME: usize = 400;
+    let relay = Relay::start();
+    let mut streams: Vec<_> = (0..COME)
+        .map(|n| Some(ask(&relay, &format!("GET /ws/a{n}"), &heartbeat(n as u32))))
+        .collect();
+    streams.iter_mut().step_by(3).for_each(|stream| {
+        stream.take();
+    });
+    for (n, stream) in streams.iter_mut().enumerate() {
+        let Some(stream) = stream else { continue };
+        let goodbye = frame(0x88, &1000u16.to_be_bytes());
+        stream.write_all(&goodbye).expect("it is open");
+        let told = all(stream);
+        assert!(told.starts_with("HTTP/1.1 101"), "{n}: {told}");
+        assert!(told.contains(&format!(r#""ref":{n},"#)), "{n}: {told}");
+    }
 }

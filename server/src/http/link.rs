@@ -11,212 +11,26 @@
 //! So the relay's own stream stands between it and the kernel, and knows where in the conversation
 //! the connection is: [`Watch`] is told by whoever asks, reads a body, or has answered.
 
+mod watch;
+
 use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
 use crate::core::Millis;
-use crate::core::presence::millis;
 use bytes::BufMut;
-use clawlink_protocol::name::AgentId;
-use futures_util::future::LocalBoxFuture;
-use std::cell::{Cell, RefCell};
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use tokio_util::io::poll_read_buf;
+use watch::{DROPS, Late, Phase};
+pub use watch::{Turn, Watch};
 
 /// Bytes that are read between two requests before the layer above has looked at them: so many
 /// requests of one write it may take in at a time.
 const SLICE: usize = 8 * 1024;
-/// A read that gives less is a drop.
-const DROP: usize = 512;
-/// Drops of one head, or of one body, that are read as they come. Those after them are left to
-/// gather: of many peers that send theirs at the same moment nobody else takes notice then, as each
-/// waits for a time of its own.
-const DROPS: u32 = 2;
-/// Milliseconds for which drops gather at first, and at most; once more as much is spread.
-const GATHER: (u64, u64) = (32, 128);
-
-/// Where in its conversation a connection is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// No request is worked off. Its head may come.
-    Between,
-    /// A request is worked off, and nothing more of it comes. What the peer sends now is the next
-    /// one's and stays in the kernel; only the end of the connection is listened for.
-    Asked,
-    /// Its body is read, with deadlines of its own.
-    Body,
-}
-
-/// What is known of a connection. The connection's thread alone has it.
-pub struct Watch {
-    flow: Arc<Flow>,
-    phase: Cell<Phase>,
-    /// No request has come yet: its head is awaited from the beginning.
-    first: Cell<bool>,
-    /// Since when no request is worked off.
-    since: Cell<Millis>,
-    /// When the first byte after that came.
-    begun: Cell<Option<Millis>>,
-    /// Since when the peer has not taken all of what was written.
-    stuck: Cell<Option<Millis>>,
-    /// Reads of this head or body that gave little.
-    drops: Cell<u32>,
-    /// The agent that the request under way is about, for the log.
-    agent: RefCell<Option<AgentId>>,
-    /// Who wants to read what stays in the kernel.
-    reader: Cell<Option<Waker>>,
-    /// Whether it has one of the places that there are.
-    seated: Cell<bool>,
-    /// As what it goes on when HTTP has ended on it.
-    next: Cell<Option<LocalBoxFuture<'static, ()>>>,
-}
-
-impl Watch {
-    fn new(flow: Arc<Flow>) -> Rc<Watch> {
-        Rc::new(Watch {
-            phase: Cell::new(Phase::Between),
-            first: Cell::new(true),
-            since: Cell::new(flow.clock.now()),
-            begun: Cell::new(None),
-            stuck: Cell::new(None),
-            drops: Cell::new(0),
-            agent: RefCell::new(None),
-            reader: Cell::new(None),
-            seated: Cell::new(flow.sit_down()),
-            next: Cell::new(None),
-            flow,
-        })
-    }
-
-    /// Whether there is a place for this connection; one that came too early may ask again.
-    pub fn has_place(&self) -> bool {
-        if !self.seated.get() {
-            self.seated.set(self.flow.sit_down());
-        }
-        self.seated.get()
-    }
-
-    /// A request is worked off from now on, until what is returned is dropped.
-    pub fn ask(self: Rc<Watch>) -> Turn {
-        self.first.set(false);
-        self.stuck.set(None);
-        self.agent.take();
-        self.enter(Phase::Asked);
-        Turn(self)
-    }
-
-    /// The request under way is about this agent.
-    pub fn note(&self, agent: &AgentId) {
-        self.agent.replace(Some(agent.clone()));
-    }
-
-    /// The agent that was noted last.
-    pub fn noted(&self) -> Option<AgentId> {
-        self.agent.borrow().clone()
-    }
-
-    /// Its body is read from now on.
-    pub fn body_begins(&self) {
-        self.enter(Phase::Body);
-    }
-
-    /// Its body has been read.
-    pub fn body_ends(&self) {
-        self.enter(Phase::Asked);
-    }
-
-    /// Whether its body is read.
-    pub fn reads_body(&self) -> bool {
-        self.phase.get() == Phase::Body
-    }
-
-    /// When HTTP has ended on the connection, it goes on as this.
-    pub fn go_on(&self, next: LocalBoxFuture<'static, ()>) {
-        self.next.set(Some(next));
-    }
-
-    /// As what it goes on, if it does.
-    pub fn goes_on(&self) -> Option<LocalBoxFuture<'static, ()>> {
-        self.next.take()
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
-        self.drops.set(0);
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-    }
-
-    /// How long to wait until the next read after one of so many bytes, if at all.
-    fn gather(&self, read: usize) -> Option<Duration> {
-        if read == 0 || read >= DROP {
-            return None;
-        }
-        let drops = self.drops.get().saturating_add(1);
-        self.drops.set(drops);
-        let (least, most) = GATHER;
-        let doubled = drops.checked_sub(DROPS + 1)?.min(u64::BITS / 2);
-        let time = (least << doubled).min(most);
-        Some(Duration::from_millis(time + self.flow.spread(time)))
-    }
-
-    /// When the connection is to end, as far as it is now known, and for what.
-    fn deadline(&self) -> Option<(Millis, Late)> {
-        let limits = &self.flow.limits;
-        let head = match self.phase.get() {
-            Phase::Between if self.first.get() => {
-                Some((self.since.get() + millis(limits.head), Late::Head))
-            }
-            Phase::Between => {
-                // Which of the bytes that came during the last request began the next one is not
-                // known here. An idle connection is ended before this by the layer above.
-                let since = self.since.get() + millis(limits.keep_alive);
-                let begun = self.begun.get().unwrap_or(since);
-                Some((begun.min(since) + millis(limits.head), Late::Head))
-            }
-            _ => None,
-        };
-        let reply = self.stuck.get().map(|since| {
-            let deadline = since + millis(limits.body_total);
-            (deadline, Late::Reply)
-        });
-        head.into_iter().chain(reply).min_by_key(|(at, _)| *at)
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if self.seated.get() {
-            self.flow.stand_up();
-        }
-    }
-}
-
-/// A request that is worked off.
-pub struct Turn(Rc<Watch>);
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let watch = &self.0;
-        watch.since.set(watch.flow.clock.now());
-        watch.begun.set(None);
-        watch.enter(Phase::Between);
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Late {
-    Head,
-    Reply,
-}
-
 /// The stream.
 pub struct Link<S> {
     stream: S,

@@ -122,7 +122,7 @@ pub async fn upgrade(
     }
 }
 
-/// Runs a session beside the response. When the connection ends the response is dropped at once;
+/// Runs a session beside its connection. When that has ended it writes to nobody any more;
 /// the session goes on until it has worked off what had come.
 ///
 /// While the peer does not read, the session stands still: what it may hold is bounded by the
