@@ -47,6 +47,7 @@ mod tasking;
 mod terminal;
 mod token;
 mod trust;
+mod upgrading;
 mod vanishing;
 mod watching;
 mod wire;

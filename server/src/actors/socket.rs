@@ -255,12 +255,6 @@ impl Outlet {
         wake(waiting, [session]);
         more
     }
-
-    /// Whether the session has ended and everything was taken, or nothing will be.
-    pub fn is_over(&self) -> bool {
-        let waiting = self.0.lock();
-        waiting.state >= State::Finished && waiting.queue.is_empty()
-    }
 }
 
 /// Lets go of what waits, then wakes those who are to take it.

@@ -169,13 +169,14 @@ impl Body {
         context: &mut Context<'_>,
     ) -> Result<There, ApiError> {
         let bound = acceptable(&head.headers, head.uri.path(), Some(&state.limits))?;
-        let bytes = match Pin::new(&mut payload).poll_next(context) {
+        let Payload::H1 { payload: first } = &mut payload else {
+            return Ok(There::Part(Part { payload, bound }));
+        };
+        let bytes = match Pin::new(&mut *first).poll_next(context) {
             Poll::Ready(Some(Ok(bytes))) if bound.announced == Some(bytes.len()) => bytes,
             Poll::Ready(None) => Bytes::new(),
             Poll::Ready(Some(Ok(bytes))) => {
-                if let Payload::H1 { payload } = &mut payload {
-                    payload.unread_data(bytes);
-                }
+                first.unread_data(bytes);
                 return Ok(There::Part(Part { payload, bound }));
             }
             Poll::Ready(Some(Err(error))) => return Err(broke_off(&error)),

@@ -142,7 +142,8 @@ impl Flow {
     pub async fn wait_for_turn(&self) {
         let wait = self.turn_of_connection();
         if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+            // Boxed: who does not wait has no room for it.
+            Box::pin(tokio::time::sleep(wait)).await;
         }
     }
 

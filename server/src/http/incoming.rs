@@ -7,7 +7,6 @@ use crate::core::Millis;
 use crate::core::frames::{FrameGuard, Violation};
 use crate::core::metrics::Metrics;
 use actix_web::error::PayloadError;
-use actix_web::web::Payload;
 use bytes::Bytes;
 use futures_util::Stream;
 use std::pin::Pin;
@@ -21,7 +20,6 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// The stream.
 pub struct Incoming {
-    payload: Payload,
     guard: FrameGuard,
     line: Rc<Line>,
     flow: Arc<Flow>,
@@ -39,15 +37,8 @@ pub struct Incoming {
 
 impl Incoming {
     /// `limit` bounds a message, in bytes.
-    pub fn new(
-        payload: Payload,
-        limit: usize,
-        line: Rc<Line>,
-        flow: Arc<Flow>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(limit: usize, line: Rc<Line>, flow: Arc<Flow>, metrics: Arc<Metrics>) -> Self {
         Incoming {
-            payload,
             guard: FrameGuard::new(limit),
             line,
             unfinished: None,
@@ -66,7 +57,7 @@ impl Incoming {
         self.line.verdict.set(violation);
         let unfinished = self.guard.unfinished();
         let (frames, whole) = (self.guard.frames(), unfinished.is_none());
-        self.line.took(chunk.len(), frames, whole);
+        self.line.took(frames, whole);
         if self.unfinished.map(|(which, _)| which) != unfinished {
             self.load.clear();
             let due = || after(&self.flow.clock, self.flow.limits.body_total);
@@ -141,15 +132,10 @@ impl Stream for Incoming {
         }
         let bytes = match this.waiting.take() {
             Some(bytes) => bytes,
-            None => match Pin::new(&mut this.payload).poll_next(context) {
-                Poll::Pending => {
-                    this.line.is_drained();
-                    return this.wait(context);
-                }
-                Poll::Ready(Some(Ok(chunk))) => this.take_in(&chunk),
-                // A connection that breaks ends the stream: as an error it would overtake the
-                // frames that came before it.
-                Poll::Ready(_) => return Poll::Ready(None),
+            None => match this.line.feed.poll_next(context) {
+                Poll::Pending => return this.wait(context),
+                Poll::Ready(Some(chunk)) => this.take_in(&chunk),
+                Poll::Ready(None) => return Poll::Ready(None),
             },
         };
         this.resume(bytes, context).map(|bytes| bytes.map(Ok))

@@ -7,6 +7,7 @@
 //! is a fragment, a call that is refused, anything over a bound.
 
 use super::Shared;
+use super::feed::Feed;
 use super::frame::Frame;
 use crate::actors::agent::handle::Session;
 use crate::actors::socket::Outlet;
@@ -16,8 +17,8 @@ use crate::core::replay::Digest;
 use crate::core::window::Mark;
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 /// One socket, as its session and its connection know it.
 pub struct Line {
@@ -29,6 +30,8 @@ pub struct Line {
     agent: Digest,
     /// Where both write.
     pub outlet: Arc<Outlet>,
+    /// What the connection has read and leaves to the session.
+    pub feed: Feed,
     /// Its place at its agent. Whoever drops the session takes it out.
     pub seat: RefCell<Option<Session>>,
     /// Pings of the interval since the peer was last heard; counted where it acknowledges.
@@ -41,11 +44,6 @@ pub struct Line {
     pub busy: Cell<bool>,
     /// Whole frames that were passed on to it, and whether they are all that has come.
     passed: Cell<(u64, bool)>,
-    /// Bytes on their way to it.
-    under_way: Cell<usize>,
-    /// Whether it has all that came with the upgrade.
-    ready: Cell<bool>,
-    reader: Cell<Option<Waker>>,
 }
 
 impl Line {
@@ -66,15 +64,13 @@ impl Line {
             peer,
             agent,
             outlet,
+            feed: Feed::default(),
             seat: RefCell::new(None),
             unanswered: Cell::new(0),
             verdict: Cell::new(None),
             done: Cell::new(0),
             busy: Cell::new(false),
             passed: Cell::new((0, true)),
-            under_way: Cell::new(0),
-            ready: Cell::new(false),
-            reader: Cell::new(None),
         }
     }
 
@@ -83,50 +79,30 @@ impl Line {
         self.state.flow.turn_of_frame(self.peer, self.agent)
     }
 
-    /// Ready when the connection may read for the socket.
-    pub fn poll_ready(&self, context: &Context<'_>) -> Poll<()> {
-        if self.ready.get() {
-            return Poll::Ready(());
-        }
-        self.reader.set(Some(context.waker().clone()));
-        Poll::Pending
-    }
-
-    /// The session has seen all that has come to it so far.
-    pub fn is_drained(&self) {
-        if !self.ready.replace(true)
-            && let Some(reader) = self.reader.take()
-        {
-            reader.wake();
-        }
-    }
-
-    /// So many bytes are left to the session.
-    pub fn leave(&self, bytes: usize) {
-        self.under_way.update(|before| before + bytes);
-    }
-
-    /// So many have come to it: now it has so many whole frames, and `whole` says whether nothing
-    /// besides.
-    pub fn took(&self, bytes: usize, frames: u64, whole: bool) {
-        // What came with the upgrade was not counted.
-        if self.ready.get() {
-            self.under_way.update(|before| before.saturating_sub(bytes));
-        }
+    /// The session has so many whole frames now, and `whole` says whether nothing besides.
+    pub fn took(&self, frames: u64, whole: bool) {
         self.passed.set((frames, whole));
     }
 
     /// Whether the session has worked off all that has come, and waits for more.
     fn is_idle(&self) -> bool {
         let (passed, whole) = self.passed.get();
-        let nothing = whole && self.under_way.get() == 0 && self.verdict.get().is_none();
+        let nothing = whole && self.feed.is_empty() && self.verdict.get().is_none();
         let nothing = nothing && !self.busy.get();
         nothing && self.done.get() == passed && self.seat.borrow().is_some()
     }
 
-    /// Works off the frames at the beginning of these bytes, as far as it can be done here and now;
-    /// says how many bytes they were, and whether any of them was answered. The rest is as it came.
-    pub fn work_off(&self, bytes: &mut [u8]) -> (usize, bool) {
+    /// What its client has sent: works it off as far as that can be done here and now, and leaves the
+    /// rest to the session. Says whether anything was answered.
+    pub fn take(&self, bytes: &mut [u8]) -> bool {
+        let (done, answered) = self.work_off(bytes);
+        self.feed.put(&bytes[done..]);
+        answered
+    }
+
+    /// Works off the frames at the beginning of these bytes; says how many bytes they were, and
+    /// whether any of them was answered. The rest is as it came.
+    fn work_off(&self, bytes: &mut [u8]) -> (usize, bool) {
         let (mut at, mut answered) = (0, false);
         if !self.is_idle() {
             return (at, answered);
@@ -187,5 +163,16 @@ impl Line {
             self.outlet.write(frames::whole(TEXT, answer.as_bytes()));
         }
         Some(answer.is_some())
+    }
+}
+
+/// The connection's end of a line. Dropped, it tells the session that nothing more comes, and that
+/// nobody writes any more.
+pub struct Plug(pub Rc<Line>);
+
+impl Drop for Plug {
+    fn drop(&mut self) {
+        self.0.feed.end();
+        self.0.outlet.cut();
     }
 }

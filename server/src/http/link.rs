@@ -11,254 +11,26 @@
 //! So the relay's own stream stands between it and the kernel, and knows where in the conversation
 //! the connection is: [`Watch`] is told by whoever asks, reads a body, or has answered.
 
+mod watch;
+
 use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
-use super::line::Line;
-use super::outgoing::Outgoing;
-use crate::actors::agent::poll::Batch;
 use crate::core::Millis;
-use crate::core::presence::millis;
 use bytes::BufMut;
-use clawlink_protocol::name::AgentId;
-use std::cell::{Cell, RefCell};
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use tokio_util::io::poll_read_buf;
+use watch::{DROPS, Late, Phase};
+pub use watch::{Turn, Watch};
 
 /// Bytes that are read between two requests before the layer above has looked at them: so many
 /// requests of one write it may take in at a time.
 const SLICE: usize = 8 * 1024;
-/// A read that gives less is a drop.
-const DROP: usize = 512;
-/// Drops of one head, or of one body, that are read as they come. Those after them are left to
-/// gather: of many peers that send theirs at the same moment nobody else takes notice then, as each
-/// waits for a time of its own.
-const DROPS: u32 = 2;
-/// Milliseconds for which drops gather at first, and at most; once more as much is spread.
-const GATHER: (u64, u64) = (32, 128);
-
-thread_local! {
-    /// Where the frames of sockets are read: what is worked off at once needs no other place.
-    static FRAMES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Where in its conversation a connection is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// No request is worked off. Its head may come.
-    Between,
-    /// A request is worked off, and nothing more of it comes. What the peer sends now is the next
-    /// one's and stays in the kernel; only the end of the connection is listened for.
-    Asked,
-    /// Its body is read, with deadlines of its own.
-    Body,
-    /// It is a socket now: an endless body and an endless reply.
-    Stream,
-}
-
-/// What is known of a connection. The connection's thread alone has it.
-pub struct Watch {
-    flow: Arc<Flow>,
-    phase: Cell<Phase>,
-    /// No request has come yet: its head is awaited from the beginning.
-    first: Cell<bool>,
-    /// Since when no request is worked off.
-    since: Cell<Millis>,
-    /// When the first byte after that came.
-    begun: Cell<Option<Millis>>,
-    /// Since when the peer has not taken all of what was written.
-    stuck: Cell<Option<Millis>>,
-    /// Reads of this head or body that gave little.
-    drops: Cell<u32>,
-    /// The agent that the request under way is about, for the log.
-    agent: RefCell<Option<AgentId>>,
-    /// Who wants to read what stays in the kernel.
-    reader: Cell<Option<Waker>>,
-    /// Whether the layer above is to come around once more, and has not yet.
-    comes_around: Cell<bool>,
-    /// What was given for good when all that was written has gone.
-    given: Cell<Option<Batch>>,
-    /// Whether it has one of the places that there are.
-    seated: Cell<bool>,
-    /// What is written from now on, for the link to take.
-    outgoing: Cell<Option<Outgoing>>,
-    /// The same of what is read.
-    line: Cell<Option<Rc<Line>>>,
-}
-
-impl Watch {
-    fn new(flow: Arc<Flow>) -> Rc<Watch> {
-        Rc::new(Watch {
-            phase: Cell::new(Phase::Between),
-            first: Cell::new(true),
-            since: Cell::new(flow.clock.now()),
-            begun: Cell::new(None),
-            stuck: Cell::new(None),
-            drops: Cell::new(0),
-            agent: RefCell::new(None),
-            reader: Cell::new(None),
-            comes_around: Cell::new(false),
-            given: Cell::new(None),
-            seated: Cell::new(flow.sit_down()),
-            outgoing: Cell::new(None),
-            line: Cell::new(None),
-            flow,
-        })
-    }
-
-    /// Whether there is a place for this connection; one that came too early may ask again.
-    pub fn has_place(&self) -> bool {
-        if !self.seated.get() {
-            self.seated.set(self.flow.sit_down());
-        }
-        self.seated.get()
-    }
-
-    /// A request is worked off from now on, until what is returned is dropped.
-    pub fn ask(self: Rc<Watch>) -> Turn {
-        self.first.set(false);
-        self.stuck.set(None);
-        self.agent.take();
-        self.flow.begin();
-        self.enter(Phase::Asked);
-        Turn(self)
-    }
-
-    /// The request under way is about this agent.
-    pub fn note(&self, agent: &AgentId) {
-        self.agent.replace(Some(agent.clone()));
-    }
-
-    /// The agent that was noted last.
-    pub fn noted(&self) -> Option<AgentId> {
-        self.agent.borrow().clone()
-    }
-
-    /// Who works off the request wants to be asked again in this pass of the layer above, which asks it
-    /// twice where a body may have come. Where it did not, its task is woken at the end of the pass.
-    pub fn comes_around(&self) {
-        self.comes_around.set(true);
-    }
-
-    /// It was asked again.
-    pub fn came_around(&self) {
-        self.comes_around.set(false);
-    }
-
-    /// These messages were given when all that was written before has gone. If it does not go, they return.
-    /// One batch at a time: another one comes back to its owner.
-    pub fn gives(&self, batch: Batch) -> std::result::Result<(), Batch> {
-        match self.given.take() {
-            None => {
-                self.given.set(Some(batch));
-                Ok(())
-            }
-            before => {
-                self.given.set(before);
-                Err(batch)
-            }
-        }
-    }
-
-    /// Its body is read from now on.
-    pub fn body_begins(&self) {
-        self.enter(Phase::Body);
-    }
-
-    /// Its body has been read.
-    pub fn body_ends(&self) {
-        self.enter(Phase::Asked);
-    }
-
-    /// It is a socket from now on.
-    pub fn stream_begins(&self, line: Rc<Line>) {
-        self.line.set(Some(line));
-        self.enter(Phase::Stream);
-    }
-
-    /// When what was written before has gone, this is written.
-    pub fn stream_to(&self, outgoing: Outgoing) {
-        self.outgoing.set(Some(outgoing));
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
-        self.drops.set(0);
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-    }
-
-    /// How long to wait until the next read after one of so many bytes, if at all.
-    fn gather(&self, read: usize) -> Option<Duration> {
-        if read == 0 || read >= DROP {
-            return None;
-        }
-        let drops = self.drops.get().saturating_add(1);
-        self.drops.set(drops);
-        let (least, most) = GATHER;
-        let doubled = drops.checked_sub(DROPS + 1)?.min(u64::BITS / 2);
-        let time = (least << doubled).min(most);
-        Some(Duration::from_millis(time + self.flow.spread(time)))
-    }
-
-    /// When the connection is to end, as far as it is now known, and for what.
-    fn deadline(&self) -> Option<(Millis, Late)> {
-        let limits = &self.flow.limits;
-        let head = match self.phase.get() {
-            Phase::Stream => return None,
-            Phase::Between if self.first.get() => {
-                Some((self.since.get() + millis(limits.head), Late::Head))
-            }
-            Phase::Between => {
-                // Which of the bytes that came during the last request began the next one is not
-                // known here. An idle connection is ended before this by the layer above.
-                let since = self.since.get() + millis(limits.keep_alive);
-                let begun = self.begun.get().unwrap_or(since);
-                Some((begun.min(since) + millis(limits.head), Late::Head))
-            }
-            _ => None,
-        };
-        let reply = self.stuck.get().map(|since| {
-            let deadline = since + millis(limits.body_total);
-            (deadline, Late::Reply)
-        });
-        head.into_iter().chain(reply).min_by_key(|(at, _)| *at)
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if self.seated.get() {
-            self.flow.stand_up();
-        }
-    }
-}
-
-/// A request that is worked off.
-pub struct Turn(Rc<Watch>);
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let watch = &self.0;
-        watch.flow.end();
-        watch.since.set(watch.flow.clock.now());
-        watch.begun.set(None);
-        watch.enter(Phase::Between);
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Late {
-    Head,
-    Reply,
-}
 
 /// The stream.
 pub struct Link<S> {
@@ -275,11 +47,6 @@ pub struct Link<S> {
     turn: Option<Millis>,
     /// Runs while drops gather.
     pause: Option<Pin<Box<Sleep>>>,
-    /// The frames of a socket.
-    outgoing: Option<Outgoing>,
-    line: Option<Rc<Line>>,
-    /// Whether what was worked off was answered, and nothing was written since.
-    answered: bool,
 }
 
 impl<S> Link<S> {
@@ -294,15 +61,17 @@ impl<S> Link<S> {
             alarm: Alarm::default(),
             turn: None,
             pause: None,
-            outgoing: None,
-            line: None,
-            answered: false,
         }
     }
 
     /// Its record.
     pub fn watch(&self) -> &Rc<Watch> {
         &self.watch
+    }
+
+    /// The connection itself, which has no deadlines any more, and a byte that was read of it.
+    pub fn into_parts(self) -> (S, Option<u8>) {
+        (self.stream, self.early)
     }
 
     /// What is too late, if anything is. If nothing is, the task is woken when something may be.
@@ -379,53 +148,10 @@ impl<S: AsyncRead + Unpin> Link<S> {
         }
     }
 
-    /// Reads what a socket's client has sent. What is worked off here is not handed up.
-    fn read_frames(
-        &mut self,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<Result<()>> {
-        if let Some(line) = self.watch.line.take() {
-            self.line = Some(line);
-        }
-        let Some(line) = &self.line else {
-            return Pin::new(&mut self.stream).poll_read(context, into);
-        };
-        ready!(line.poll_ready(context));
-        if let Some(byte) = self.early.take() {
-            line.leave(1);
-            into.put_slice(&[byte]);
-            return Poll::Ready(Ok(()));
-        }
-        FRAMES.with_borrow_mut(|frames| {
-            frames.resize(SLICE, 0);
-            let most = frames.len().min(into.remaining());
-            let mut worked_off = 0;
-            // A peer that sends without end leaves their turn to others, and to what it is sent itself.
-            while worked_off < SLICE {
-                let mut some = ReadBuf::new(&mut frames[..most]);
-                ready!(Pin::new(&mut self.stream).poll_read(context, &mut some))?;
-                let come = some.filled_mut();
-                let (done, answered) = line.work_off(come);
-                self.answered |= answered;
-                if done < come.len() || come.is_empty() {
-                    line.leave(come.len() - done);
-                    into.put_slice(&come[done..]);
-                    return Poll::Ready(Ok(()));
-                }
-                worked_off += done;
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-    }
-
     fn take_in(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         let phase = self.watch.phase.get();
-        match phase {
-            Phase::Asked => return self.read_none(context),
-            Phase::Stream => return self.read_frames(context, into),
-            Phase::Between | Phase::Body => {}
+        if phase == Phase::Asked {
+            return self.read_none(context);
         }
         if let Some(byte) = self.early.take() {
             into.put_slice(&[byte]);
@@ -521,22 +247,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         let link = self.get_mut();
-        if link.watch.comes_around.take() {
+        if link.watch.is_left() {
             context.waker().wake_by_ref();
-        }
-        if link.watch.phase.get() == Phase::Stream {
-            if let Some(outgoing) = link.watch.outgoing.take() {
-                link.outgoing = Some(outgoing);
-            }
-            if std::mem::take(&mut link.answered) {
-                // What others who are read now have for this socket goes out together with it.
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if let Some(outgoing) = &mut link.outgoing {
-                let now = link.watch.flow.clock.now();
-                ready!(outgoing.poll_write(now, context, &mut link.stream))?;
-            }
         }
         ready!(Pin::new(&mut link.stream).poll_flush(context))?;
         // A peer that has ended its side is taken for gone.

@@ -3,15 +3,20 @@
 
 use super::flow::{Flow, count};
 use super::link::{Link, Watch};
+use super::traffic::Connection;
+use super::turns::Held;
+use super::upgrade::Upgrades;
+use crate::config::FlowLimits;
 use crate::machine::unseated;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol, Request};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
-use actix_web::body::{BoxBody, MessageBody};
+use actix_service::{IntoServiceFactory, ServiceFactory, fn_factory, map_config};
+use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Response, Server, Service, fn_service};
 use actix_web::rt::net::TcpStream;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::fmt::Debug;
+use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,7 +62,7 @@ pub struct Connections<O> {
 }
 
 /// Serves what comes there. `app` makes the calls anew for each worker, on its thread.
-pub fn serve<F, I, S, B, O, C>(
+pub fn serve<F, I, S, O>(
     listener: TcpListener,
     connections: Connections<O>,
     app: F,
@@ -65,15 +70,12 @@ pub fn serve<F, I, S, B, O, C>(
 where
     F: Fn() -> I + Clone + Send + 'static,
     I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Response = Response<Held>> + 'static,
     S::Error: Into<Response<BoxBody>> + 'static,
     S::InitError: Debug,
-    S::Response: Into<Response<B>> + 'static,
     <S::Service as Service<Request>>::Future: 'static,
     S::Service: 'static,
-    B: MessageBody + 'static,
-    O: Fn() -> C + Clone + Send + Sync + 'static,
-    C: 'static,
+    O: Fn() -> Connection + Clone + Send + Sync + 'static,
 {
     let address = listener.local_addr()?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -88,55 +90,109 @@ where
     let ending = builder.graceful_shutdown_signal();
     let builder = builder.listen("clawlink", listener, move || {
         let (connections, ending) = (connections.clone(), ending.clone());
-        let (limits, opened) = (connections.flow.limits, connections.opened.clone());
-        let app = app().into_factory();
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let ending = ending.clone();
-                async move { ending.notified().await }
-            })
-            .keep_alive(limits.keep_alive)
-            // The link watches over heads.
-            .client_request_timeout(Duration::ZERO)
-            .client_disconnect_timeout(DISCONNECT)
-            .h1_allow_half_closed(false)
-            .h1_write_buffer_size(WRITE_BUFFER)
-            .local_addr(address)
-            .on_connect_ext(move |link: &Link<Stream>, data| {
-                data.insert::<Rc<Watch>>(link.watch().clone());
-                data.insert(opened());
-            })
-            // Its defaults are what a call may read of its own address, which none of ours does.
-            .finish(map_config(app, |()| AppConfig::default()));
-        fn_service(move |stream: TcpStream| {
-            prepare(&stream, connections.dead_peer_after);
-            let peer = stream.peer_addr().ok();
-            let (tls, flow) = (connections.tls.clone(), connections.flow.clone());
+        // Its defaults are what a call may read of its own address, which none of ours does.
+        let app = map_config(app().into_factory(), |()| AppConfig::default());
+        fn_factory(move || {
+            let (connections, ending) = (connections.clone(), ending.clone());
+            let app = app.new_service(());
             async move {
-                flow.wait_for_turn().await;
-                let stream = match tls {
-                    None => Either::Left(stream),
-                    Some(tls) => Either::Right(Box::new(encrypted(tls, stream, &flow).await?)),
+                let app = app.await.map(Rc::new).map_err(drop)?;
+                let ends = move || {
+                    let ending = ending.clone();
+                    async move { ending.notified().await }
                 };
-                Ok((Link::new(stream, flow), Protocol::Http1, peer))
+                let (limits, opened) = (connections.flow.limits, connections.opened.clone());
+                let http = http(app, address, limits, opened, ends).new_service(());
+                let http = Rc::new(http.await?);
+                Ok::<_, ()>(fn_service(move |stream| {
+                    prepare(&stream, connections.dead_peer_after);
+                    let (tls, flow) = (connections.tls.clone(), connections.flow.clone());
+                    connection(http.clone(), stream, tls, flow)
+                }))
             }
         })
-        .and_then(http)
     })?;
     Ok(builder.run())
+}
+
+/// HTTP on a connection. One app answers both what stays with it and what it hands on.
+fn http<S, O, E, N>(
+    app: Rc<S>,
+    address: SocketAddr,
+    limits: FlowLimits,
+    opened: O,
+    ends: E,
+) -> impl ServiceFactory<
+    (Link<Stream>, Protocol, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+>
+where
+    S: Service<Request, Response = Response<Held>> + 'static,
+    S::Error: Into<Response<BoxBody>>,
+    S::Future: 'static,
+    O: Fn() -> Connection + 'static,
+    E: Fn() -> N + 'static,
+    N: Future<Output = ()> + 'static,
+{
+    let upgrades = Upgrades::new(app.clone());
+    HttpService::build()
+        .graceful_shutdown_signal(ends)
+        .keep_alive(limits.keep_alive)
+        // The link watches over heads.
+        .client_request_timeout(Duration::ZERO)
+        .client_disconnect_timeout(DISCONNECT)
+        .h1_allow_half_closed(false)
+        .h1_write_buffer_size(WRITE_BUFFER)
+        .local_addr(address)
+        .on_connect_ext(move |link: &Link<Stream>, data| {
+            data.insert::<Rc<Watch>>(link.watch().clone());
+            data.insert(opened());
+        })
+        .upgrade(fn_factory(move || ready(Ok::<_, ()>(upgrades.clone()))))
+        .finish(fn_factory(move || ready(Ok::<_, ()>(app.clone()))))
+}
+
+/// One connection, to its end. What is large is boxed, for as long as it is needed: the task of a
+/// socket holds nothing of HTTP and of handshakes.
+async fn connection<H>(
+    http: Rc<H>,
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    flow: Arc<Flow>,
+) -> Result<(), DispatchError>
+where
+    H: Service<(Link<Stream>, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>,
+{
+    let peer = stream.peer_addr().ok();
+    flow.wait_for_turn().await;
+    let stream = match tls {
+        None => Either::Left(stream),
+        Some(tls) => Either::Right(Box::pin(encrypted(tls, stream, &flow)).await?),
+    };
+    let link = Link::new(stream, flow);
+    let watch = link.watch().clone();
+    Box::pin(http.call((link, Protocol::Http1, peer))).await?;
+    if let Some(socket) = watch.goes_on() {
+        socket.await;
+    }
+    Ok(())
 }
 
 async fn encrypted(
     tls: TlsAcceptor,
     stream: TcpStream,
     flow: &Flow,
-) -> Result<TlsStream<TcpStream>, DispatchError> {
+) -> Result<Box<TlsStream<TcpStream>>, DispatchError> {
     let handshake = tokio::time::timeout(flow.limits.handshake, tls.accept(stream)).await;
     let late = |_| {
         count(&flow.counts.late_handshakes);
         std::io::Error::from(std::io::ErrorKind::TimedOut)
     };
-    handshake.map_err(late).flatten().map_err(DispatchError::Io)
+    let stream = handshake.map_err(late).flatten();
+    stream.map(Box::new).map_err(DispatchError::Io)
 }
 
 /// A peer that has vanished, or that stops reading, is given up by TCP: neither the HTTP layer nor

@@ -1,21 +1,14 @@
 //! The bytes that go to a socket's peer: taken from its [`Outlet`], framed, and written to the
 //! connection, many frames at a time.
-//!
-//! They do not go through the reply's body: the layer below would copy them into a buffer of its own,
-//! write every 4 KiB of it, and keep it. The body only lasts as long as the socket does.
 
 use super::delivery::{without_brace, write_delivery};
-use super::link::Watch;
 use crate::actors::socket::{Outlet, Piece};
 use crate::core::Millis;
 use crate::core::frames::{PING, TEXT, head};
 use bytes::{Buf, Bytes};
-use futures_util::Stream;
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::io::{ErrorKind, Result};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
@@ -33,44 +26,6 @@ pub struct Outgoing {
     outlet: Arc<Outlet>,
     /// What the kernel has not taken yet.
     rest: Bytes,
-    /// Whether the task was woken at the end.
-    ended: bool,
-}
-
-/// Lasts as long as an outlet does. Dropped, it tells that nobody writes any more.
-pub(super) struct Body {
-    outlet: Arc<Outlet>,
-    watch: Option<Rc<Watch>>,
-}
-
-impl Body {
-    /// A reply's body on the connection with this record, which writes what the outlet gives.
-    pub(super) fn new(outlet: Arc<Outlet>, watch: Rc<Watch>) -> Self {
-        let watch = Some(watch);
-        Body { outlet, watch }
-    }
-}
-
-impl Stream for Body {
-    type Item = std::result::Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // Not before the reply's head stands in the buffer of the layer above.
-        if let Some(watch) = self.watch.take() {
-            watch.stream_to(Outgoing::new(self.outlet.clone()));
-        }
-        match self.outlet.is_over() {
-            true => Poll::Ready(None),
-            // Its task is woken by the outlet.
-            false => Poll::Pending,
-        }
-    }
-}
-
-impl Drop for Body {
-    fn drop(&mut self) {
-        self.outlet.cut();
-    }
 }
 
 impl Outgoing {
@@ -79,18 +34,17 @@ impl Outgoing {
         Outgoing {
             outlet,
             rest: Bytes::new(),
-            ended: false,
         }
     }
 
-    /// Writes what there is. Ready when all of it has gone; the task is woken when there is more, and
-    /// once again when the last of it has gone.
+    /// Writes what there is. Ready when all of it has gone, and then says whether more may come; the
+    /// task is woken when it does, or when that has changed.
     pub fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         now: Millis,
         context: &mut Context<'_>,
         stream: &mut S,
-    ) -> Poll<Result<()>> {
+    ) -> Poll<Result<bool>> {
         while !self.rest.is_empty() {
             let Poll::Ready(written) = Pin::new(&mut *stream).poll_write(context, &self.rest)?
             else {
@@ -105,13 +59,8 @@ impl Outgoing {
                     put(scratch, &piece);
                     scratch.len() >= WRITE
                 });
-                if !more && !self.ended {
-                    // The body was asked before this, and could not say that it is over.
-                    self.ended = true;
-                    context.waker().wake_by_ref();
-                }
                 if scratch.is_empty() {
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(Ok(more));
                 }
                 let mut written = 0;
                 while written < scratch.len() {
@@ -123,8 +72,13 @@ impl Outgoing {
                         }
                     }
                 }
+                // What comes after what was taken wakes the task.
+                let all = scratch.len() < WRITE;
                 if scratch.capacity() > 2 * WRITE {
                     *scratch = Vec::new();
+                }
+                if all {
+                    return Poll::Ready(Ok(more));
                 }
             }
         })
@@ -215,7 +169,7 @@ mod tests {
         }
     }
 
-    fn write(outgoing: &mut Outgoing, connection: &mut Connection) -> Poll<Result<()>> {
+    fn write(outgoing: &mut Outgoing, connection: &mut Connection) -> Poll<Result<bool>> {
         outgoing.poll_write(0, &mut Context::from_waker(Waker::noop()), connection)
     }
 
@@ -293,10 +247,9 @@ mod tests {
         outlet.close(Bytes::from_static(&[0x88, 0]));
         outlet.deliver([message("after")]);
         outlet.finish();
-        assert!(!outlet.is_over());
         let mut connection = connection(usize::MAX);
-        assert!(write(&mut outgoing, &mut connection).is_ready());
-        assert!(outlet.is_over());
+        let over = write(&mut outgoing, &mut connection);
+        assert!(matches!(over, Poll::Ready(Ok(false))), "{over:?}");
         let written = frames(&connection.writes.concat());
         assert_eq!(written, [(TEXT, b"before".to_vec()), (8, Vec::new())]);
     }

@@ -7,6 +7,7 @@ use crate::core::spread::Spread;
 use actix_web::http::{Method, StatusCode};
 use clawlink_protocol::error::ErrorCode;
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The bounds of the durations, in microseconds.
@@ -87,8 +88,11 @@ impl Route {
     }
 }
 
-/// An open connection, as it is counted.
-pub struct Connection {
+/// An open connection, as it is counted, for as long as anybody has it.
+#[derive(Clone)]
+pub struct Connection(Rc<Counted>);
+
+struct Counted {
     state: Shared,
     used: Cell<bool>,
 }
@@ -97,21 +101,19 @@ impl Connection {
     /// It has opened.
     pub fn opened(state: &Shared) -> Self {
         state.traffic.connections.add(1);
-        Connection {
+        Connection(Rc::new(Counted {
             state: state.clone(),
             used: Cell::new(false),
-        }
+        }))
     }
-}
 
-impl Connection {
     /// A request has come.
     pub fn is_used(&self) {
-        self.used.set(true);
+        self.0.used.set(true);
     }
 }
 
-impl Drop for Connection {
+impl Drop for Counted {
     fn drop(&mut self) {
         let traffic = &self.state.traffic;
         traffic.connections.sub(1);

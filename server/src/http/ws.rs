@@ -12,11 +12,10 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::frame::{self, Frame};
 use super::incoming::Incoming;
-use super::line::Line;
-use super::link::Watch;
+use super::line::{Line, Plug};
 use super::messages::agent_id;
-use super::outgoing::Body;
 use super::page::parameters;
+use super::upgrade::Offer;
 use crate::actors::agent::handle::AgentHandle;
 use crate::actors::herald::Listening;
 use crate::actors::refused::Refused;
@@ -27,8 +26,8 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
 };
 use actix_http::ws::{Codec, Item};
-use actix_web::web::{Path, Payload};
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::web::Path;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use actix_web_actors::ws::{
     self, CloseCode, CloseReason, Message, ProtocolError, WebsocketContext,
 };
@@ -40,6 +39,8 @@ use futures_util::stream::poll_fn;
 use futures_util::{Stream, StreamExt};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::fmt::Display;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, ready};
@@ -66,7 +67,6 @@ pub async fn upgrade(
     state: Shared,
     request: HttpRequest,
     caller: Caller,
-    payload: Payload,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let id = agent_id(&id)?;
@@ -77,9 +77,13 @@ pub async fn upgrade(
         Some(_) => return Err(ApiError::bad_request("ack must be 0 or 1")),
     };
     // Judged before anybody is registered for it.
-    let mut response = ws::handshake(&request).map_err(|error| {
+    let not_spoken = |error: &dyn Display| {
         ApiError::bad_request(format!("this path speaks WebSocket only: {error}"))
-    })?;
+    };
+    let mut response = ws::handshake(&request).map_err(|error| not_spoken(&error))?;
+    let offer = request.extensions().get::<Offer>().cloned();
+    let offer =
+        offer.ok_or_else(|| not_spoken(&"an upgrade has no body, and no other protocol"))?;
     let receiver = state.relay.receiver(&id, peer(&request), caller.shown());
     let receiver = receiver.await?;
     let gone = || Refused::unavailable("the agent");
@@ -87,13 +91,10 @@ pub async fn upgrade(
     let limit = state.limits.body;
     let metrics = state.relay.metrics.clone();
     let flow = state.flow.clone();
-    let watch = request.conn_data::<Rc<Watch>>().cloned();
-    let watch = watch.ok_or_else(|| Refused::unavailable("the connection"))?;
     let outlet = Outlet::new(acks);
     let peer = request.peer_addr().map(|peer| peer.ip());
     let line = Rc::new(Line::new(state, receiver, peer, outlet.clone()));
-    watch.stream_begins(line.clone());
-    let body = Body::new(outlet.clone(), watch);
+    let plug = Plug(line.clone());
     let (seated, sits) = oneshot::channel();
     let socket = Socket {
         id,
@@ -106,25 +107,27 @@ pub async fn upgrade(
         fragments: None,
         ending: SocketEnd::Lost,
     };
-    let incoming = Incoming::new(payload, limit, line, flow, metrics);
+    let incoming = Incoming::new(limit, line, flow, metrics);
     let codec = Codec::new().max_size(limit);
     let session = WebsocketContext::with_codec(socket, incoming, codec);
-    actix_web::rt::spawn(run(session, Finish(outlet)));
+    // Boxed here: in the task it would have two places, one in which it came and one in which it runs.
+    actix_web::rt::spawn(run(Box::pin(session), Finish(outlet)));
     // Whoever is told that the socket is open is told what happens from then on.
     match sits.await {
-        Ok(()) => Ok(response.streaming(body)),
+        Ok(()) => {
+            offer.accept(plug);
+            Ok(response.finish())
+        }
         Err(_) => Err(gone().into()),
     }
 }
 
-/// Runs a session beside the response. When the connection ends the response is dropped at once;
+/// Runs a session beside its connection. When that has ended it writes to nobody any more;
 /// the session goes on until it has worked off what had come.
 ///
 /// While the peer does not read, the session stands still: what it may hold is bounded by the
 /// window and by its outlet, and it goes on when the connection does, or ends.
-async fn run(session: impl Stream<Item = Result<Bytes, Error>>, end: Finish) {
-    // Pinned in its box: pinned inside the task, it would have two places there.
-    let mut session = Box::pin(session);
+async fn run(mut session: Pin<Box<impl Stream<Item = Result<Bytes, Error>>>>, end: Finish) {
     let next = |context: &mut Context<'_>| {
         ready!(end.0.poll_room(context));
         session.as_mut().poll_next(context)

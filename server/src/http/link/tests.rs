@@ -1,8 +1,10 @@
+use super::watch::{DROP, GATHER};
 use super::*;
 use crate::actors::clock::Clock;
 use crate::config::{Args, Config};
 use argh::FromArgs;
 use std::future::poll_fn;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::Instant;

@@ -1,0 +1,238 @@
+//! What is known of a connection: where in its conversation it is, and what is too late in it.
+
+use super::super::flow::Flow;
+use crate::actors::agent::poll::Batch;
+use crate::core::Millis;
+use crate::core::presence::millis;
+use clawlink_protocol::name::AgentId;
+use futures_util::future::LocalBoxFuture;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+/// A read that gives less is a drop.
+pub(super) const DROP: usize = 512;
+/// Drops of one head, or of one body, that are read as they come. Those after them are left to
+/// gather: of many peers that send theirs at the same moment nobody else takes notice then, as each
+/// waits for a time of its own.
+pub(super) const DROPS: u32 = 2;
+/// Milliseconds for which drops gather at first, and at most; once more as much is spread.
+pub(super) const GATHER: (u64, u64) = (32, 128);
+
+/// Where in its conversation a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No request is worked off. Its head may come.
+    Between,
+    /// A request is worked off, and nothing more of it comes. What the peer sends now is the next
+    /// one's and stays in the kernel; only the end of the connection is listened for.
+    Asked,
+    /// Its body is read, with deadlines of its own.
+    Body,
+}
+
+/// What is known of a connection. The connection's thread alone has it.
+pub struct Watch {
+    pub(super) flow: Arc<Flow>,
+    pub(super) phase: Cell<Phase>,
+    /// No request has come yet: its head is awaited from the beginning.
+    pub(super) first: Cell<bool>,
+    /// Since when no request is worked off.
+    since: Cell<Millis>,
+    /// When the first byte after that came.
+    pub(super) begun: Cell<Option<Millis>>,
+    /// Since when the peer has not taken all of what was written.
+    pub(super) stuck: Cell<Option<Millis>>,
+    /// Reads of this head or body that gave little.
+    pub(super) drops: Cell<u32>,
+    /// The agent that the request under way is about, for the log.
+    agent: RefCell<Option<AgentId>>,
+    /// Who wants to read what stays in the kernel.
+    pub(super) reader: Cell<Option<Waker>>,
+    /// Whether the layer above is to come around once more, and has not yet.
+    comes_around: Cell<bool>,
+    /// What was given for good when all that was written has gone.
+    pub(super) given: Cell<Option<Batch>>,
+    /// Whether it has one of the places that there are.
+    seated: Cell<bool>,
+    /// As what it goes on when HTTP has ended on it.
+    next: Cell<Option<LocalBoxFuture<'static, ()>>>,
+}
+
+impl Watch {
+    pub(super) fn new(flow: Arc<Flow>) -> Rc<Watch> {
+        Rc::new(Watch {
+            phase: Cell::new(Phase::Between),
+            first: Cell::new(true),
+            since: Cell::new(flow.clock.now()),
+            begun: Cell::new(None),
+            stuck: Cell::new(None),
+            drops: Cell::new(0),
+            agent: RefCell::new(None),
+            reader: Cell::new(None),
+            comes_around: Cell::new(false),
+            given: Cell::new(None),
+            seated: Cell::new(flow.sit_down()),
+            next: Cell::new(None),
+            flow,
+        })
+    }
+
+    /// Whether there is a place for this connection; one that came too early may ask again.
+    pub fn has_place(&self) -> bool {
+        if !self.seated.get() {
+            self.seated.set(self.flow.sit_down());
+        }
+        self.seated.get()
+    }
+
+    /// A request is worked off from now on, until what is returned is dropped.
+    pub fn ask(self: Rc<Watch>) -> Turn {
+        self.first.set(false);
+        self.stuck.set(None);
+        self.agent.take();
+        self.flow.begin();
+        self.enter(Phase::Asked);
+        Turn(self)
+    }
+
+    /// The request under way is about this agent.
+    pub fn note(&self, agent: &AgentId) {
+        self.agent.replace(Some(agent.clone()));
+    }
+
+    /// The agent that was noted last.
+    pub fn noted(&self) -> Option<AgentId> {
+        self.agent.borrow().clone()
+    }
+
+    /// Who works off the request wants to be asked again in this pass of the layer above, which asks it
+    /// twice where a body may have come.
+    pub fn comes_around(&self) {
+        self.comes_around.set(true);
+    }
+
+    /// It was asked again.
+    pub fn came_around(&self) {
+        self.comes_around.set(false);
+    }
+
+    /// Whether it wants to be asked again, and was not: whoever finds that out does so.
+    pub fn is_left(&self) -> bool {
+        self.comes_around.take()
+    }
+
+    /// These messages were given when all that was written before has gone. If it does not go, they return.
+    /// One batch at a time: another one comes back to its owner.
+    pub fn gives(&self, batch: Batch) -> Result<(), Batch> {
+        match self.given.take() {
+            None => {
+                self.given.set(Some(batch));
+                Ok(())
+            }
+            before => {
+                self.given.set(before);
+                Err(batch)
+            }
+        }
+    }
+
+    /// Its body is read from now on.
+    pub fn body_begins(&self) {
+        self.enter(Phase::Body);
+    }
+
+    /// Its body has been read.
+    pub fn body_ends(&self) {
+        self.enter(Phase::Asked);
+    }
+
+    /// Whether its body is read.
+    pub fn reads_body(&self) -> bool {
+        self.phase.get() == Phase::Body
+    }
+
+    /// When HTTP has ended on the connection, it goes on as this: at once, as what goes on holds this
+    /// record itself.
+    pub fn go_on(&self, next: LocalBoxFuture<'static, ()>) {
+        self.next.set(Some(next));
+    }
+
+    /// As what it goes on, if it does.
+    pub fn goes_on(&self) -> Option<LocalBoxFuture<'static, ()>> {
+        self.next.take()
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.drops.set(0);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// How long to wait until the next read after one of so many bytes, if at all.
+    pub(super) fn gather(&self, read: usize) -> Option<Duration> {
+        if read == 0 || read >= DROP {
+            return None;
+        }
+        let drops = self.drops.get().saturating_add(1);
+        self.drops.set(drops);
+        let (least, most) = GATHER;
+        let doubled = drops.checked_sub(DROPS + 1)?.min(u64::BITS / 2);
+        let time = (least << doubled).min(most);
+        Some(Duration::from_millis(time + self.flow.spread(time)))
+    }
+
+    /// When the connection is to end, as far as it is now known, and for what.
+    pub(super) fn deadline(&self) -> Option<(Millis, Late)> {
+        let limits = &self.flow.limits;
+        let head = match self.phase.get() {
+            Phase::Between if self.first.get() => {
+                Some((self.since.get() + millis(limits.head), Late::Head))
+            }
+            Phase::Between => {
+                // Which of the bytes that came during the last request began the next one is not
+                // known here. An idle connection is ended before this by the layer above.
+                let since = self.since.get() + millis(limits.keep_alive);
+                let begun = self.begun.get().unwrap_or(since);
+                Some((begun.min(since) + millis(limits.head), Late::Head))
+            }
+            _ => None,
+        };
+        let reply = self.stuck.get().map(|since| {
+            let deadline = since + millis(limits.body_total);
+            (deadline, Late::Reply)
+        });
+        head.into_iter().chain(reply).min_by_key(|(at, _)| *at)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.seated.get() {
+            self.flow.stand_up();
+        }
+    }
+}
+
+/// A request that is worked off.
+pub struct Turn(Rc<Watch>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let watch = &self.0;
+        watch.flow.end();
+        watch.since.set(watch.flow.clock.now());
+        watch.begun.set(None);
+        watch.enter(Phase::Between);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    Head,
+    Reply,
+}
