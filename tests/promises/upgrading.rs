@@ -148,6 +148,49 @@ fn a_request_before_the_upgrade_is_answered_before_it() {
 }
 
 #[test]
+fn mail_in_two_replies_of_which_one_asks_for_websocket_is_given_once() {
+    let relay = Relay::start();
+    ["a", "b"].iter().for_each(|agent| {
+        relay.register(agent);
+    });
+    relay.delegate("s", "a", "one");
+    relay.delegate("s", "b", "two");
+    let mut stream = connect(relay.address);
+    let first = "GET /poll/a HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let both = format!("{first}GET /poll/b HTTP/1.1\r\n{UPGRADE}\r\n");
+    stream.write_all(both.as_bytes()).expect("the relay reads");
+    let told = all(&mut stream);
+    assert!(
+        told.contains(r#""task":"one""#) && told.contains(r#""task":"two""#),
+        "{told}"
+    );
+    harness::eventually("it has gone", || {
+        (Scrape::of(&relay).value("clawlink_requests_under_way") == 1.0).then_some(())
+    });
+    assert!(relay.poll("a").is_empty() && relay.poll("b").is_empty());
+}
+
+#[test]
+fn requests_that_come_together_are_all_done_though_their_peer_has_ended_its_side() {
+    let relay = Relay::start();
+    relay.register("a");
+    let body = r#"{"from_agent":"s","to_agent":"a","task":"t"}"#;
+    let length = body.len();
+    let one = format!(
+        "POST /delegate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    let mut stream = connect(relay.address);
+    stream
+        .write_all(one.repeat(3).as_bytes())
+        .expect("the relay reads");
+    stream.shutdown(Shutdown::Write).expect("it is open");
+    let told = all(&mut stream);
+    assert_eq!(told.matches(r#""status":"delegated""#).count(), 3, "{told}");
+    assert_eq!(relay.poll("a").len(), 3);
+}
+
+#[test]
 fn who_leaves_while_an_upgrade_is_answered_takes_nothing_along() {
     let relay = Relay::start();
     relay.register("a");

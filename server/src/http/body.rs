@@ -325,6 +325,10 @@ async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Bo
             return Err(ApiError::bad_request("the body did not come in time").closing());
         };
         let Some(chunk) = next else {
+            if limit.announced.is_none() {
+                // It has grown by guesses.
+                whole.shrink_to_fit();
+            }
             return Ok(Body {
                 bytes: Bytes::from(whole),
                 _load: Some(load),

@@ -7,13 +7,15 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::link::Watch;
 use super::{Shared, agents, messages, poll as polls};
-use actix_http::Request;
+use actix_http::{Payload, Request};
 use actix_web::HttpResponse;
 use actix_web::http::Method;
+use futures_util::Stream;
 use futures_util::future::Either::{self, Left, Right};
 use futures_util::future::LocalBoxFuture;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Context;
+use std::task::{Context, Poll, Waker};
 
 /// Which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,20 @@ pub async fn poll(
     let id = polled(head.uri.path()).unwrap_or_default();
     let query = head.uri.query().unwrap_or_default();
     polls::poll(state, caller, id, query).await
+}
+
+/// Whether there is something to be read of a request's body. Leaves no waker.
+pub fn has_body(request: &mut Request) -> bool {
+    let Payload::H1 { payload } = request.payload() else {
+        return true;
+    };
+    let mut nobody = Context::from_waker(Waker::noop());
+    match Pin::new(&mut *payload).poll_next(&mut nobody) {
+        Poll::Ready(Some(Ok(bytes))) => payload.unread_data(bytes),
+        Poll::Ready(_) => {}
+        Poll::Pending => return false,
+    }
+    true
 }
 
 /// What is to be done for a call.

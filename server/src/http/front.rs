@@ -177,10 +177,15 @@ impl Future for Answering {
         loop {
             let watch = this.taken.as_ref().and_then(|taken| taken.watch.as_ref());
             match mem::replace(&mut this.step, Step::Over) {
-                // The layer below hands a request on as soon as its head is there, and comes around
-                // in the same pass, with what has come of its body.
-                Step::Body(number, call, request) => {
+                // One that waited behind others has its body with it. Else the layer below hands a
+                // request on as soon as its head is there, and comes around in the same pass, with what
+                // has come of its body.
+                Step::Body(number, call, mut request) => {
+                    let here = frequent::has_body(&mut request);
                     this.step = Step::Again(number, call, request);
+                    if here {
+                        continue;
+                    }
                     match watch {
                         Some(watch) => watch.comes_around(),
                         None => context.waker().wake_by_ref(),

@@ -252,8 +252,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
         }
         ready!(Pin::new(&mut link.stream).poll_flush(context))?;
         // A peer that has ended its side is taken for gone.
-        if let Some(batch) = link.watch.given.take().filter(|_| !link.ended) {
-            batch.written();
+        let given = link.watch.given.take();
+        if !link.ended {
+            given.into_iter().for_each(|batch| batch.written());
         }
         Poll::Ready(Ok(()))
     }

@@ -242,23 +242,14 @@ impl MessageBody for Parcel {
 
     fn poll_next(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
         if self.rest.is_empty() {
-            let given = match (self.batch.take(), &self.watch) {
+            match (self.batch.take(), &self.watch) {
                 // Its last part has not met the kernel yet, or a peer that has gone.
                 (Some(batch), Some(watch)) if batch.is_at_stake() => watch.gives(batch),
-                (Some(batch), _) => {
-                    batch.written();
-                    Ok(())
-                }
-                (None, _) => Ok(()),
-            };
-            if let Err(batch) = given {
-                // Another reply is on its way.
-                self.batch = Some(batch);
-                context.waker().wake_by_ref();
-                return Poll::Pending;
+                (Some(batch), _) => batch.written(),
+                (None, _) => {}
             }
             return Poll::Ready(None);
         }

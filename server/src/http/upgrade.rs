@@ -127,6 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Conversation<S> {
     {
         // Replies to the requests before it. While it waits nothing is kept of both buffers.
         self.link.write_all_buf(&mut self.out).await?;
+        self.link.flush().await?;
         self.out = BytesMut::new();
         self.early = BytesMut::from(&self.early[..]);
         let carried = request.conn_data::<Connection>().cloned();

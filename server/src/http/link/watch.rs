@@ -54,7 +54,7 @@ pub struct Watch {
     /// Whether the layer above is to come around once more, and has not yet.
     comes_around: Cell<bool>,
     /// What was given for good when all that was written has gone.
-    pub(super) given: Cell<Option<Batch>>,
+    pub(super) given: RefCell<Vec<Batch>>,
     /// Whether it has one of the places that there are.
     seated: Cell<bool>,
     /// As what it goes on when HTTP has ended on it.
@@ -73,7 +73,7 @@ impl Watch {
             agent: RefCell::new(None),
             reader: Cell::new(None),
             comes_around: Cell::new(false),
-            given: Cell::new(None),
+            given: RefCell::new(Vec::new()),
             seated: Cell::new(flow.sit_down()),
             next: Cell::new(None),
             flow,
@@ -125,18 +125,8 @@ impl Watch {
     }
 
     /// These messages were given when all that was written before has gone. If it does not go, they return.
-    /// One batch at a time: another one comes back to its owner.
-    pub fn gives(&self, batch: Batch) -> Result<(), Batch> {
-        match self.given.take() {
-            None => {
-                self.given.set(Some(batch));
-                Ok(())
-            }
-            before => {
-                self.given.set(before);
-                Err(batch)
-            }
-        }
+    pub fn gives(&self, batch: Batch) {
+        self.given.borrow_mut().push(batch);
     }
 
     /// Its body is read from now on.
