@@ -247,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         let link = self.get_mut();
-        if link.watch.is_left() {
+        if link.watch.came_around() {
             context.waker().wake_by_ref();
         }
         ready!(Pin::new(&mut link.stream).poll_flush(context))?;

@@ -1,6 +1,6 @@
 //! Takes connections over from the HTTP layer, which hands on each that asks for WebSocket, whatever
-//! the path. The request is answered as any other; a connection on which a
-//! socket was opened goes on as a [`Wire`].
+//! the path. The request is answered as any other; a connection on which a socket was opened goes on
+//! as a [`Wire`].
 
 use super::feed::Feed;
 use super::line::Plug;
@@ -161,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Conversation<S> {
                 if let Poll::Ready(answer) = asked.as_mut().poll(context) {
                     return Poll::Ready(Ok(answer));
                 }
-                if self.link.watch().is_left() {
+                if self.link.watch().came_around() {
                     continue;
                 }
                 if ended {

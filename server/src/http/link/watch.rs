@@ -114,13 +114,8 @@ impl Watch {
         self.comes_around.set(true);
     }
 
-    /// It was asked again.
-    pub fn came_around(&self) {
-        self.comes_around.set(false);
-    }
-
-    /// Whether it wants to be asked again, and was not: whoever finds that out does so.
-    pub fn is_left(&self) -> bool {
+    /// It is asked again; says whether it still wanted that.
+    pub fn came_around(&self) -> bool {
         self.comes_around.take()
     }
 
