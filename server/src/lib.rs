@@ -39,7 +39,7 @@ use http::flow::Flow;
 use http::front::Front;
 use http::guard::Gate;
 use http::process::Process;
-use http::traffic::{Connection, Traffic};
+use http::traffic::Traffic;
 use http::{Shared, State, listener};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -147,7 +147,7 @@ impl Server {
         };
         let listener = listener::bind(SocketAddr::new(host, port)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (shared, counted) = (state.clone(), state.clone());
+        let shared = state.clone();
         let tls = config.tls.clone().map(Certificate::settings).transpose();
         let tls = tls.map_err(StartupError::BadCertificate)?;
         let app = move || {
@@ -156,10 +156,9 @@ impl Server {
             apply(Front(shared.clone()), app.configure(http::routes))
         };
         let connections = listener::Connections {
-            flow: state.flow.clone(),
+            state: state.clone(),
             tls: tls.map(|settings| Arc::new(settings).into()),
             dead_peer_after: config.dead_peer_after,
-            opened: move || Connection::opened(&counted),
         };
         let server = listener::serve(listener, connections, app).map_err(failed)?;
         let handle = server.handle();

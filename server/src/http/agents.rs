@@ -1,7 +1,7 @@
 //! Joining, leaving, finding.
 
 use super::Shared;
-use super::body::Body;
+use super::body::{Body, read};
 use super::caller::Caller;
 use super::error::ApiError;
 use super::once::{json, written};
@@ -89,16 +89,16 @@ pub async fn heartbeat(
     caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    beat(&state, &caller, &body)
+    beat(&state, &caller, body.bytes()).map(json)
 }
 
-/// The same; there is nothing to wait for.
-pub fn beat(state: &Shared, caller: &Caller, body: &Body) -> Result<HttpResponse, ApiError> {
-    let AboutAgent { agent_id } = body.parse()?;
+/// The reply to it; there is nothing to wait for.
+pub fn beat(state: &Shared, caller: &Caller, body: &[u8]) -> Result<String, ApiError> {
+    let AboutAgent { agent_id } = read(body)?;
     let speaker = caller.speak_for_known(state, &agent_id)?;
     let known = speaker.is_some_and(|speaker| state.relay.heartbeat(&speaker));
     let status = if known { "ok" } else { "unknown_agent" };
-    written(&Status::of(status)).map(json)
+    written(&Status::of(status))
 }
 
 /// The filters of `GET /discover`.

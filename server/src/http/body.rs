@@ -3,27 +3,24 @@
 
 use super::alarm::{after, by, soon};
 use super::error::ApiError;
-use super::flow::{Flow, Load, NoRoom, count};
+use super::flow::{Flow, Load, count};
+use super::head::{Head, Headers, Name};
 use super::link::Watch;
 use super::turns::in_flight_full;
 use super::{Shared, State};
 use crate::config::Limits;
 use crate::core::json::is_deeper;
-use actix_http::RequestHead;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::{FromRequest, HttpRequest};
 use bytes::Bytes;
 use clawlink_protocol::error::ErrorCode;
 use futures_util::future::LocalBoxFuture;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 /// A file's content grows by at most so much when it is written as JSON (`\u0000`).
 const JSON_GROWTH: usize = 6;
@@ -48,6 +45,14 @@ pub struct Body {
 }
 
 impl Body {
+    /// A copy of a short one, which does not count.
+    pub fn short(bytes: &[u8]) -> Body {
+        Body {
+            bytes: Bytes::copy_from_slice(bytes),
+            _load: None,
+        }
+    }
+
     /// As it came.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -65,12 +70,19 @@ impl Body {
 
     /// Reads it as a call. An empty body is an empty object.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ApiError> {
-        parse(if self.bytes.is_empty() {
-            b"{}"
-        } else {
-            &self.bytes
-        })
+        read(&self.bytes)
     }
+}
+
+/// Reads a body as a call. An empty one is an empty object.
+pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+    parse(if body.is_empty() { b"{}" } else { body })
+}
+
+/// Judges a short body that has come with its head.
+pub fn judge(head: &Head<'_>, body: &[u8], state: &State) -> Result<(), ApiError> {
+    acceptable(head.headers, head.path, Some(&state.limits))?;
+    shallow(body, state.limits.depth)
 }
 
 /// Reads a call; an error says which field is wrong.
@@ -139,56 +151,6 @@ impl FromRequest for Body {
     }
 }
 
-/// What has come of a body.
-pub enum There {
-    /// All of it.
-    All(Body),
-    /// The rest is to be waited for.
-    Part(Part),
-}
-
-/// A body that has not come in full.
-pub struct Part {
-    payload: Payload,
-    bound: Bound,
-}
-
-impl Part {
-    /// Reads it.
-    pub async fn whole(self, watch: Option<Rc<Watch>>, state: &State) -> Result<Body, ApiError> {
-        whole(self.payload, self.bound, watch, state).await
-    }
-}
-
-impl Body {
-    /// The body of a request, as far as it is there. Of one that came in one piece nothing is copied.
-    pub fn at_once(
-        head: &RequestHead,
-        mut payload: Payload,
-        state: &State,
-        context: &mut Context<'_>,
-    ) -> Result<There, ApiError> {
-        let bound = acceptable(&head.headers, head.uri.path(), Some(&state.limits))?;
-        let Payload::H1 { payload: first } = &mut payload else {
-            return Ok(There::Part(Part { payload, bound }));
-        };
-        let bytes = match Pin::new(&mut *first).poll_next(context) {
-            Poll::Ready(Some(Ok(bytes))) if bound.announced == Some(bytes.len()) => bytes,
-            Poll::Ready(None) => Bytes::new(),
-            Poll::Ready(Some(Ok(bytes))) => {
-                first.unread_data(bytes);
-                return Ok(There::Part(Part { payload, bound }));
-            }
-            Poll::Ready(Some(Err(error))) => return Err(broke_off(&error)),
-            Poll::Pending => return Ok(There::Part(Part { payload, bound })),
-        };
-        let load = state.flow.carry(bytes.len());
-        let load = load.map_err(|NoRoom| no_room(&state.flow))?;
-        shallow(&bytes, state.limits.depth)?;
-        Ok(There::All(Body { bytes, _load: load }))
-    }
-}
-
 #[cold]
 fn broke_off(error: &PayloadError) -> ApiError {
     ApiError::bad_request(format!("the body broke off: {error}"))
@@ -210,7 +172,7 @@ async fn whole(
     if let Some(watch) = &watch {
         watch.body_begins();
     }
-    let body = read(payload, bound, &state.flow).await;
+    let body = gather(payload, bound, &state.flow).await;
     if let Some(watch) = &watch {
         watch.body_ends();
     }
@@ -220,14 +182,18 @@ async fn whole(
 }
 
 /// The bound of this request's body.
-fn acceptable(headers: &HeaderMap, path: &str, limits: Option<&Limits>) -> Result<Bound, ApiError> {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let coding = header(CONTENT_ENCODING).unwrap_or("identity");
+fn acceptable(
+    headers: &dyn Headers,
+    path: &str,
+    limits: Option<&Limits>,
+) -> Result<Bound, ApiError> {
+    let header = |name| headers.header(name).first();
+    let coding = header(Name::ContentEncoding).unwrap_or("identity");
     if !coding.eq_ignore_ascii_case("identity") {
         let error = format!("a body in Content-Encoding {coding} is not taken; send it as it is");
         return Err(ApiError::new(ErrorCode::UnsupportedMediaType, error));
     }
-    let kind = header(CONTENT_TYPE).unwrap_or_default();
+    let kind = header(Name::ContentType).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let is = |page: &&str| kind.eq_ignore_ascii_case(page);
     if kind != JSON && PAGE_TYPES.iter().any(is) {
@@ -246,7 +212,7 @@ fn acceptable(headers: &HeaderMap, path: &str, limits: Option<&Limits>) -> Resul
             announced: None,
         },
     };
-    let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    let length = header(Name::ContentLength).and_then(|length| length.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit.bytes as u64) {
         return Err(limit.exceeded());
     }
@@ -303,7 +269,7 @@ fn room(length: usize, announced: usize) -> usize {
     }
 }
 
-async fn read(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Body, ApiError> {
+async fn gather(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Body, ApiError> {
     let (clock, limits) = (&flow.clock, &flow.limits);
     let mut whole = Vec::new();
     let mut load = flow.load();

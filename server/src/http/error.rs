@@ -84,6 +84,11 @@ impl ApiError {
         self.body.code.unwrap_or(ErrorCode::Other)
     }
 
+    /// Whether the connection ends with it.
+    pub fn closes(&self) -> bool {
+        self.closes
+    }
+
     /// The body of the reply.
     pub fn body(&self) -> &ErrorBody {
         &self.body

@@ -1,21 +1,17 @@
-//! The calls that agents make all the time, answered without the route table: to find a route and to
-//! call a handler by it costs as much again as such a call. Where nothing has to be waited for they
-//! are done where they are looked at, without a future of their own.
+//! The calls that agents make all the time, answered where they are read: to take a request through the
+//! HTTP layer and the route table, and its reply back, costs more than such a call.
 
-use super::body::{Body, Part, There};
+use super::Shared;
+use super::body::{Body, judge};
 use super::caller::Caller;
 use super::error::ApiError;
-use super::link::Watch;
-use super::{Shared, agents, messages, poll as polls};
-use actix_http::{Payload, Request};
-use actix_web::HttpResponse;
-use actix_web::http::Method;
-use futures_util::Stream;
+use super::head::Head;
+use super::{agents, messages, poll as polls};
+use crate::actors::agent::poll::Batch;
 use futures_util::future::Either::{self, Left, Right};
 use futures_util::future::LocalBoxFuture;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 /// Which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +29,11 @@ impl Frequent {
     pub const ALL: [Frequent; 3] = [Frequent::Delegate, Frequent::Heartbeat, Frequent::Poll];
 
     /// Which of them a request is. What is written in an unusual way is the route table's.
-    pub fn of(request: &Request) -> Option<Frequent> {
-        match (request.method(), request.path()) {
-            (&Method::POST, "/delegate") => Some(Frequent::Delegate),
-            (&Method::POST, "/heartbeat") => Some(Frequent::Heartbeat),
-            (&Method::GET, path) => polled(path).map(|_| Frequent::Poll),
+    pub fn of(method: &str, path: &str) -> Option<Frequent> {
+        match (method, path) {
+            ("POST", "/delegate") => Some(Frequent::Delegate),
+            ("POST", "/heartbeat") => Some(Frequent::Heartbeat),
+            ("GET", path) => polled(path).map(|_| Frequent::Poll),
             _ => None,
         }
     }
@@ -50,82 +46,81 @@ impl Frequent {
             Frequent::Poll => ("GET", "/poll/{agent_id}"),
         }
     }
+
+    /// Whether it comes with a body.
+    pub fn has_body(self) -> bool {
+        self != Frequent::Poll
+    }
 }
 
 /// The id in the path of a poll, if it stands there as it is.
 fn polled(path: &str) -> Option<&str> {
     let id = path.strip_prefix("/poll/")?;
-    (!id.is_empty() && !id.contains(['/', '%'])).then_some(id)
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    (!id.is_empty() && id.bytes().all(plain)).then_some(id)
 }
 
-/// A poll.
-pub async fn poll(
-    state: Shared,
-    request: Request,
-    watch: Option<Rc<Watch>>,
-) -> Result<HttpResponse, ApiError> {
-    let head = request.head();
-    let caller = Caller::of(&head.headers, head.peer_addr, watch)?;
-    let id = polled(head.uri.path()).unwrap_or_default();
-    let query = head.uri.query().unwrap_or_default();
-    polls::poll(state, caller, id, query).await
+/// A reply that is a success.
+pub struct Answer {
+    /// JSON.
+    pub text: Vec<u8>,
+    /// What is handed over with it.
+    pub batch: Option<Batch>,
 }
 
-/// Whether there is something to be read of a request's body. Leaves no waker.
-pub fn has_body(request: &mut Request) -> bool {
-    let Payload::H1 { payload } = request.payload() else {
-        return true;
-    };
-    let mut nobody = Context::from_waker(Waker::noop());
-    match Pin::new(&mut *payload).poll_next(&mut nobody) {
-        Poll::Ready(Some(Ok(bytes))) => payload.unread_data(bytes),
-        Poll::Ready(_) => {}
-        Poll::Pending => return false,
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Answer {
+            text: text.into(),
+            batch: None,
+        }
     }
-    true
 }
 
-/// What is to be done for a call.
-pub type Work = LocalBoxFuture<'static, Result<HttpResponse, ApiError>>;
+/// What has to wait for something.
+pub type Work = LocalBoxFuture<'static, Result<Answer, ApiError>>;
 
-/// Answers a call that brings a body, if all of that is there and there is nothing to wait for; else gives
-/// what is to be done.
-pub fn at_once(
+/// Answers a call, or gives what it has to wait for.
+pub fn answer(
     call: Frequent,
-    state: &Shared,
-    mut request: Request,
-    watch: Option<&Rc<Watch>>,
+    state: &Rc<Shared>,
+    head: &Head<'_>,
+    body: &[u8],
     context: &mut Context<'_>,
-) -> Result<HttpResponse, Either<ApiError, Work>> {
-    let payload = request.take_payload();
-    let head = request.head();
-    let caller = Caller::of(&head.headers, head.peer_addr, watch.cloned()).map_err(Left)?;
-    match Body::at_once(head, payload, state, context).map_err(Left)? {
-        There::All(body) if call == Frequent::Heartbeat => agents::beat(state, &caller, &body),
-        There::All(body) if !caller.has_key() => messages::delegate_keyless(state, &caller, &body),
-        There::All(body) => {
-            let work = messages::delegate(state.clone(), caller, body);
-            return Err(Right(Box::pin(work)));
-        }
-        There::Part(part) => {
-            let work = later(call, state.clone(), caller, watch.cloned(), part);
-            return Err(Right(Box::pin(work)));
-        }
+) -> Result<Either<Answer, Work>, ApiError> {
+    let caller = Caller::of(head.headers, head.peer, head.watch.cloned())?;
+    if call.has_body() {
+        judge(head, body, state)?;
     }
-    .map_err(Left)
-}
-
-async fn later(
-    call: Frequent,
-    state: Shared,
-    caller: Caller,
-    watch: Option<Rc<Watch>>,
-    part: Part,
-) -> Result<HttpResponse, ApiError> {
-    let body = part.whole(watch, &state).await?;
-    match call {
-        Frequent::Delegate => messages::delegate(state, caller, body).await,
-        _ => agents::heartbeat(state, caller, body).await,
+    let state = state.clone();
+    let mut work: Work = match call {
+        Frequent::Heartbeat => {
+            let text = agents::beat(&state, &caller, body)?;
+            return Ok(Left(text.into()));
+        }
+        Frequent::Delegate if !caller.has_key() => {
+            let text = messages::delegated_keyless(&state, &caller, body)?;
+            return Ok(Left(text.into()));
+        }
+        Frequent::Delegate => {
+            let body = Body::short(body);
+            Box::pin(async move {
+                let delegated = messages::delegated(Shared::clone(&state), caller, body);
+                delegated.await.map(Answer::from)
+            })
+        }
+        Frequent::Poll => {
+            let id = polled(head.path).unwrap_or_default().to_owned();
+            let query = head.query.to_owned();
+            Box::pin(async move {
+                let (text, batch) = polls::polled(&state, &caller, &id, &query).await?;
+                Ok(Answer { text, batch })
+            })
+        }
+    };
+    match work.as_mut().poll(context) {
+        Poll::Ready(answer) => answer.map(Left),
+        Poll::Pending => Ok(Right(work)),
     }
 }
 

@@ -4,14 +4,9 @@ use super::Shared;
 use super::browser::{Allowed, Facts, Foreign};
 use super::error::ApiError;
 use super::flow::count;
-use super::link::Watch;
-use actix_http::{HttpMessage, Request};
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY};
+use super::head::{Head, Header, Name};
 use clawlink_protocol::error::ErrorCode;
-use std::rc::Rc;
 use subtle::ConstantTimeEq;
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Who may ask.
 pub struct Gate {
@@ -22,13 +17,13 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn admit(&self, request: &Request, tls: bool) -> Result<(), ApiError> {
-        let token = self.token_state(request);
-        let facts = facts(request, token == Token::Right, tls);
+    fn admit(&self, head: &Head<'_>, tls: bool) -> Result<(), ApiError> {
+        let token = self.token_state(head);
+        let facts = facts(head, token == Token::Right, tls);
         self.allowed.judge(facts).map_err(foreign)?;
         match token {
             Token::NotNeeded | Token::Right => Ok(()),
-            _ if request.path() == "/health" => Ok(()),
+            _ if head.path == "/health" => Ok(()),
             Token::Missing => Err(ApiError::new(
                 ErrorCode::Unauthorized,
                 "this relay needs its token; send Authorization: Bearer TOKEN",
@@ -40,15 +35,12 @@ impl Gate {
         }
     }
 
-    fn token_state(&self, request: &Request) -> Token {
+    fn token_state(&self, head: &Head<'_>) -> Token {
         let Some(wanted) = &self.token else {
             return Token::NotNeeded;
         };
         let right = |given: &str| bool::from(given.as_bytes().ct_eq(wanted.as_bytes()));
-        let header = request
-            .headers()
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let header = head.headers.header(Name::Authorization).first();
         let bearer = header.and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
             scheme
@@ -56,9 +48,9 @@ impl Gate {
                 .then(|| token.trim().to_owned())
         });
         // Only the upgrade may carry it in the query: a WebSocket client may have no other place.
-        let upgrade =
-            request.path().starts_with("/ws/") && request.headers().contains_key(SEC_WEBSOCKET_KEY);
-        let in_query = || upgrade.then(|| query_token(query(request))).flatten();
+        let asks = || head.headers.header(Name::SocketKey).is_there();
+        let upgrade = head.path.starts_with("/ws/") && asks();
+        let in_query = || upgrade.then(|| query_token(head.query)).flatten();
         match bearer.or_else(in_query) {
             Some(given) if right(&given) => Token::Right,
             Some(_) => Token::Wrong,
@@ -87,22 +79,17 @@ fn query_token(query: &str) -> Option<String> {
         .token
 }
 
-fn facts(request: &Request, token: bool, tls: bool) -> Facts<'_> {
-    let text = |name: HeaderName| {
-        let mut values = request.headers().get_all(name);
-        let value = values.next()?;
-        // What is no text, or stands there more than once, is nobody's.
-        let one = values.next().is_none();
-        Some(value.to_str().ok().filter(|_| one).unwrap_or("?"))
+fn facts<'a>(head: &Head<'a>, token: bool, tls: bool) -> Facts<'a> {
+    // What is no text, or stands there more than once, is nobody's.
+    let text = |name| match head.headers.header(name) {
+        Header::Absent => None,
+        Header::Once(text) => Some(text.unwrap_or("?")),
+        Header::More(_) => Some("?"),
     };
-    let target = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str());
     Facts {
-        host: target.or_else(|| text(HOST)),
-        origin: text(ORIGIN),
-        fetch_site: text(SEC_FETCH_SITE),
+        host: head.authority.or_else(|| text(Name::Host)),
+        origin: text(Name::Origin),
+        fetch_site: text(Name::FetchSite),
         token,
         tls,
     }
@@ -123,35 +110,28 @@ fn foreign(why: Foreign) -> ApiError {
 }
 
 /// Judges a request by what has come before it, and then by itself.
-pub fn may_come(state: &Shared, request: &Request) -> Result<(), ApiError> {
-    let peer = request.peer_addr().map(|peer| peer.ip());
-    has_place(state, request)?;
-    state.flow.may_ask(peer)?;
-    let tries = state.gate.token.is_some() && brings_token(request);
+pub fn may_come(state: &Shared, head: &Head<'_>) -> Result<(), ApiError> {
+    has_place(state, head)?;
+    state.flow.may_ask(head.peer)?;
+    let tries = state.gate.token.is_some() && brings_token(head);
     if tries {
-        state.flow.may_try(peer)?;
+        state.flow.may_try(head.peer)?;
     }
-    state.gate.admit(request, state.tls).map_err(|refused| {
+    state.gate.admit(head, state.tls).map_err(|refused| {
         let wrong = tries && refused.code() == ErrorCode::Unauthorized;
-        let limited = wrong.then(|| state.flow.tried(peer).err()).flatten();
+        let limited = wrong.then(|| state.flow.tried(head.peer).err()).flatten();
         limited.unwrap_or(refused)
     })
 }
 
-fn query(request: &Request) -> &str {
-    request.uri().query().unwrap_or_default()
-}
-
-fn brings_token(request: &Request) -> bool {
-    let in_query = || query(request).contains("token=");
-    request.headers().contains_key(AUTHORIZATION)
-        || request.path().starts_with("/ws/") && in_query()
+fn brings_token(head: &Head<'_>) -> bool {
+    head.headers.header(Name::Authorization).is_there()
+        || head.path.starts_with("/ws/") && head.query.contains("token=")
 }
 
 /// Whether the connection is one of those that the relay may have.
-fn has_place(state: &Shared, request: &Request) -> Result<(), ApiError> {
-    let watch = request.conn_data::<Rc<Watch>>();
-    if watch.is_none_or(|watch| watch.has_place()) {
+fn has_place(state: &Shared, head: &Head<'_>) -> Result<(), ApiError> {
+    if head.watch.is_none_or(|watch| watch.has_place()) {
         return Ok(());
     }
     count(&state.flow.counts.connections_refused);

@@ -16,11 +16,11 @@ mod watch;
 use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
 use crate::core::Millis;
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
+use std::cell::Cell;
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
@@ -32,64 +32,126 @@ pub use watch::{Turn, Watch};
 /// requests of one write it may take in at a time.
 const SLICE: usize = 8 * 1024;
 
+/// Where a connection comes back to, with a byte that was read of what follows.
+pub type Home<S> = Rc<Cell<Option<(S, Option<u8>)>>>;
+
 /// The stream.
 pub struct Link<S> {
-    stream: S,
+    /// Nothing when it has been given back.
+    stream: Option<S>,
     watch: Rc<Watch>,
+    /// What was read before.
+    before: BytesMut,
+    /// Bytes of the one request it is there for that are still to be read. Nothing where that is not
+    /// known: then it is there for all that follow, too.
+    left: Option<usize>,
+    /// Requests that had been asked before.
+    asked: u32,
+    /// Where it goes back to.
+    home: Home<S>,
     /// The first byte of the next request, read while one was worked off.
     early: Option<u8>,
     /// Whether the connection has ended, for the layer above.
     ended: bool,
+    /// Whether it was only told so, and the connection goes home.
+    returns: bool,
     /// Bytes handed up between two requests since the layer above last had time to look at them.
     run: usize,
-    alarm: Alarm,
-    /// When it is its turn to be ended, once it is late.
-    turn: Option<Millis>,
+    patience: Patience,
     /// Runs while drops gather.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Link<S> {
-    /// Around a connection that was just accepted.
-    pub fn new(stream: S, flow: Arc<Flow>) -> Self {
+    /// Around a connection.
+    pub fn new(stream: S, watch: Rc<Watch>) -> Self {
         Link {
-            stream,
-            watch: Watch::new(flow),
+            stream: Some(stream),
+            before: BytesMut::new(),
+            left: None,
+            asked: watch.asked.get(),
+            home: Home::default(),
+            watch,
             early: None,
             ended: false,
+            returns: false,
             run: 0,
-            alarm: Alarm::default(),
-            turn: None,
+            patience: Patience::default(),
             pause: None,
         }
     }
 
-    /// Its record.
+    /// The same, with what has been read of a request, and how much of it is to come, if that is known:
+    /// then the connection goes home when the request has been answered.
+    pub fn lent(mut self, before: BytesMut, left: Option<usize>, home: Home<S>) -> Self {
+        (self.before, self.left, self.home) = (before, left, home);
+        self
+    }
+
+    /// What is known of it.
     pub fn watch(&self) -> &Rc<Watch> {
         &self.watch
     }
 
     /// The connection itself, which has no deadlines any more, and a byte that was read of it.
-    pub fn into_parts(self) -> (S, Option<u8>) {
-        (self.stream, self.early)
+    pub fn into_parts(self) -> Option<(S, Option<u8>)> {
+        self.stream.map(|stream| (stream, self.early))
+    }
+
+    /// Whether the request that it is there for has been answered.
+    fn is_done(&self) -> bool {
+        self.left == Some(0)
+            && self.watch.phase.get() == Phase::Between
+            && self.watch.asked.get() != self.asked
     }
 
     /// What is too late, if anything is. If nothing is, the task is woken when something may be.
     fn late(&mut self, context: &mut Context<'_>) -> Option<Late> {
         let (due, late) = self.watch.deadline()?;
-        let flow = &self.watch.flow;
+        let over = self.patience.is_over(&self.watch.flow, due, context);
+        over.then_some(late)
+    }
+}
+
+/// Waits until something is too late, and then until it is its turn to be ended for that.
+#[derive(Default)]
+pub struct Patience {
+    alarm: Alarm,
+    turn: Option<Millis>,
+}
+
+impl Patience {
+    /// Whether it is over. If not, the task is woken when it may be.
+    pub fn is_over(&mut self, flow: &Flow, due: Millis, context: &mut Context<'_>) -> bool {
         let mut is_over = |due| self.alarm.is_over(&flow.clock, due, context);
         if !is_over(due) {
-            return None;
+            return false;
         }
         let turn = *self
             .turn
             .get_or_insert_with(|| after(&flow.clock, flow.turn_of_connection()));
-        is_over(turn).then_some(late)
+        is_over(turn)
     }
 }
 
 impl<S: AsyncRead + Unpin> Link<S> {
+    /// Reads so many bytes at most, into memory as it is: zeroed first, every connection that waits
+    /// would keep pages of zeros.
+    fn read_part(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+        most: usize,
+    ) -> Poll<Result<usize>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Ok(0));
+        };
+        let mut part = into.limit(most.min(self.left.unwrap_or(usize::MAX)));
+        let read = ready!(poll_read_buf(Pin::new(stream), context, &mut part))?;
+        self.left = self.left.map(|left| left - read);
+        Poll::Ready(Ok(read))
+    }
+
     /// Whether drops gather still.
     fn gathers(&mut self, context: &mut Context<'_>) -> bool {
         // What is read next may be no part of it any more.
@@ -112,9 +174,8 @@ impl<S: AsyncRead + Unpin> Link<S> {
         if self.gathers(context) {
             return Poll::Pending;
         }
-        let before = into.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
-        self.came(into.filled().len() - before);
+        let read = ready!(self.read_part(context, into, usize::MAX))?;
+        self.came(read);
         Poll::Ready(Ok(()))
     }
 
@@ -132,9 +193,7 @@ impl<S: AsyncRead + Unpin> Link<S> {
         if self.gathers(context) {
             return self.end_if_late(context);
         }
-        // Into memory as it is: zeroed first, every connection that waits would keep pages of zeros.
-        let mut part = into.limit(SLICE);
-        match poll_read_buf(Pin::new(&mut self.stream), context, &mut part)? {
+        match self.read_part(context, into, SLICE)? {
             Poll::Ready(read) => {
                 self.run += read;
                 self.notice_bytes();
@@ -151,6 +210,16 @@ impl<S: AsyncRead + Unpin> Link<S> {
     fn take_in(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         let phase = self.watch.phase.get();
         if phase == Phase::Asked {
+            return self.read_none(context);
+        }
+        if !self.before.is_empty() {
+            let part = self.before.len().min(into.remaining());
+            into.put_slice(&self.before.split_to(part));
+            self.notice_bytes();
+            self.came(part);
+            return Poll::Ready(Ok(()));
+        }
+        if self.left == Some(0) {
             return self.read_none(context);
         }
         if let Some(byte) = self.early.take() {
@@ -175,14 +244,18 @@ impl<S: AsyncRead + Unpin> Link<S> {
 
     /// Listens for the end of the connection.
     fn read_none(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.early.is_none() {
+        if self.early.is_none()
+            && let Some(stream) = &mut self.stream
+        {
             let mut byte = [0];
             let mut one = ReadBuf::new(&mut byte);
-            match Pin::new(&mut self.stream).poll_read(context, &mut one)? {
+            match Pin::new(stream).poll_read(context, &mut one)? {
                 Poll::Ready(()) => match one.filled() {
                     [] => return Poll::Ready(Ok(())),
                     [byte, ..] => self.early = Some(*byte),
                 },
+                // The connection goes home when the request has been answered, whatever comes.
+                Poll::Pending if self.left.is_some() => {}
                 Poll::Pending => return self.end_if_late(context),
             }
         }
@@ -215,6 +288,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Link<S> {
         into: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
         let link = self.get_mut();
+        if link.is_done() {
+            // The end, for the layer above; not for the connection.
+            link.returns = true;
+            return Poll::Ready(Ok(()));
+        }
         let before = into.filled().len();
         let read = link.take_in(context, into);
         link.ended |= read.is_ready() && into.filled().len() == before;
@@ -229,7 +307,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
         let link = self.get_mut();
-        if let Poll::Ready(written) = Pin::new(&mut link.stream).poll_write(context, bytes)? {
+        let Some(stream) = &mut link.stream else {
+            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
+        };
+        if let Poll::Ready(written) = Pin::new(stream).poll_write(context, bytes)? {
             if written == bytes.len() {
                 link.watch.stuck.set(None);
             }
@@ -247,10 +328,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         let link = self.get_mut();
-        if link.watch.came_around() {
-            context.waker().wake_by_ref();
+        if let Some(stream) = &mut link.stream {
+            ready!(Pin::new(stream).poll_flush(context))?;
         }
-        ready!(Pin::new(&mut link.stream).poll_flush(context))?;
         // A peer that has ended its side is taken for gone.
         let given = link.watch.given.take();
         if !link.ended {
@@ -260,7 +340,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        let link = self.get_mut();
+        if link.returns {
+            let early = link.early;
+            link.home
+                .set(link.stream.take().map(|stream| (stream, early)));
+        }
+        match &mut link.stream {
+            Some(stream) => Pin::new(stream).poll_shutdown(context),
+            None => Poll::Ready(Ok(())),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! From a listening port to the calls: what `actix_web::HttpServer` does, with the relay's own
 //! [`Link`] in between, for which it has no place.
 
+use super::Shared;
+use super::connection::{Conversation, Desk};
 use super::flow::{Flow, count};
 use super::link::{Link, Watch};
 use super::traffic::Connection;
@@ -19,7 +21,6 @@ use std::fmt::Debug;
 use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -50,21 +51,19 @@ type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// What connections get.
 #[derive(Clone)]
-pub struct Connections<O> {
-    /// What they have in common.
-    pub flow: Arc<Flow>,
+pub struct Connections {
+    /// What every call reads.
+    pub state: Shared,
     /// How they are encrypted, if they are.
     pub tls: Option<TlsAcceptor>,
     /// The `TCP_USER_TIMEOUT` of each.
     pub dead_peer_after: Duration,
-    /// Makes what each one carries while it is open.
-    pub opened: O,
 }
 
 /// Serves what comes there. `app` makes the calls anew for each worker, on its thread.
-pub fn serve<F, I, S, O>(
+pub fn serve<F, I, S>(
     listener: TcpListener,
-    connections: Connections<O>,
+    connections: Connections,
     app: F,
 ) -> std::io::Result<Server>
 where
@@ -75,17 +74,17 @@ where
     S::InitError: Debug,
     <S::Service as Service<Request>>::Future: 'static,
     S::Service: 'static,
-    O: Fn() -> Connection + Clone + Send + Sync + 'static,
 {
+    let flow = connections.state.flow.clone();
     let address = listener.local_addr()?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     // Each worker counts its own. Some more are taken than have a place, and told so.
-    let places = connections.flow.limits.connections;
+    let places = flow.limits.connections;
     let places = places.saturating_add(unseated(places));
     let builder = Server::build()
         .workers(workers)
         .max_concurrent_connections(places.div_ceil(workers))
-        .shutdown_timeout(connections.flow.limits.shutdown.as_secs())
+        .shutdown_timeout(flow.limits.shutdown.as_secs())
         .disable_signals();
     let ending = builder.graceful_shutdown_signal();
     let builder = builder.listen("clawlink", listener, move || {
@@ -101,13 +100,12 @@ where
                     let ending = ending.clone();
                     async move { ending.notified().await }
                 };
-                let (limits, opened) = (connections.flow.limits, connections.opened.clone());
-                let http = http(app, address, limits, opened, ends).new_service(());
-                let http = Rc::new(http.await?);
+                let limits = connections.state.flow.limits;
+                let http = http(app, address, limits, ends).new_service(());
+                let desk = Rc::new(Desk::new(connections.state, http.await?));
                 Ok::<_, ()>(fn_service(move |stream| {
                     prepare(&stream, connections.dead_peer_after);
-                    let (tls, flow) = (connections.tls.clone(), connections.flow.clone());
-                    connection(http.clone(), stream, tls, flow)
+                    connection(desk.clone(), stream, connections.tls.clone())
                 }))
             }
         })
@@ -116,11 +114,10 @@ where
 }
 
 /// HTTP on a connection. One app answers both what stays with it and what it hands on.
-fn http<S, O, E, N>(
+fn http<S, E, N>(
     app: Rc<S>,
     address: SocketAddr,
     limits: FlowLimits,
-    opened: O,
     ends: E,
 ) -> impl ServiceFactory<
     (Link<Stream>, Protocol, Option<SocketAddr>),
@@ -133,7 +130,6 @@ where
     S: Service<Request, Response = Response<Held>> + 'static,
     S::Error: Into<Response<BoxBody>>,
     S::Future: 'static,
-    O: Fn() -> Connection + 'static,
     E: Fn() -> N + 'static,
     N: Future<Output = ()> + 'static,
 {
@@ -147,9 +143,8 @@ where
         .h1_allow_half_closed(false)
         .h1_write_buffer_size(WRITE_BUFFER)
         .local_addr(address)
-        .on_connect_ext(move |link: &Link<Stream>, data| {
+        .on_connect_ext(|link: &Link<Stream>, data| {
             data.insert::<Rc<Watch>>(link.watch().clone());
-            data.insert(opened());
         })
         .upgrade(fn_factory(move || ready(Ok::<_, ()>(upgrades.clone()))))
         .finish(fn_factory(move || ready(Ok::<_, ()>(app.clone()))))
@@ -158,23 +153,24 @@ where
 /// One connection, to its end. What is large is boxed, for as long as it is needed: the task of a
 /// socket holds nothing of HTTP and of handshakes.
 async fn connection<H>(
-    http: Rc<H>,
+    desk: Rc<Desk<H>>,
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    flow: Arc<Flow>,
 ) -> Result<(), DispatchError>
 where
     H: Service<(Link<Stream>, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>,
 {
     let peer = stream.peer_addr().ok();
+    let flow = desk.state.flow.clone();
     flow.wait_for_turn().await;
     let stream = match tls {
         None => Either::Left(stream),
         Some(tls) => Either::Right(Box::pin(encrypted(tls, stream, &flow)).await?),
     };
-    let link = Link::new(stream, flow);
-    let watch = link.watch().clone();
-    Box::pin(http.call((link, Protocol::Http1, peer))).await?;
+    let watch = Watch::new(flow);
+    let _counted = Connection::opened(desk.state.clone(), watch.clone());
+    let conversation = Conversation::new(desk, watch.clone(), peer);
+    Box::pin(conversation.hold(stream)).await?;
     if let Some(socket) = watch.goes_on() {
         socket.await;
     }

@@ -1,11 +1,10 @@
 //! Delegating, answering, broadcasting.
 
 use super::Shared;
-use super::body::Body;
+use super::body::{Body, read};
 use super::caller::Caller;
 use super::error::ApiError;
 use super::once::{json, key_of, once, written};
-use crate::actors::speaking::Speaker;
 use crate::core::delegation::reply;
 use actix_web::HttpResponse;
 use clawlink_protocol::messages::{Broadcast, Delegate, Respond};
@@ -20,10 +19,15 @@ pub const BROADCAST: &str = "broadcast";
 
 /// `POST /delegate`
 pub async fn delegate(state: Shared, caller: Caller, body: Body) -> Result<HttpResponse, ApiError> {
+    delegated(state, caller, body).await.map(json)
+}
+
+/// The reply to it.
+pub async fn delegated(state: Shared, caller: Caller, body: Body) -> Result<String, ApiError> {
     let call: Delegate<'_> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.from_agent)?;
     let Some(key) = key_of(&caller, &speaker, DELEGATE)? else {
-        return delegated(&state, &call, &speaker);
+        return Ok(reply(&state.relay.delegate(&call, None, &speaker)?));
     };
     let digest = state.relay.replays.digest(body.bytes());
     let relay = state.clone();
@@ -31,26 +35,14 @@ pub async fn delegate(state: Shared, caller: Caller, body: Body) -> Result<HttpR
         let call = body.parse()?;
         Ok(reply(&relay.relay.delegate(&call, None, &speaker)?))
     };
-    once(&state, key, digest, work).await.map(json)
+    once(&state, key, digest, work).await
 }
 
-/// The same for a caller that brings no key.
-pub fn delegate_keyless(
-    state: &Shared,
-    caller: &Caller,
-    body: &Body,
-) -> Result<HttpResponse, ApiError> {
-    let call: Delegate<'_> = body.parse()?;
+/// The reply where the caller brings no key: there is nothing to wait for.
+pub fn delegated_keyless(state: &Shared, caller: &Caller, body: &[u8]) -> Result<String, ApiError> {
+    let call: Delegate<'_> = read(body)?;
     let speaker = caller.speak_for(state, &call.from_agent)?;
-    delegated(state, &call, &speaker)
-}
-
-fn delegated(
-    state: &Shared,
-    call: &Delegate<'_>,
-    speaker: &Speaker,
-) -> Result<HttpResponse, ApiError> {
-    Ok(json(reply(&state.relay.delegate(call, None, speaker)?)))
+    Ok(reply(&state.relay.delegate(&call, None, &speaker)?))
 }
 
 /// `POST /respond`

@@ -6,6 +6,7 @@ pub mod body;
 pub mod browser;
 pub mod caller;
 pub mod conditions;
+pub mod connection;
 pub mod dead_letters;
 pub mod delivery;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod frame;
 pub mod frequent;
 pub mod front;
 pub mod guard;
+pub mod head;
 pub mod incoming;
 pub mod knowledge;
 pub mod line;
@@ -30,6 +32,8 @@ pub mod outgoing;
 pub mod page;
 pub mod poll;
 pub mod process;
+pub mod reply;
+pub mod request;
 pub mod reservations;
 pub mod tasks;
 pub mod traffic;
@@ -128,7 +132,7 @@ pub fn calls() -> Vec<Call> {
         post("/respond", web::to(messages::respond)),
         post("/broadcast", web::to(messages::broadcast)),
         read("/broadcasts", web::to(knowledge::list)),
-        get("/poll/{agent_id}", web::to(poll::routed)),
+        get("/poll/{agent_id}", web::to(poll::poll)),
         post("/ack", web::to(poll::ack)),
         read("/tasks", web::to(tasks::list)),
         read("/tasks/{message_id}", web::to(tasks::one)),

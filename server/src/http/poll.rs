@@ -79,27 +79,31 @@ impl PollQuery {
     }
 }
 
-/// The same, found by the route table.
-pub async fn routed(
+/// `GET /poll/{agent_id}`
+pub async fn poll(
     state: Shared,
     request: HttpRequest,
     caller: Caller,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    poll(state, caller, &id, request.query_string()).await
+    let watch = caller.watch().cloned();
+    let polled = polled(&state, &caller, &id, request.query_string());
+    let (body, batch) = polled.await?;
+    let rest = body.into();
+    Ok(json(Parcel { rest, batch, watch }))
 }
 
-/// `GET /poll/{agent_id}`
-pub async fn poll(
-    state: Shared,
-    caller: Caller,
+/// The reply to it, and what it hands over.
+pub async fn polled(
+    state: &Shared,
+    caller: &Caller,
     id: &str,
     query: &str,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<(Vec<u8>, Option<Batch>), ApiError> {
     let id = agent_id(id)?;
     let query: PollQuery = parameters(query)?;
     let (ask, wait) = query.ask()?;
-    let speaker = caller.speak_for_known(&state, &id)?;
+    let speaker = caller.speak_for_known(state, &id)?;
     // With an agent that is not known its batches are not either.
     let unknown = || Acked {
         unknown_batch: Some(true),
@@ -115,12 +119,7 @@ pub async fn poll(
     };
     let bounded = ask.portion.count != Portion::ALL.count;
     let body = written(batch.as_ref(), &state.relay.epoch, bounded, acked.as_ref());
-    let body = Parcel {
-        rest: body.into(),
-        batch,
-        watch: caller.watch().cloned(),
-    };
-    Ok(json(body))
+    Ok((body, batch))
 }
 
 /// `POST /ack`

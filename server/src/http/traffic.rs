@@ -1,12 +1,12 @@
 //! How requests went: how many of each call, how they ended, and how long they took. To count one
 //! is three additions; nothing is locked, allocated or looked up by a path.
 
+use super::link::Watch;
 use super::{Call, Shared};
 use crate::core::metrics::{Counter, Gauge, Histogram};
 use crate::core::spread::Spread;
 use actix_web::http::{Method, StatusCode};
 use clawlink_protocol::error::ErrorCode;
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -88,36 +88,25 @@ impl Route {
     }
 }
 
-/// An open connection, as it is counted, for as long as anybody has it.
-#[derive(Clone)]
-pub struct Connection(Rc<Counted>);
-
-struct Counted {
-    state: Shared,
-    used: Cell<bool>,
+/// An open connection, as it is counted.
+pub struct Connection {
+    state: Rc<Shared>,
+    watch: Rc<Watch>,
 }
 
 impl Connection {
     /// It has opened.
-    pub fn opened(state: &Shared) -> Self {
+    pub fn opened(state: Rc<Shared>, watch: Rc<Watch>) -> Self {
         state.traffic.connections.add(1);
-        Connection(Rc::new(Counted {
-            state: state.clone(),
-            used: Cell::new(false),
-        }))
-    }
-
-    /// A request has come.
-    pub fn is_used(&self) {
-        self.0.used.set(true);
+        Connection { state, watch }
     }
 }
 
-impl Drop for Counted {
+impl Drop for Connection {
     fn drop(&mut self) {
         let traffic = &self.state.traffic;
         traffic.connections.sub(1);
-        traffic.unused.add(u64::from(!self.used.get()));
+        traffic.unused.add(u64::from(self.watch.is_new()));
     }
 }
 

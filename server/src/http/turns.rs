@@ -35,8 +35,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Holds a reply. Where there is no room for it: what has been done must be told, what was `asked`
-    /// can be asked again.
+    /// Holds a reply, if there is room for it.
     pub fn around(
         response: Response<BoxBody>,
         asked: bool,
@@ -47,14 +46,9 @@ impl Held {
             BodySize::Sized(size) => usize::try_from(size).unwrap_or(usize::MAX),
             _ => 0,
         };
-        let (response, load) = match flow.carry(size) {
+        let (response, load) = match load_of(flow, size, asked) {
             Ok(load) => (response, load),
-            Err(NoRoom) if asked => (no_room(flow), None),
-            Err(NoRoom) => {
-                let mut load = flow.load();
-                load.overdraw(size);
-                (response, Some(load))
-            }
+            Err(error) => (error.error_response().into(), None),
         };
         response.map_body(|_, body| Held {
             body,
@@ -65,9 +59,21 @@ impl Held {
     }
 }
 
-fn no_room(flow: &Flow) -> Response<BoxBody> {
-    count(&flow.counts.in_flight_refused);
-    in_flight_full("this reply").error_response().into()
+/// The load of a reply of so many bytes. Where there is no room for it: what has been done must be told,
+/// what was `asked` can be asked again.
+pub fn load_of(flow: &Arc<Flow>, size: usize, asked: bool) -> Result<Option<Load>, ApiError> {
+    match flow.carry(size) {
+        Ok(load) => Ok(load),
+        Err(NoRoom) if asked => {
+            count(&flow.counts.in_flight_refused);
+            Err(in_flight_full("this reply"))
+        }
+        Err(NoRoom) => {
+            let mut load = flow.load();
+            load.overdraw(size);
+            Ok(Some(load))
+        }
+    }
 }
 
 impl MessageBody for Held {

@@ -5,7 +5,6 @@
 use super::feed::Feed;
 use super::line::Plug;
 use super::link::Link;
-use super::traffic::Connection;
 use super::turns::Held;
 use super::wire::{Wire, part};
 use actix_codec::{Encoder, Framed, FramedParts};
@@ -130,7 +129,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Conversation<S> {
         self.link.flush().await?;
         self.out = BytesMut::new();
         self.early = BytesMut::from(&self.early[..]);
-        let carried = request.conn_data::<Connection>().cloned();
         let (offer, body) = (Offer::default(), Rc::new(Feed::default()));
         request.extensions_mut().insert(offer.clone());
         *request.payload() = payload(body.clone());
@@ -147,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Conversation<S> {
         };
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         match offer.0.take().filter(|_| switches) {
-            Some(plug) => self.open(response, plug, carried).await,
+            Some(plug) => self.open(response, plug).await,
             None => Box::pin(self.refuse(response)).await,
         }
     }
@@ -160,9 +158,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Conversation<S> {
             loop {
                 if let Poll::Ready(answer) = asked.as_mut().poll(context) {
                     return Poll::Ready(Ok(answer));
-                }
-                if self.link.watch().came_around() {
-                    continue;
                 }
                 if ended {
                     return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
@@ -193,21 +188,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Conversation<S> {
     }
 
     /// Tells that it is a socket from now on.
-    async fn open(
-        mut self,
-        response: Response<Held>,
-        plug: Plug,
-        carried: Option<Connection>,
-    ) -> io::Result<()> {
+    async fn open(mut self, response: Response<Held>, plug: Plug) -> io::Result<()> {
         let (head, reply) = response.into_parts();
         let head = Message::Item((head, BodySize::None));
         self.codec.encode(head, &mut self.out)?;
         self.link.write_all_buf(&mut self.out).await?;
         self.link.flush().await?;
         let watch = self.link.watch().clone();
-        let (stream, byte) = self.link.into_parts();
+        let Some((stream, byte)) = self.link.into_parts() else {
+            return Ok(());
+        };
         self.early.extend(byte);
-        let wire = Wire::new(stream, plug, &mut self.early, reply, carried);
+        let wire = Wire::new(stream, plug, &mut self.early, reply);
         watch.go_on(Box::pin(wire.run()));
         Ok(())
     }
@@ -218,8 +210,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Conversation<S> {
             .head_mut()
             .set_connection_type(ConnectionType::Close);
         self.write(response).await?;
-        let (mut stream, _) = self.link.into_parts();
-        part(&mut stream).await;
+        if let Some((mut stream, _)) = self.link.into_parts() {
+            part(&mut stream).await;
+        }
         Ok(())
     }
 

@@ -5,7 +5,6 @@
 
 use super::line::Plug;
 use super::outgoing::Outgoing;
-use super::traffic::Connection;
 use super::turns::Held;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -35,19 +34,11 @@ pub struct Wire<S> {
     answered: bool,
     /// The reply to the upgrade lasts as long as the socket.
     _reply: Held,
-    /// Counts the connection.
-    _carried: Option<Connection>,
 }
 
 impl<S> Wire<S> {
     /// From the upgrade on, with what has come after its head.
-    pub fn new(
-        stream: S,
-        plug: Plug,
-        early: &mut [u8],
-        reply: Held,
-        carried: Option<Connection>,
-    ) -> Self {
+    pub fn new(stream: S, plug: Plug, early: &mut [u8], reply: Held) -> Self {
         let outgoing = Outgoing::new(plug.0.outlet.clone());
         let answered = plug.0.take(early);
         Wire {
@@ -56,7 +47,6 @@ impl<S> Wire<S> {
             outgoing,
             answered,
             _reply: reply,
-            _carried: carried,
         }
     }
 }

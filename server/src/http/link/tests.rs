@@ -4,6 +4,7 @@ use crate::actors::clock::Clock;
 use crate::config::{Args, Config};
 use argh::FromArgs;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
@@ -24,7 +25,7 @@ fn flow() -> Arc<Flow> {
 
 fn link() -> (DuplexStream, Link<DuplexStream>) {
     let (peer, stream) = duplex(64 * 1024);
-    (peer, Link::new(stream, flow()))
+    (peer, Link::new(stream, Watch::new(flow())))
 }
 
 fn paused<F: Future>(test: F) -> F::Output {
@@ -121,7 +122,7 @@ fn who_is_late_with_many_others_is_ended_in_turn() {
         let ends: Vec<_> = (0..400)
             .map(|_| {
                 let (peer, stream) = duplex(64);
-                let mut link = Link::new(stream, flow.clone());
+                let mut link = Link::new(stream, Watch::new(flow.clone()));
                 spawn_local(async move {
                     let ended = poll_fn(|context| link.end_if_late(context)).await;
                     ended.expect("as its peer would");

@@ -35,10 +35,13 @@ pub(super) enum Phase {
 
 /// What is known of a connection. The connection's thread alone has it.
 pub struct Watch {
-    pub(super) flow: Arc<Flow>,
+    /// What all connections have in common.
+    pub flow: Arc<Flow>,
     pub(super) phase: Cell<Phase>,
     /// No request has come yet: its head is awaited from the beginning.
     pub(super) first: Cell<bool>,
+    /// Requests that have come.
+    pub(super) asked: Cell<u32>,
     /// Since when no request is worked off.
     since: Cell<Millis>,
     /// When the first byte after that came.
@@ -51,8 +54,6 @@ pub struct Watch {
     agent: RefCell<Option<AgentId>>,
     /// Who wants to read what stays in the kernel.
     pub(super) reader: Cell<Option<Waker>>,
-    /// Whether the layer above is to come around once more, and has not yet.
-    comes_around: Cell<bool>,
     /// What was given for good when all that was written has gone.
     pub(super) given: RefCell<Vec<Batch>>,
     /// Whether it has one of the places that there are.
@@ -62,17 +63,18 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(flow: Arc<Flow>) -> Rc<Watch> {
+    /// Of a connection that was just accepted.
+    pub fn new(flow: Arc<Flow>) -> Rc<Watch> {
         Rc::new(Watch {
             phase: Cell::new(Phase::Between),
             first: Cell::new(true),
+            asked: Cell::new(0),
             since: Cell::new(flow.clock.now()),
             begun: Cell::new(None),
             stuck: Cell::new(None),
             drops: Cell::new(0),
             agent: RefCell::new(None),
             reader: Cell::new(None),
-            comes_around: Cell::new(false),
             given: RefCell::new(Vec::new()),
             seated: Cell::new(flow.sit_down()),
             next: Cell::new(None),
@@ -91,6 +93,7 @@ impl Watch {
     /// A request is worked off from now on, until what is returned is dropped.
     pub fn ask(self: Rc<Watch>) -> Turn {
         self.first.set(false);
+        self.asked.update(|asked| asked.wrapping_add(1));
         self.stuck.set(None);
         self.agent.take();
         self.flow.begin();
@@ -106,17 +109,6 @@ impl Watch {
     /// The agent that was noted last.
     pub fn noted(&self) -> Option<AgentId> {
         self.agent.borrow().clone()
-    }
-
-    /// Who works off the request wants to be asked again in this pass of the layer above, which asks it
-    /// twice where a body may have come.
-    pub fn comes_around(&self) {
-        self.comes_around.set(true);
-    }
-
-    /// It is asked again; says whether it still wanted that.
-    pub fn came_around(&self) -> bool {
-        self.comes_around.take()
     }
 
     /// These messages were given when all that was written before has gone. If it does not go, they return.
@@ -156,6 +148,21 @@ impl Watch {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
+    }
+
+    /// Whether no request has come yet.
+    pub fn is_new(&self) -> bool {
+        self.first.get()
+    }
+
+    /// When the connection ends if nothing of a request comes.
+    pub fn idle_until(&self) -> Millis {
+        let limits = &self.flow.limits;
+        let time = match self.first.get() {
+            true => limits.head,
+            false => limits.keep_alive,
+        };
+        self.since.get() + millis(time)
     }
 
     /// How long to wait until the next read after one of so many bytes, if at all.
