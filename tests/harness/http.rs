@@ -89,9 +89,7 @@ pub fn exchange(
     }
     head.push_str("\r\n");
     // A relay that has said no may close before it has read everything.
-    let _ = stream
-        .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(body));
+    let _ = stream.write_all(&[head.as_bytes(), body].concat());
     read_reply(stream)
 }
 

@@ -23,6 +23,17 @@ fn ask(relay: &Relay, stream: &mut TcpStream) -> bool {
     asked.is_ok() && stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0)
 }
 
+/// Asks for something on a connection that stays open.
+type Asks = fn(&Relay, &mut TcpStream) -> bool;
+
+/// The same for a call that is answered without the HTTP layer.
+fn beat(relay: &Relay, stream: &mut TcpStream) -> bool {
+    let body = r#"{"agent_id":"a"}"#;
+    let call = head(relay, "POST /heartbeat", body.len()) + body;
+    let asked = stream.write_all(call.as_bytes());
+    asked.is_ok() && stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0)
+}
+
 /// How long it takes until the relay ends a connection to which a byte is sent now and then.
 fn ends_after(stream: &mut TcpStream, drip: &[u8]) -> Duration {
     let began = Instant::now();
@@ -46,24 +57,194 @@ fn the_head_of_a_second_request_has_the_same_time_as_that_of_the_first() {
     let mut first = connect(relay.address);
     let took = ends_after(&mut first, b"G");
     assert!(took < Duration::from_secs(6), "{took:?}");
-    let mut second = connect(relay.address);
-    assert!(ask(&relay, &mut second));
-    // Idleness is not slowness.
-    std::thread::sleep(Duration::from_millis(1_500));
-    assert!(ask(&relay, &mut second), "it was ended while it was idle");
-    second.write_all(b"GET /health HTTP/1.1\r\n").unwrap();
-    let took = ends_after(&mut second, b"X");
-    let second_at_least = Duration::from_millis(900)..Duration::from_secs(6);
-    assert!(second_at_least.contains(&took), "{took:?}");
+    let calls: [(_, Asks); 2] = [
+        ("GET /health HTTP/1.1\r\n", ask),
+        ("POST /heartbeat HTTP/1.1\r\n", beat),
+    ];
+    for (line, asks) in calls {
+        let mut second = connect(relay.address);
+        assert!(asks(&relay, &mut second));
+        // Idleness is not slowness.
+        std::thread::sleep(Duration::from_millis(1_500));
+        assert!(asks(&relay, &mut second), "it was ended while it was idle");
+        second.write_all(line.as_bytes()).unwrap();
+        let took = ends_after(&mut second, b"X");
+        let second_at_least = Duration::from_millis(900)..Duration::from_secs(6);
+        assert!(second_at_least.contains(&took), "{line}: {took:?}");
+    }
 }
 
 #[test]
 fn an_idle_connection_ends_when_its_time_is_over() {
     let relay = Relay::with(&["--keep-alive", "1"]);
+    for asks in [ask as Asks, beat] {
+        let mut stream = connect(relay.address);
+        assert!(asks(&relay, &mut stream));
+        let took = ends_after(&mut stream, b"");
+        let second_at_least = Duration::from_millis(900)..Duration::from_secs(6);
+        assert!(second_at_least.contains(&took), "{took:?}");
+    }
+}
+
+/// Calls of all ways through the relay, and what their replies begin with.
+fn mixed(relay: &Relay) -> Vec<(String, &'static str)> {
+    let body = |line: &str, body: &str| head(relay, line, body.len()) + body;
+    let delegate = json!({"from_agent": "a", "to_agent": "b", "task": "t", "context": "c"});
+    let keyed = body("POST /delegate", &delegate.to_string());
+    let keyed = keyed.replacen("\r\n", "\r\nIdempotency-Key: k\r\n", 1);
+    let chunked = head(relay, "POST /heartbeat", 0)
+        .replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    vec![
+        (
+            body("POST /heartbeat", r#"{"agent_id":"a"}"#),
+            r#"{"status":"unknown_agent"}"#,
+        ),
+        (
+            body("POST /register", r#"{"agent_id":"a"}"#),
+            r#"{"status":"registered""#,
+        ),
+        (head(relay, "GET /health", 0), r#"{"status":"ok"}"#),
+        (
+            body("POST /register", r#"{"agent_id":"b"}"#),
+            r#"{"status":"registered""#,
+        ),
+        (
+            body("POST /delegate", &delegate.to_string()),
+            r#"{"status":"delegated""#,
+        ),
+        (keyed.clone(), r#"{"status":"delegated""#),
+        (
+            head(relay, "GET /poll/b?max=1", 0),
+            r#"{"messages":[{"type":"task_delegation""#,
+        ),
+        (keyed, r#"{"status":"delegated""#),
+        (
+            body("POST /heartbeat", "no JSON"),
+            r#"{"error":"the body is not JSON"#,
+        ),
+        (
+            head(relay, "GET /poll/b?wait=1", 0),
+            r#"{"messages":[{"type":"task_delegation""#,
+        ),
+        (
+            head(relay, "GET /poll/b?wait=x", 0),
+            r#"{"error":"wait must be"#,
+        ),
+        (
+            head(relay, "GET /poll/%62", 0),
+            r#"{"messages":[],"count":0"#,
+        ),
+        (
+            head(relay, "DELETE /poll/b", 0),
+            r#"{"error":"/poll/b does not take DELETE"#,
+        ),
+        (
+            body("POST /heartbeat", r#"{"agent_id":"b"}"#),
+            r#"{"status":"ok"}"#,
+        ),
+        (
+            chunked + "10\r\n{\"agent_id\":\"b\"}\r\n0\r\n\r\n",
+            r#"{"status":"ok"}"#,
+        ),
+        (
+            body("POST /heartbeat", r#"{"agent_id":"b"}"#),
+            r#"{"status":"ok"}"#,
+        ),
+        (
+            body("POST /heartbeat", r#"{"agent_id":"b"}"#).replacen(
+                "\r\n",
+                "\r\nConnection: close\r\n",
+                1,
+            ),
+            r#"{"status":"ok"}"#,
+        ),
+    ]
+}
+
+/// The bodies of all replies up to the end of the connection.
+fn bodies(stream: &mut TcpStream) -> Vec<String> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("a good end");
+    let text = String::from_utf8(bytes).expect("text");
+    let mut rest = &*text;
+    let mut bodies = Vec::new();
+    while let Some((head, after)) = rest.split_once("\r\n\r\n") {
+        assert!(head.starts_with("HTTP/1.1 "), "{text}");
+        let (_, length) = head.split_once("content-length: ").expect("a length");
+        let length = length.lines().next().and_then(|digits| digits.parse().ok());
+        let (body, after) = after.split_at(length.expect("a number"));
+        bodies.push(body.to_owned());
+        rest = after;
+    }
+    assert_eq!(rest, "");
+    bodies
+}
+
+#[test]
+fn requests_of_all_kinds_are_answered_in_their_order_wherever_the_bytes_are_parted() {
+    let length = |relay: &Relay| {
+        mixed(relay)
+            .iter()
+            .map(|(call, _)| call.len())
+            .sum::<usize>()
+    };
+    let all = length(&Relay::start());
+    // In one write, in two, and in many.
+    let parts = (0..all).step_by(97).map(|at| vec![at]);
+    let parts = parts.chain([
+        (1..all).step_by(50).collect(),
+        (1..all).step_by(411).collect(),
+    ]);
+    let parts: Vec<Vec<usize>> = parts.collect();
+    std::thread::scope(|scope| {
+        for half in parts.chunks(parts.len().div_ceil(4)) {
+            scope.spawn(move || half.iter().for_each(|cuts| answered_in_order(cuts)));
+        }
+    });
+}
+
+fn answered_in_order(cuts: &[usize]) {
+    let relay = Relay::start();
+    let calls = mixed(&relay);
+    let bytes = calls.iter().map(|(call, _)| &**call).collect::<String>();
     let mut stream = connect(relay.address);
-    assert!(ask(&relay, &mut stream));
-    let took = ends_after(&mut stream, b"");
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    stream.set_nodelay(true).expect("no delay");
+    let mut sent = 0;
+    for cut in cuts.iter().copied().chain([bytes.len()]) {
+        let part = &bytes.as_bytes()[sent..cut.min(bytes.len())];
+        stream.write_all(part).expect("the relay reads");
+        sent = cut.min(bytes.len());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let bodies = bodies(&mut stream);
+    assert_eq!(bodies.len(), calls.len(), "{cuts:?}: {bodies:#?}");
+    for ((call, expected), body) in calls.iter().zip(&bodies) {
+        assert!(body.starts_with(expected), "{cuts:?}: {call}\n{body}");
+    }
+    assert!(bodies[7].ends_with(r#""replayed":true}"#), "{}", bodies[7]);
+}
+
+#[test]
+fn the_reply_to_a_poll_is_given_up_where_it_is_not_taken_and_its_mail_stays() {
+    let relay = Relay::with(&["--body-deadline", "1", "--inbox-bytes", "20000000"]);
+    relay.register("a");
+    let long = "x".repeat(900_000);
+    for _ in 0..16 {
+        assert_eq!(relay.delegate("b", "a", &long).status, 200);
+    }
+    let mut stream = connect(relay.address);
+    socket2::SockRef::from(&stream)
+        .set_recv_buffer_size(4096)
+        .expect("a small buffer");
+    let poll = head(&relay, "GET /poll/a", 0);
+    stream.write_all(poll.as_bytes()).expect("it is written");
+    stream.read_exact(&mut [0; 64]).expect("the reply begins");
+    let late = r#"clawlink_deadlines_total{what="reply"}"#;
+    eventually("it is given up", || {
+        (Scrape::of(&relay).value(late) > 0.0).then_some(())
+    });
+    assert_eq!(relay.poll("a").len(), 16);
+    assert_eq!(Scrape::of(&relay).value("clawlink_in_flight_bytes"), 0.0);
 }
 
 /// Each took a whole core: the layer below reads on, and spins when its buffer is full.

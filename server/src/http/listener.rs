@@ -2,7 +2,8 @@
 //! [`Link`] in between, for which it has no place.
 
 use super::Shared;
-use super::connection::{Conversation, Desk};
+use super::connection::Conversation;
+use super::desk::Desk;
 use super::flow::{Flow, count};
 use super::link::{Link, Watch};
 use super::traffic::Connection;
@@ -102,10 +103,11 @@ where
                 };
                 let limits = connections.state.flow.limits;
                 let http = http(app, address, limits, ends).new_service(());
-                let desk = Rc::new(Desk::new(connections.state, http.await?));
+                let (desk, http) = (Desk::new(connections.state), http.await?);
+                let (desk, http) = (Rc::new(desk), Rc::new(http));
                 Ok::<_, ()>(fn_service(move |stream| {
                     prepare(&stream, connections.dead_peer_after);
-                    connection(desk.clone(), stream, connections.tls.clone())
+                    connection(desk.clone(), http.clone(), stream, connections.tls.clone())
                 }))
             }
         })
@@ -153,7 +155,8 @@ where
 /// One connection, to its end. What is large is boxed, for as long as it is needed: the task of a
 /// socket holds nothing of HTTP and of handshakes.
 async fn connection<H>(
-    desk: Rc<Desk<H>>,
+    desk: Rc<Desk>,
+    http: Rc<H>,
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
 ) -> Result<(), DispatchError>
@@ -169,7 +172,7 @@ where
     };
     let watch = Watch::new(flow);
     let _counted = Connection::opened(desk.state.clone(), watch.clone());
-    let conversation = Conversation::new(desk, watch.clone(), peer);
+    let conversation = Conversation::new(desk, http, watch.clone(), peer);
     Box::pin(conversation.hold(stream)).await?;
     if let Some(socket) = watch.goes_on() {
         socket.await;

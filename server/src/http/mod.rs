@@ -9,6 +9,7 @@ pub mod conditions;
 pub mod connection;
 pub mod dead_letters;
 pub mod delivery;
+pub mod desk;
 pub mod error;
 pub mod exposition;
 pub mod feed;

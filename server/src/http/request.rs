@@ -15,6 +15,8 @@ const HEADERS: usize = 32;
 pub enum Seen<'a> {
     /// One of the frequent calls, in full.
     Frequent(Request<'a>),
+    /// One of them, whose body has not come in full; all of it has so many bytes.
+    Part(usize),
     /// Another request, or the beginning of one; of so many bytes, if that can be told.
     Other(Option<usize>),
 }
@@ -104,22 +106,24 @@ pub fn read(bytes: &[u8]) -> Seen<'_> {
     let call = target.filter(|_| !waits).and_then(|target| {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let call = Frequent::of(method, path).filter(|_| query.bytes().all(is_plain))?;
-        let body = bytes.get(head..length)?;
         // Where none is expected it is not read.
-        (call.has_body() || body.is_empty()).then_some((call, path, query, body))
+        (call.has_body() || body == 0).then_some((call, path, query))
     });
-    match call {
-        Some((call, path, query, body)) => Seen::Frequent(Request {
-            call,
-            path,
-            query,
-            headers: known,
-            body,
-            length,
-            closes,
-        }),
-        None => Seen::Other(Some(length)),
-    }
+    let Some((call, path, query)) = call else {
+        return Seen::Other(Some(length));
+    };
+    let Some(body) = bytes.get(head..length) else {
+        return Seen::Part(length);
+    };
+    Seen::Frequent(Request {
+        call,
+        path,
+        query,
+        headers: known,
+        body,
+        length,
+        closes,
+    })
 }
 
 /// What headers say, whether the connection ends with the reply, and whether the client waits before it
@@ -169,14 +173,14 @@ mod tests {
     fn frequent(text: &str) -> Option<Request<'_>> {
         match read(text.as_bytes()) {
             Seen::Frequent(request) => Some(request),
-            Seen::Other(_) => None,
+            _ => None,
         }
     }
 
     fn other(text: &str) -> Option<usize> {
         match read(text.as_bytes()) {
-            Seen::Frequent(_) => panic!("it is read here: {text}"),
             Seen::Other(length) => length,
+            _ => panic!("it is read here: {text}"),
         }
     }
 
@@ -199,7 +203,12 @@ mod tests {
     #[test]
     fn what_is_not_there_in_full_is_left_with_its_length_where_that_is_known() {
         let head = format!("{BEAT}\r\n");
-        assert_eq!(other(&head), Some(head.len() + 2));
+        for part in [head.clone(), head.clone() + "{"] {
+            let Seen::Part(length) = read(part.as_bytes()) else {
+                panic!("it has not come in full");
+            };
+            assert_eq!(length, head.len() + 2);
+        }
         assert_eq!(other(&head[..head.len() - 1]), None);
         let info = "GET / HTTP/1.1\r\n\r\n";
         assert_eq!(other(&format!("{info}GET /")), Some(info.len()));

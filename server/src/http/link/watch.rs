@@ -213,6 +213,13 @@ impl Drop for Watch {
 /// A request that is worked off.
 pub struct Turn(Rc<Watch>);
 
+impl Turn {
+    /// On which connection.
+    pub fn watch(&self) -> &Watch {
+        &self.0
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let watch = &self.0;
