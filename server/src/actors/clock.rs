@@ -118,13 +118,15 @@ fn rfc3339(time: DateTime<Utc>) -> String {
         }
         let mut stamp = String::with_capacity(date.len() + TIME.len());
         stamp.push_str(date);
-        push_digits(&mut stamp, second / 3600, 10);
+        stamp.push_str(two_digits(second / 3600));
         stamp.push(':');
-        push_digits(&mut stamp, second / 60 % 60, 10);
+        stamp.push_str(two_digits(second / 60 % 60));
         stamp.push(':');
-        push_digits(&mut stamp, second % 60, 10);
+        stamp.push_str(two_digits(second % 60));
         stamp.push('.');
-        push_digits(&mut stamp, micros, 100_000);
+        stamp.push_str(two_digits(micros / 10_000));
+        stamp.push_str(two_digits(micros / 100 % 100));
+        stamp.push_str(two_digits(micros % 100));
         stamp.push_str("+00:00");
         stamp
     })
@@ -134,13 +136,23 @@ const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// What stands behind the date.
 const TIME: &str = "00:00:00.000000+00:00";
 
-/// Writes a number, of which the first digit counts so much.
-fn push_digits(out: &mut String, number: u32, first: u32) {
-    let mut place = first;
-    while place > 0 {
-        out.push(char::from_digit(number / place % 10, 10).unwrap_or('0'));
-        place /= 10;
+/// All numbers of two digits, one after the other.
+const TWO_DIGITS: [u8; 200] = {
+    let mut digits = [0; 200];
+    let mut number = 0;
+    while number < 100 {
+        digits[2 * number] = b'0' + (number / 10) as u8;
+        digits[2 * number + 1] = b'0' + (number % 10) as u8;
+        number += 1;
     }
+    digits
+};
+
+/// A number below 100.
+fn two_digits(number: u32) -> &'static str {
+    let at = 2 * number as usize;
+    let digits = TWO_DIGITS.get(at..at + 2).unwrap_or(b"00");
+    std::str::from_utf8(digits).unwrap_or("00")
 }
 
 thread_local! {

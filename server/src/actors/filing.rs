@@ -6,7 +6,6 @@ use super::relay::Relay;
 use super::speaking::Speaker;
 use crate::core::content::Content;
 use crate::core::shelf::{Base, File, Written};
-use bytes::Bytes;
 use bytestring::ByteString;
 use clawlink_protocol::files::{BASE64, PutFile};
 use clawlink_protocol::name::FileKey;
@@ -56,7 +55,7 @@ impl Relay {
     /// it was made from.
     pub fn file_of(
         &self,
-        call: PutFile<Bytes>,
+        call: PutFile<ByteString>,
         asked: Option<Base>,
         speaker: &Speaker,
     ) -> Result<Write, Refused> {
@@ -84,16 +83,16 @@ impl Relay {
 /// The text of a content that is text.
 pub(super) fn content_text(content: &Content) -> Option<ByteString> {
     match content {
-        Content::Text(text) => Some(text.clone()),
+        Content::Text(text) => Some(ByteString::clone(text)),
         Content::Bytes(_) | Content::Json(_) => None,
     }
 }
 
-fn content_of(json: Bytes, encoding: Option<&str>) -> Result<Content, Refused> {
+fn content_of(json: ByteString, encoding: Option<&str>) -> Result<Content, Refused> {
     let bad = |why: &dyn Display| Refused::bad_request(format!("content{why}"));
-    let is_string = json.starts_with(b"\"");
+    let is_string = json.starts_with('"');
     match encoding {
-        _ if *json == *b"null" => Err(bad(&" is required")),
+        _ if json == "null" => Err(bad(&" is required")),
         None if is_string => Content::of_string(json).map_err(|why| bad(&format_args!(": {why}"))),
         None => Content::of_value(json).map_err(|why| bad(&format_args!(": {why}"))),
         Some(BASE64) if is_string => {

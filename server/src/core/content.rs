@@ -7,6 +7,7 @@ use bytestring::ByteString;
 use clawlink_protocol::base64::{self, NotBase64};
 use clawlink_protocol::files::BASE64;
 use memchr::memchr;
+use std::ops::Deref;
 
 #[cfg(test)]
 mod tests;
@@ -15,11 +16,34 @@ mod tests;
 #[derive(Debug, Clone)]
 pub enum Content {
     /// Text: the usual case.
-    Text(ByteString),
+    Text(Text),
     /// Bytes that came as base64.
     Bytes(Bytes),
     /// Any other JSON value, as it was written.
     Json(ByteString),
+}
+
+/// A text, and how long it is as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    text: ByteString,
+    /// Between its quotes. To find that out takes a look at all of it.
+    json_len: usize,
+}
+
+impl From<ByteString> for Text {
+    fn from(text: ByteString) -> Text {
+        let json_len = quoted_len(&text);
+        Text { text, json_len }
+    }
+}
+
+impl Deref for Text {
+    type Target = ByteString;
+
+    fn deref(&self) -> &ByteString {
+        &self.text
+    }
 }
 
 /// Contents below this are copied out of what brought them. A longer one stays in its buffer. What is
@@ -27,11 +51,11 @@ pub enum Content {
 /// little would not make up for.
 const COPIED_BELOW: usize = 64 * 1024;
 
-/// These bytes, without what brought them if they are few.
-fn own(bytes: Bytes) -> Bytes {
-    match bytes.len() < COPIED_BELOW {
-        true => Bytes::copy_from_slice(&bytes),
-        false => bytes,
+/// This part of a text, without what brought it if it is short.
+fn own(text: &ByteString, part: &str) -> ByteString {
+    match part.len() < COPIED_BELOW {
+        true => ByteString::from(part),
+        false => text.slice_ref(part),
     }
 }
 
@@ -53,34 +77,38 @@ impl Content {
     pub fn of_text(text: String) -> Content {
         let text = exact(text.into_bytes());
         // It was text, so it is.
-        Content::Text(ByteString::try_from(text).unwrap_or_default())
+        Content::Text(ByteString::try_from(text).unwrap_or_default().into())
     }
 
     /// The text that a string of JSON says. It takes the string's place where nobody else has it; where
     /// nothing is escaped it stays where it stands.
-    pub fn of_string(json: Bytes) -> Result<Content, NotText> {
-        if memchr(b'\\', &json).is_none() {
-            let end = json.len().saturating_sub(1);
-            return text(own(json.slice(1.min(end)..end))).map(Content::Text);
+    pub fn of_string(json: ByteString) -> Result<Content, NotText> {
+        let inside = json
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
+        // What JSON would have to escape stands in none of its strings as it is.
+        let plain = inside.filter(|text| memchr(b'\\', text.as_bytes()).is_none());
+        if let Some(plain) = plain {
+            let (text, json_len) = (own(&json, plain), plain.len());
+            return Ok(Content::Text(Text { text, json_len }));
         }
-        let mut bytes = Vec::from(json);
+        let mut bytes = Vec::from(json.into_bytes());
         quoted::unquote(&mut bytes)?;
-        text(exact(bytes)).map(Content::Text)
+        Ok(Content::Text(text(exact(bytes))?.into()))
     }
 
     /// The bytes that a string of JSON brings as base64; likewise.
-    pub fn of_base64(json: Bytes) -> Result<Content, NotBase64> {
-        let mut bytes = Vec::from(json);
+    pub fn of_base64(json: ByteString) -> Result<Content, NotBase64> {
+        let mut bytes = Vec::from(json.into_bytes());
         quoted::unquote(&mut bytes).map_err(|_| NotBase64)?;
         base64::decode(&mut bytes)?;
         Ok(Content::Bytes(exact(bytes)))
     }
 
     /// A JSON value that is no string, as every reader can read it; likewise.
-    pub fn of_value(json: Bytes) -> Result<Content, serde_json::Error> {
-        let value = text(own(json)).map_err(serde::de::Error::custom)?;
-        json::check(&value)?;
-        Ok(Content::Json(value))
+    pub fn of_value(json: ByteString) -> Result<Content, serde_json::Error> {
+        json::check(&json)?;
+        Ok(Content::Json(own(&json, &json)))
     }
 
     /// Bytes it is counted with, decoded.
@@ -105,10 +133,10 @@ impl Content {
         }
     }
 
-    /// Bytes of it as JSON, between its quotes. Reads all of a text.
+    /// Bytes of it as JSON, between its quotes.
     fn json_len(&self) -> usize {
         match self {
-            Content::Text(text) => quoted_len(text),
+            Content::Text(text) => text.json_len,
             Content::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
             Content::Json(json) => json.len(),
         }

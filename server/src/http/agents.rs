@@ -89,11 +89,11 @@ pub async fn heartbeat(
     caller: Caller,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    beat(&state, &caller, body.bytes()).map(json)
+    beat(&state, &caller, body.text()).map(json)
 }
 
 /// The reply to it; there is nothing to wait for.
-pub fn beat(state: &Shared, caller: &Caller, body: &[u8]) -> Result<String, ApiError> {
+pub fn beat(state: &Shared, caller: &Caller, body: &str) -> Result<String, ApiError> {
     let AboutAgent { agent_id } = read(body)?;
     let speaker = caller.speak_for_known(state, &agent_id)?;
     let known = speaker.is_some_and(|speaker| state.relay.heartbeat(&speaker));

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// Wakes its task when a deadline may have come. A standstill of the relay is nobody's delay.
@@ -26,7 +27,8 @@ impl Alarm {
             if let (Some(armed), Some(timer)) = (self.armed, &mut self.timer)
                 && armed <= due
             {
-                if timer.as_mut().poll(context).is_pending() {
+                // Wound up, it was polled once, and the task stays the same.
+                if !timer.is_elapsed() {
                     return false;
                 }
                 self.armed = None;
@@ -36,11 +38,19 @@ impl Alarm {
                 return true;
             }
             let left = Duration::from_millis(due - now);
-            match &mut self.timer {
-                Some(timer) => timer.as_mut().reset(Instant::now() + left),
-                None => self.timer = Some(Box::pin(sleep(left))),
-            }
+            let timer = match &mut self.timer {
+                Some(timer) => {
+                    timer.as_mut().reset(Instant::now() + left);
+                    timer
+                }
+                None => self.timer.insert(Box::pin(sleep(left))),
+            };
             self.armed = Some(due);
+            // Not as one of the steps that a task may take at a time: without them it would not run.
+            let timer = &mut unconstrained(timer.as_mut());
+            if Pin::new(timer).poll(context).is_pending() {
+                return false;
+            }
         }
     }
 }

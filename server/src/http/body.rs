@@ -14,12 +14,14 @@ use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpRequest};
 use bytes::Bytes;
+use bytestring::ByteString;
 use clawlink_protocol::error::ErrorCode;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::rc::Rc;
+use std::str::Utf8Error;
 use std::sync::Arc;
 
 /// A file's content grows by at most so much when it is written as JSON (`\u0000`).
@@ -39,57 +41,53 @@ const PAGE_TYPES: [&str; 3] = [
 
 /// A body that is there in full.
 pub struct Body {
-    bytes: Bytes,
+    text: ByteString,
     /// Counts for as long as the body is there.
     _load: Option<Load>,
 }
 
 impl Body {
     /// A copy of a short one, which does not count.
-    pub fn short(bytes: &[u8]) -> Body {
-        Body {
-            bytes: Bytes::copy_from_slice(bytes),
-            _load: None,
-        }
+    pub fn short(text: &str) -> Body {
+        let text = text.into();
+        Body { text, _load: None }
     }
 
     /// As it came.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// A part of it that was read from it, to be kept longer than the rest. Shares its buffer, unless that
     /// would keep much besides.
-    pub fn part(&self, text: &str) -> Bytes {
-        let rest = self.bytes.len() - text.len();
+    pub fn part(&self, text: &str) -> ByteString {
+        let rest = self.text.len() - text.len();
         match rest <= text.len() / BESIDES {
-            true => self.bytes.slice_ref(text.as_bytes()),
-            false => Bytes::copy_from_slice(text.as_bytes()),
+            true => self.text.slice_ref(text),
+            false => text.into(),
         }
     }
 
-    /// Reads it as a call. An empty body is an empty object.
+    /// Reads it as a call.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ApiError> {
-        read(&self.bytes)
+        read(&self.text)
     }
 }
 
 /// Reads a body as a call. An empty one is an empty object.
-pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    parse(if body.is_empty() { b"{}" } else { body })
+pub fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, ApiError> {
+    parse(if body.is_empty() { "{}" } else { body })
 }
 
 /// Judges a short body that has come with its head.
-pub fn judge(head: &Head<'_>, body: &[u8], state: &State) -> Result<(), ApiError> {
+pub fn judge<'a>(head: &Head<'_>, body: &'a [u8], state: &State) -> Result<&'a str, ApiError> {
     acceptable(head.headers, head.path, Some(&state.limits))?;
-    shallow(body, state.limits.depth)
+    shallow(body, state.limits.depth)?;
+    std::str::from_utf8(body).map_err(not_text)
 }
 
 /// Reads a call; an error says which field is wrong.
-pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
-    // The parser skips what it does not know without looking at it.
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| ApiError::bad_request(format!("the body is not UTF-8: {error}")))?;
+pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ApiError> {
     // An array would do for the parser, its elements taken as the fields in turn.
     if !text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
     {
@@ -97,6 +95,11 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
         return Err(ApiError::bad_request(error));
     }
     serde_json::from_str(text).map_err(|error| not_understood::<T>(text, &error))
+}
+
+#[cold]
+fn not_text(error: Utf8Error) -> ApiError {
+    ApiError::bad_request(format!("the body is not UTF-8: {error}"))
 }
 
 /// Refuses a call of more levels than it may have; where the parser sees to that, nothing is looked
@@ -176,9 +179,14 @@ async fn whole(
     if let Some(watch) = &watch {
         watch.body_ends();
     }
-    let body = body?;
-    shallow(body.bytes(), state.limits.depth)?;
-    Ok(body)
+    let (bytes, load) = body?;
+    shallow(&bytes, state.limits.depth)?;
+    // The parser skips what it does not know without looking at it.
+    let text = ByteString::try_from(bytes).map_err(not_text)?;
+    Ok(Body {
+        text,
+        _load: Some(load),
+    })
 }
 
 /// The bound of this request's body.
@@ -194,9 +202,7 @@ fn acceptable(
         return Err(ApiError::new(ErrorCode::UnsupportedMediaType, error));
     }
     let kind = header(Name::ContentType).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    let is = |page: &&str| kind.eq_ignore_ascii_case(page);
-    if kind != JSON && PAGE_TYPES.iter().any(is) {
+    if kind != JSON && is_of_page(kind) {
         return Err(ApiError::new(
             ErrorCode::UnsupportedMediaType,
             format!(
@@ -218,6 +224,13 @@ fn acceptable(
     }
     limit.announced = length.map(|length| length as usize);
     Ok(limit)
+}
+
+fn is_of_page(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    PAGE_TYPES
+        .iter()
+        .any(|page| kind.eq_ignore_ascii_case(page))
 }
 
 /// What a body may have at most, and the option it follows from.
@@ -269,7 +282,11 @@ fn room(length: usize, announced: usize) -> usize {
     }
 }
 
-async fn gather(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<Body, ApiError> {
+async fn gather(
+    mut payload: Payload,
+    limit: Bound,
+    flow: &Arc<Flow>,
+) -> Result<(Bytes, Load), ApiError> {
     let (clock, limits) = (&flow.clock, &flow.limits);
     let mut whole = Vec::new();
     let mut load = flow.load();
@@ -295,10 +312,7 @@ async fn gather(mut payload: Payload, limit: Bound, flow: &Arc<Flow>) -> Result<
                 // It has grown by guesses.
                 whole.shrink_to_fit();
             }
-            return Ok(Body {
-                bytes: Bytes::from(whole),
-                _load: Some(load),
-            });
+            return Ok((whole.into(), load));
         };
         let chunk = chunk.map_err(|error| broke_off(&error))?;
         if whole.len() + chunk.len() > limit.bytes {
@@ -324,11 +338,10 @@ mod tests {
     fn a_part_that_is_kept_keeps_little_besides() {
         for (besides, shares) in [(BESIDES, true), (BESIDES + 1, false)] {
             let content = "c".repeat(BESIDES * BESIDES);
-            let bytes = Bytes::from("b".repeat(besides) + &content);
-            let body = Body { bytes, _load: None };
-            let text = std::str::from_utf8(&body.bytes()[besides..]).unwrap();
+            let body = Body::short(&("b".repeat(besides) + &content));
+            let text = &body.text()[besides..];
             let part = body.part(text);
-            assert_eq!(part, content);
+            assert_eq!(part, *content);
             assert_eq!(part.as_ptr() == text.as_ptr(), shares);
         }
     }

@@ -84,11 +84,8 @@ impl Allowed {
 
     fn is_own_name(&self, authority: &str) -> bool {
         let (host, _) = split(authority);
-        is_address(host)
-            || self
-                .hosts
-                .iter()
-                .any(|own| !own.is_empty() && own.eq_ignore_ascii_case(host))
+        let is_own = |own: &String| !own.is_empty() && own.eq_ignore_ascii_case(host);
+        self.hosts.iter().any(is_own) || is_address(host)
     }
 }
 
@@ -103,7 +100,9 @@ fn is_address(host: &str) -> bool {
 /// Host and port; the host without the dot that ends a full name. What follows a colon and is no
 /// number belongs to the host, which then is nobody's: `localhost:80@evil.example`.
 fn split(authority: &str) -> (&str, Option<&str>) {
-    let (host, port) = match authority.rsplit_once(':') {
+    let colon = authority.bytes().rposition(|byte| byte == b':');
+    let parts = colon.map(|at| (&authority[..at], &authority[at + 1..]));
+    let (host, port) = match parts {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, Some(port)),
         _ => (authority, None),
     };

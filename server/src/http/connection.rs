@@ -30,6 +30,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::unconstrained;
 
 /// Bytes that are read before others have their turn; and those that are read ahead while a call waits.
 const SLICE: usize = 8 * 1024;
@@ -86,8 +87,9 @@ pub struct Conversation<H> {
     /// Whether the client has ended its side.
     ended: bool,
     patience: Patience,
-    /// The end of the relay.
+    /// The end of the relay, and whether it wakes the task already.
     ending: LocalBoxFuture<'static, ()>,
+    listens: bool,
 }
 
 impl<H> Conversation<H> {
@@ -104,6 +106,7 @@ impl<H> Conversation<H> {
             ended: false,
             patience: Patience::default(),
             ending: Box::pin(async move { lifeline.ending().await }),
+            listens: false,
         }
     }
 
@@ -189,8 +192,11 @@ impl<H> Conversation<H> {
     /// Ready when what is waited for does not come in time.
     fn poll_time(&mut self, context: &mut Context<'_>) -> Poll<Met> {
         let (watch, patience) = (&self.watch, &mut self.patience);
-        let lifeline = &self.desk.state.relay.lifeline;
-        let ends = lifeline.is_ending() || self.ending.as_mut().poll(context).is_ready();
+        // Once is enough: the task stays the same.
+        if !mem::replace(&mut self.listens, true) {
+            let _ = Pin::new(&mut unconstrained(self.ending.as_mut())).poll(context);
+        }
+        let ends = self.desk.state.relay.lifeline.is_ending();
         let then = match self.part {
             None if ends => Some(Then::End),
             None => {

@@ -46,7 +46,7 @@ pub async fn put(
     let call: PutFile<&RawValue> = body.parse()?;
     let speaker = caller.speak_for(&state, &call.agent_id)?;
     let key = key_of(&caller, &speaker, WRITE)?;
-    let key = key.map(|key| keyed(&state, key, body.bytes(), asked));
+    let key = key.map(|key| keyed(&state, key, body.text().as_bytes(), asked));
     let (merge, typed) = (call.merge == Some(true), call.file_type.is_some());
     let call = call.with(|content| body.part(content.get()));
     // What is stored takes the place of the body, which nobody else may have then.

@@ -80,7 +80,7 @@ impl<'a> Frame<'a> {
 impl<'a> Asked<'a> {
     fn read(text: &'a str, depth: Option<usize>) -> Result<Asked<'a>, ApiError> {
         body::shallow(text.as_bytes(), depth)?;
-        let head = body::parse::<FrameHead<'_>>(text.as_bytes())?;
+        let head = body::parse::<FrameHead<'_>>(text)?;
         // It is sent back, so its reader must be able to read it.
         if let Some(error) = head
             .reference
@@ -159,7 +159,14 @@ pub fn failure(error: &ApiError) -> String {
 
 fn reply_to(reference: &RawValue, status: &str, object: &str) -> String {
     let fields = object.strip_prefix('{').unwrap_or("}");
-    format!(r#"{{"type":"reply","ref":{reference},{status}{fields}"#)
+    [
+        r#"{"type":"reply","ref":"#,
+        reference.get(),
+        ",",
+        status,
+        fields,
+    ]
+    .concat()
 }
 
 async fn perform(
@@ -171,7 +178,7 @@ async fn perform(
     if kind != Some(BROADCAST) {
         return at_once(relay, speaker, kind, text, true);
     }
-    let frame = body::parse::<BroadcastFrame<'_>>(text.as_bytes())?;
+    let frame = body::parse::<BroadcastFrame<'_>>(text)?;
     let (call, message_id) = frame.from_agent(speaker.id().clone());
     written(&relay.broadcast(&call, message_id, speaker).await?)
 }
@@ -184,7 +191,7 @@ fn at_once(
     text: &str,
     wants: bool,
 ) -> Result<String, ApiError> {
-    let (text, id) = (text.as_bytes(), speaker.id().clone());
+    let id = speaker.id().clone();
     match kind {
         Some("heartbeat") => Ok(r#"{"status":"ok"}"#.to_owned()),
         Some(DELEGATE) => {
@@ -222,7 +229,7 @@ fn told<T: Serialize>(wants: bool, reply: &T) -> Result<String, ApiError> {
 
 /// What two frames of one key must have in common: all but `ref`, which is each one's own.
 fn but_ref(text: &str) -> Result<Vec<u8>, ApiError> {
-    let mut fields: BTreeMap<String, &RawValue> = body::parse(text.as_bytes())?;
+    let mut fields: BTreeMap<String, &RawValue> = body::parse(text)?;
     fields.remove("ref");
     written(&fields).map(String::into_bytes)
 }

@@ -89,9 +89,10 @@ pub fn answer(
     context: &mut Context<'_>,
 ) -> Result<Either<Answer, Work>, ApiError> {
     let caller = Caller::of(head.headers, head.peer, head.watch.cloned())?;
-    if call.has_body() {
-        judge(head, body, state)?;
-    }
+    let body = match call.has_body() {
+        true => judge(head, body, state)?,
+        false => "",
+    };
     let state = state.clone();
     let mut work: Work = match call {
         Frequent::Heartbeat => {

@@ -29,7 +29,7 @@ pub async fn delegated(state: Shared, caller: Caller, body: Body) -> Result<Stri
     let Some(key) = key_of(&caller, &speaker, DELEGATE)? else {
         return Ok(reply(&state.relay.delegate(&call, None, &speaker)?));
     };
-    let digest = state.relay.replays.digest(body.bytes());
+    let digest = state.relay.replays.digest(body.text().as_bytes());
     let relay = state.clone();
     let work = async move {
         let call = body.parse()?;
@@ -39,7 +39,7 @@ pub async fn delegated(state: Shared, caller: Caller, body: Body) -> Result<Stri
 }
 
 /// The reply where the caller brings no key: there is nothing to wait for.
-pub fn delegated_keyless(state: &Shared, caller: &Caller, body: &[u8]) -> Result<String, ApiError> {
+pub fn delegated_keyless(state: &Shared, caller: &Caller, body: &str) -> Result<String, ApiError> {
     let call: Delegate<'_> = read(body)?;
     let speaker = caller.speak_for(state, &call.from_agent)?;
     Ok(reply(&state.relay.delegate(&call, None, &speaker)?))
@@ -52,7 +52,7 @@ pub async fn respond(state: Shared, caller: Caller, body: Body) -> Result<HttpRe
     let Some(key) = key_of(&caller, &speaker, RESPOND)? else {
         return written(&state.relay.respond(&call, &speaker)?).map(json);
     };
-    let digest = state.relay.replays.digest(body.bytes());
+    let digest = state.relay.replays.digest(body.text().as_bytes());
     let relay = state.clone();
     let work = async move {
         let call = body.parse()?;
@@ -72,7 +72,7 @@ pub async fn broadcast(
     let Some(key) = key_of(&caller, &speaker, BROADCAST)? else {
         return written(&state.relay.broadcast(&call, None, &speaker).await?).map(json);
     };
-    let digest = state.relay.replays.digest(body.bytes());
+    let digest = state.relay.replays.digest(body.text().as_bytes());
     let relay = state.clone();
     let work = async move {
         let call = body.parse()?;

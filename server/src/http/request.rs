@@ -62,27 +62,27 @@ enum Kind {
     Framing,
 }
 
-const KINDS: [(&str, Kind); 15] = [
-    ("host", Kind::Known(Name::Host)),
-    ("content-length", Kind::Known(Name::ContentLength)),
-    ("content-type", Kind::Known(Name::ContentType)),
-    ("x-agent-secret", Kind::Known(Name::Secret)),
-    ("authorization", Kind::Known(Name::Authorization)),
-    ("idempotency-key", Kind::Known(Name::Key)),
-    ("x-agent-id", Kind::Known(Name::Agent)),
-    ("origin", Kind::Known(Name::Origin)),
-    ("sec-fetch-site", Kind::Known(Name::FetchSite)),
-    ("sec-websocket-key", Kind::Known(Name::SocketKey)),
-    ("content-encoding", Kind::Known(Name::ContentEncoding)),
-    ("connection", Kind::Connection),
-    ("expect", Kind::Expect),
-    ("transfer-encoding", Kind::Framing),
-    ("upgrade", Kind::Framing),
-];
-
 fn kind(name: &str) -> Option<Kind> {
-    let is = |known: &&(&str, Kind)| known.0.eq_ignore_ascii_case(name);
-    KINDS.iter().find(is).map(|(_, kind)| *kind)
+    // Few are of the same length.
+    let (known, kind) = match name.len() {
+        4 => ("host", Kind::Known(Name::Host)),
+        6 if name.starts_with(['o', 'O']) => ("origin", Kind::Known(Name::Origin)),
+        6 => ("expect", Kind::Expect),
+        7 => ("upgrade", Kind::Framing),
+        10 if name.starts_with(['c', 'C']) => ("connection", Kind::Connection),
+        10 => ("x-agent-id", Kind::Known(Name::Agent)),
+        12 => ("content-type", Kind::Known(Name::ContentType)),
+        13 => ("authorization", Kind::Known(Name::Authorization)),
+        14 if name.starts_with(['c', 'C']) => ("content-length", Kind::Known(Name::ContentLength)),
+        14 if name.starts_with(['x', 'X']) => ("x-agent-secret", Kind::Known(Name::Secret)),
+        14 => ("sec-fetch-site", Kind::Known(Name::FetchSite)),
+        15 => ("idempotency-key", Kind::Known(Name::Key)),
+        16 => ("content-encoding", Kind::Known(Name::ContentEncoding)),
+        17 if name.starts_with(['t', 'T']) => ("transfer-encoding", Kind::Framing),
+        17 => ("sec-websocket-key", Kind::Known(Name::SocketKey)),
+        _ => return None,
+    };
+    known.eq_ignore_ascii_case(name).then_some(kind)
 }
 
 /// Looks at what a client has sent.
@@ -169,6 +169,25 @@ mod tests {
 
     const POLL: &str = "GET /poll/a?wait=5&ack=b-1 HTTP/1.1\r\nHost: localhost\r\n";
     const BEAT: &str = "POST /heartbeat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n";
+
+    #[test]
+    fn every_header_that_a_call_reads_is_known_by_its_name() {
+        for name in Name::ALL {
+            let header = name.header();
+            assert!(kind(header.as_str()) == Some(Kind::Known(name)), "{header}");
+            assert!(kind(&header.as_str().to_uppercase()) == Some(Kind::Known(name)));
+        }
+        for other in [
+            "from",
+            "accept",
+            "referer",
+            "user-agent",
+            "x-forwarded-for",
+            "",
+        ] {
+            assert!(kind(other).is_none(), "{other}");
+        }
+    }
 
     fn frequent(text: &str) -> Option<Request<'_>> {
         match read(text.as_bytes()) {

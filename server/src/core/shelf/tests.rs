@@ -15,7 +15,7 @@ fn key(text: &str) -> FileKey {
 
 fn change(text: Option<&str>, editor: &str) -> Change {
     Change {
-        content: text.map(|text| Content::Text(text.into())),
+        content: text.map(|text| Content::of_text(text.into())),
         file_type: text.map_or(String::new(), |_| "text".into()),
         editor: AgentId::parse(editor).unwrap(),
         at: "now".into(),
