@@ -6,6 +6,7 @@ use crate::messages::{Ack, Broadcast, Delegate, Respond};
 use crate::name::{AgentId, MessageId, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// The part of a client's frame that says what it is. The rest is the body of the HTTP call of
 /// the same name, without `from_agent`, which the relay sets itself.
@@ -22,13 +23,19 @@ pub struct FrameHead<'a> {
     pub idempotency_key: Option<String>,
 }
 
-impl FrameHead<'_> {
+impl<'a> FrameHead<'a> {
     /// The word that says what the frame is: empty where there is none, nothing where it is no
     /// string.
-    pub fn kind(&self) -> Option<String> {
-        match self.kind {
-            Some(kind) => serde_json::from_str(kind.get()).ok(),
-            None => Some(String::new()),
+    pub fn kind(&self) -> Option<Cow<'a, str>> {
+        let Some(kind) = self.kind.map(RawValue::get) else {
+            return Some(Cow::Borrowed(""));
+        };
+        let word = kind
+            .strip_prefix('"')
+            .and_then(|kind| kind.strip_suffix('"'));
+        match word.filter(|word| !word.contains('\\')) {
+            Some(word) => Some(Cow::Borrowed(word)),
+            None => serde_json::from_str(kind).ok().map(Cow::Owned),
         }
     }
 }

@@ -116,44 +116,28 @@ fn rfc3339(time: DateTime<Utc>) -> String {
             *known = Some(day);
             *date = time.format("%Y-%m-%dT").to_string();
         }
-        let mut stamp = String::with_capacity(date.len() + TIME.len());
+        let mut time = *TIME;
+        for (at, number) in [
+            (0, second / 3600),
+            (3, second / 60 % 60),
+            (6, second % 60),
+            (9, micros / 10_000),
+            (11, micros / 100 % 100),
+            (13, micros % 100),
+        ] {
+            time[at] = b'0' + (number / 10) as u8;
+            time[at + 1] = b'0' + (number % 10) as u8;
+        }
+        let mut stamp = String::with_capacity(date.len() + time.len());
         stamp.push_str(date);
-        stamp.push_str(two_digits(second / 3600));
-        stamp.push(':');
-        stamp.push_str(two_digits(second / 60 % 60));
-        stamp.push(':');
-        stamp.push_str(two_digits(second % 60));
-        stamp.push('.');
-        stamp.push_str(two_digits(micros / 10_000));
-        stamp.push_str(two_digits(micros / 100 % 100));
-        stamp.push_str(two_digits(micros % 100));
-        stamp.push_str("+00:00");
+        stamp.push_str(std::str::from_utf8(&time).unwrap_or_default());
         stamp
     })
 }
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// What stands behind the date.
-const TIME: &str = "00:00:00.000000+00:00";
-
-/// All numbers of two digits, one after the other.
-const TWO_DIGITS: [u8; 200] = {
-    let mut digits = [0; 200];
-    let mut number = 0;
-    while number < 100 {
-        digits[2 * number] = b'0' + (number / 10) as u8;
-        digits[2 * number + 1] = b'0' + (number % 10) as u8;
-        number += 1;
-    }
-    digits
-};
-
-/// A number below 100.
-fn two_digits(number: u32) -> &'static str {
-    let at = 2 * number as usize;
-    let digits = TWO_DIGITS.get(at..at + 2).unwrap_or(b"00");
-    std::str::from_utf8(digits).unwrap_or("00")
-}
+const TIME: &[u8; 21] = b"00:00:00.000000+00:00";
 
 thread_local! {
     /// The day that is written most of the time, and how.

@@ -53,23 +53,23 @@ fn delegation(out: &mut String, message: &Outgoing<'_>) -> bool {
     let mut object = Object(out);
     object
         .json(r#"{"type":"#, "\"task_delegation\"")
-        .word(r#","message_id":""#, message_id)
-        .word(r#","from_agent":""#, from_agent.as_str());
+        .plain(r#","message_id":""#, message_id)
+        .plain(r#","from_agent":""#, from_agent.as_str());
     if let Some(name) = from_name {
         object.word(r#","from_name":""#, name);
     }
     let verified = if *sender_verified { "true" } else { "false" };
     object
         .json(r#","sender_verified":"#, verified)
-        .word(r#","to_agent":""#, to_agent.as_str())
+        .plain(r#","to_agent":""#, to_agent.as_str())
         .json(r#","task":"#, task.get())
         .json(r#","context":"#, context.get())
         .word(r#","priority":""#, priority);
     if let Some(thread) = thread_id {
-        object.word(r#","thread_id":""#, thread.as_str());
+        object.plain(r#","thread_id":""#, thread.as_str());
     }
     if let Some(parent) = parent_id {
-        object.word(r#","parent_id":""#, parent.as_str());
+        object.plain(r#","parent_id":""#, parent.as_str());
     }
     object.word(r#","timestamp":""#, timestamp).end();
     true
@@ -91,8 +91,8 @@ pub fn reply(reply: &Delegated<'_>) -> String {
     object
         .word(r#"{"status":""#, status)
         .word(r#","delivery":""#, delivery)
-        .word(r#","message_id":""#, message_id.as_str())
-        .word(r#","to_agent":""#, to_agent.as_str())
+        .plain(r#","message_id":""#, message_id.as_str())
+        .plain(r#","to_agent":""#, to_agent.as_str())
         .word(r#","recipient":{"status":""#, recipient.status)
         .number(r#","last_seen_seconds":"#, recipient.last_seen_seconds)
         .end();
@@ -107,7 +107,17 @@ pub fn reply(reply: &Delegated<'_>) -> String {
 struct Object<'a>(&'a mut String);
 
 impl Object<'_> {
-    /// A string; its name comes with the quote that opens it.
+    /// The id of an agent or a message, whose letters need no escapes; its name comes with the quote that
+    /// opens it.
+    fn plain(&mut self, name: &'static str, word: &str) -> &mut Self {
+        debug_assert!(is_plain(word.as_bytes()), "{name}{word}");
+        self.0.push_str(name);
+        self.0.push_str(word);
+        self.0.push('"');
+        self
+    }
+
+    /// Any string; likewise.
     fn word(&mut self, name: &'static str, word: &str) -> &mut Self {
         self.0.push_str(name);
         if is_plain(word.as_bytes()) {

@@ -5,6 +5,7 @@ use super::error::ApiError;
 use super::messages::{BROADCAST, DELEGATE, RESPOND};
 use super::once::{self, written};
 use super::poll::settle;
+use super::whole::Whole;
 use super::{Shared, body};
 use crate::actors::relay::Relay;
 use crate::actors::speaking::Speaker;
@@ -14,12 +15,46 @@ use bytestring::ByteString;
 use clawlink_protocol::events::{
     AckFrame, BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What a frame may be.
 const KNOWN: &str = "heartbeat, delegate, respond, broadcast, ack";
+
+/// A call that most frames make.
+enum Call<'a> {
+    Delegate(DelegateFrame<'a>),
+    Ack(AckFrame),
+}
+
+impl<'a> Call<'a> {
+    /// The head and the call of a frame, where it can be told by its beginning that it makes one of these.
+    fn with_head(text: &'a str) -> Option<(FrameHead<'a>, Call<'a>)> {
+        fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Option<(FrameHead<'a>, T)> {
+            // What is wrong is told by who reads it again.
+            let Whole { head, call } = serde_json::from_str(text).ok()?;
+            Some((head, call))
+        }
+        match first_type(text)? {
+            DELEGATE => read(text).map(|(head, call)| (head, Call::Delegate(call))),
+            "ack" => read(text).map(|(head, call)| (head, Call::Ack(call))),
+            _ => None,
+        }
+    }
+}
+
+/// The type of a frame that begins with it.
+fn first_type(text: &str) -> Option<&str> {
+    fn after<'a>(text: &'a str, what: &str) -> Option<&'a str> {
+        text.trim_ascii_start().strip_prefix(what)
+    }
+    let rest = after(text, "{")?;
+    let rest = after(after(rest, "\"type\"")?, ":")?;
+    let (word, _) = after(rest, "\"")?.split_once('"')?;
+    Some(word)
+}
 
 /// A frame that was read as far as to see what it asks for, or why it cannot be.
 pub struct Frame<'a> {
@@ -30,7 +65,9 @@ pub struct Frame<'a> {
 /// What a frame asks for.
 struct Asked<'a> {
     /// `None` where it is no string.
-    kind: Option<String>,
+    kind: Option<Cow<'a, str>>,
+    /// If it was read already.
+    call: Option<Call<'a>>,
     reference: Option<&'a RawValue>,
     idempotency_key: Option<String>,
 }
@@ -57,8 +94,12 @@ impl<'a> Frame<'a> {
             Ok(asked) => {
                 let outcome = asked.speaker(state, receiver);
                 let wants = asked.reference.is_some();
-                let outcome = outcome.and_then(|speaker| {
-                    at_once(&state.relay, &speaker, asked.kind(), self.text, wants)
+                let outcome = outcome.and_then(|speaker| match asked.call {
+                    Some(call) => done(&state.relay, &speaker, call, wants),
+                    None => {
+                        let kind = asked.kind.as_deref();
+                        at_once(&state.relay, &speaker, kind, self.text, wants)
+                    }
                 });
                 answer(state, asked.reference, outcome)
             }
@@ -80,7 +121,10 @@ impl<'a> Frame<'a> {
 impl<'a> Asked<'a> {
     fn read(text: &'a str, depth: Option<usize>) -> Result<Asked<'a>, ApiError> {
         body::shallow(text.as_bytes(), depth)?;
-        let head = body::parse::<FrameHead<'_>>(text)?;
+        let (head, call) = match Call::with_head(text) {
+            Some((head, call)) => (head, Some(call)),
+            None => (body::parse::<FrameHead<'_>>(text)?, None),
+        };
         // It is sent back, so its reader must be able to read it.
         if let Some(error) = head
             .reference
@@ -90,6 +134,7 @@ impl<'a> Asked<'a> {
         }
         Ok(Asked {
             kind: head.kind(),
+            call,
             reference: head.reference,
             idempotency_key: head.idempotency_key,
         })
@@ -119,7 +164,7 @@ impl<'a> Asked<'a> {
                 let key = once::key(key, &speaker, route)?;
                 let digest = state.relay.replays.digest(&but_ref(text)?);
                 let (shared, text) = (state.clone(), ByteString::from(text));
-                let kind = self.kind.clone();
+                let kind = self.kind().map(str::to_owned);
                 let work =
                     async move { perform(&shared.relay, &speaker, kind.as_deref(), &text).await };
                 once::once(state, key, digest, work).await
@@ -191,22 +236,15 @@ fn at_once(
     text: &str,
     wants: bool,
 ) -> Result<String, ApiError> {
-    let id = speaker.id().clone();
     match kind {
         Some("heartbeat") => Ok(r#"{"status":"ok"}"#.to_owned()),
-        Some(DELEGATE) => {
-            let (call, message_id) = body::parse::<DelegateFrame<'_>>(text)?.from_agent(id);
-            let sent = relay.delegate(&call, message_id, speaker)?;
-            Ok(if wants { reply(&sent) } else { String::new() })
-        }
+        Some(DELEGATE) => done(relay, speaker, Call::Delegate(body::parse(text)?), wants),
         Some(RESPOND) => {
-            let call = body::parse::<RespondFrame<'_>>(text)?.from_agent(id);
+            let call = body::parse::<RespondFrame<'_>>(text)?;
+            let call = call.from_agent(speaker.id().clone());
             told(wants, &relay.respond(&call, speaker)?)
         }
-        Some("ack") => {
-            let call = body::parse::<AckFrame>(text)?.of(id);
-            told(wants, &settle(relay, &call, speaker)?)
-        }
+        Some("ack") => done(relay, speaker, Call::Ack(body::parse(text)?), wants),
         #[cfg(test)]
         Some("panic") => panic!("injected by a test"),
         None => {
@@ -217,6 +255,18 @@ fn at_once(
             let error = format!("type \"{other}\" is not one of {KNOWN}");
             Err(ApiError::bad_request(error))
         }
+    }
+}
+
+fn done(relay: &Relay, speaker: &Speaker, call: Call<'_>, wants: bool) -> Result<String, ApiError> {
+    let id = speaker.id().clone();
+    match call {
+        Call::Delegate(frame) => {
+            let (call, message_id) = frame.from_agent(id);
+            let sent = relay.delegate(&call, message_id, speaker)?;
+            Ok(if wants { reply(&sent) } else { String::new() })
+        }
+        Call::Ack(frame) => told(wants, &settle(relay, &frame.of(id), speaker)?),
     }
 }
 

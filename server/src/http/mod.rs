@@ -41,6 +41,7 @@ pub mod traffic;
 pub mod turns;
 pub mod upgrade;
 pub mod watch;
+pub mod whole;
 pub mod wire;
 pub mod ws;
 

@@ -18,6 +18,7 @@ use crate::core::Millis;
 use crate::core::inbox::{Dead, Seq, Waiting};
 use crate::core::metrics::{Way, What};
 use parking_lot::MutexGuard;
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,13 +27,18 @@ use std::sync::atomic::Ordering;
 pub(super) struct Inside<'a> {
     pub(super) door: &'a Arc<Door>,
     pub(super) own: MutexGuard<'a, Option<Box<Belongings>>>,
+    /// When, once somebody has asked.
+    now: OnceCell<Millis>,
 }
 
 impl Door {
     /// Waits for whoever is inside. For the agent's own actor, and for who clears up after it.
     pub(super) fn enter(self: &Arc<Self>) -> Inside<'_> {
-        let own = self.own.lock();
-        Inside { door: self, own }
+        Inside {
+            door: self,
+            own: self.own.lock(),
+            now: OnceCell::new(),
+        }
     }
 
     /// The same for a call, which has no business with an agent that is gone. What waits at the door has
@@ -55,6 +61,11 @@ impl Door {
 }
 
 impl Inside<'_> {
+    /// The time of all that is done now.
+    pub(super) fn now(&self) -> Millis {
+        *self.now.get_or_init(|| self.door.now())
+    }
+
     pub(super) fn own(&mut self) -> &mut Belongings {
         let door = self.door;
         (self.own).get_or_insert_with(|| Box::new(Belongings::new(door)))
@@ -86,11 +97,11 @@ impl Inside<'_> {
         let door = self.door;
         // Before what has come: what a socket acknowledged before it ended counts.
         let ended = door.ended_session();
-        let arrived = door.take_arrivals();
+        let (arrived, now) = (door.take_arrivals(), self.now());
         let Some(own) = self.take_in(arrived) else {
             return;
         };
-        let dead = own.inbox.expire(door.now());
+        let dead = own.inbox.expire(now);
         self.note_read();
         let seat = self.own.as_ref().and_then(|own| own.seat.as_ref());
         if seat.is_some_and(|seat| seat.session <= ended) {

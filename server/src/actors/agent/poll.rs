@@ -122,7 +122,7 @@ impl Drop for Guard {
 
 impl Batch {
     /// What the inbox gives to this ask at this moment.
-    pub(super) fn of(ask: Ask, inbox: &mut Inbox, door: &Arc<Door>) -> Batch {
+    pub(super) fn of(ask: Ask, inbox: &mut Inbox, door: &Arc<Door>, now: Millis) -> Batch {
         let mut batch = Batch::default();
         let mut given = Vec::new();
         match ask.lease {
@@ -131,7 +131,7 @@ impl Batch {
                 batch.messages = shown.into_iter().map(Handed::plain).collect();
             }
             Some(length) => {
-                let until = from_now(door.now(), length);
+                let until = from_now(now, length);
                 let leased = inbox.lease(ask.portion, Some(until));
                 given.extend(leased.iter().map(|lease| Unwritten::Leased(lease.delivery)));
                 batch.lease(leased, length, door.salt());
@@ -188,7 +188,10 @@ impl Batch {
             Unwritten::Out(seq) => Some(seq),
             Unwritten::Leased(_) => None,
         });
-        guard.door.enter().read(guard.run, read);
+        let mut read = read.peekable();
+        if read.peek().is_some() {
+            guard.door.enter().read(guard.run, read);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 impl Inside<'_> {
     /// Gives polls that wait what has come. One that has gone meanwhile is passed over.
     pub(super) fn serve(&mut self) {
+        let now = self.now();
         let Some(Belongings { inbox, waiters, .. }) = self.own.as_deref_mut() else {
             return;
         };
@@ -23,7 +24,7 @@ impl Inside<'_> {
             let Some(waiter) = waiters.pop_front() else {
                 break;
             };
-            let batch = Batch::of(waiter.ask, inbox, self.door);
+            let batch = Batch::of(waiter.ask, inbox, self.door, now);
             // One that has gone just now drops its batch, which then comes back by the door.
             let _ = waiter.reply.send(batch);
         }
@@ -57,8 +58,9 @@ impl Inside<'_> {
             waiters.push_back(Waiter { ask, reply });
             return Given::Later(later);
         }
+        let now = self.now();
         let batch = match self.own.as_deref_mut() {
-            Some(own) => Batch::of(ask, &mut own.inbox, door),
+            Some(own) => Batch::of(ask, &mut own.inbox, door, now),
             None => Batch::default(),
         };
         self.note_moved();
@@ -67,7 +69,7 @@ impl Inside<'_> {
 
     /// Deliveries are acknowledged, given back or prolonged; what makes room, or waits again, is seen to.
     pub(super) fn deal(&mut self, deliveries: &[Delivery], action: Action) -> Settlement {
-        let now = self.door.now();
+        let now = self.now();
         let (mut settlement, mut dead) = (Settlement::default(), Vec::new());
         for &delivery in deliveries {
             let done = match action {
@@ -134,7 +136,7 @@ impl Inside<'_> {
 
     /// A delegation leaves, wherever it is.
     pub(super) fn withdraw(&mut self, place: Seq, task: &Arc<Task>) {
-        let now = self.door.now();
+        let now = self.now();
         let withdrawn = self.own().inbox.withdraw(place, task, now);
         if let Some(envelope) = withdrawn {
             self.door.release(&envelope);
