@@ -9,6 +9,7 @@ mod frames;
 mod glob;
 mod mdns;
 mod merge;
+mod requests;
 mod url;
 
 pub use self::arrange::arrange;
@@ -20,13 +21,14 @@ pub use self::frames::frames;
 pub use self::glob::glob;
 pub use self::mdns::mdns;
 pub use self::merge::merge;
+pub use self::requests::requests;
 pub use self::url::url;
 
 /// Panics where these bytes break a promise.
 pub type Check = fn(&[u8]);
 
 /// All targets by their names, which are those of their corpora.
-pub const ALL: [(&str, Check); 10] = [
+pub const ALL: [(&str, Check); 11] = [
     ("arrange", arrange),
     ("base64", base64),
     ("bodies", bodies),
@@ -36,5 +38,6 @@ pub const ALL: [(&str, Check); 10] = [
     ("glob", glob),
     ("mdns", mdns),
     ("merge", merge),
+    ("requests", requests),
     ("url", url),
 ];
