@@ -12,6 +12,10 @@ use std::mem::MaybeUninit;
 const HEADERS: usize = 32;
 
 /// What stands at the beginning of some bytes.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is looked at where it is made, and kept nowhere"
+)]
 pub enum Seen<'a> {
     /// One of the frequent calls, in full.
     Frequent(Request<'a>),

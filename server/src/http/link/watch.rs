@@ -145,7 +145,9 @@ impl Watch {
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.drops.set(0);
-        if let Some(reader) = self.reader.take() {
+        // While a request is worked off nothing is read.
+        let reads = phase != Phase::Asked;
+        if let Some(reader) = reads.then(|| self.reader.take()).flatten() {
             reader.wake();
         }
     }
