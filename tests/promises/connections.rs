@@ -3,6 +3,7 @@
 use harness::http::{connect, read_reply};
 use harness::socket::{RawSocket, frame, header};
 use harness::{Relay, Scrape, eventually, json};
+use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -212,7 +213,9 @@ fn answered_in_order(cuts: &[usize]) {
     let mut sent = 0;
     for cut in cuts.iter().copied().chain([bytes.len()]) {
         let part = &bytes.as_bytes()[sent..cut.min(bytes.len())];
-        stream.write_all(part).expect("the relay reads");
+        if let Err(error) = stream.write_all(part) {
+            panic!("{error} at {sent}, {cuts:?}: {:#?}", bodies(&mut stream));
+        }
         sent = cut.min(bytes.len());
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -245,6 +248,155 @@ fn the_reply_to_a_poll_is_given_up_where_it_is_not_taken_and_its_mail_stays() {
     });
     assert_eq!(relay.poll("a").len(), 16);
     assert_eq!(Scrape::of(&relay).value("clawlink_in_flight_bytes"), 0.0);
+}
+
+/// Resets a connection: whoever writes on it meets an error.
+fn reset(stream: TcpStream) {
+    let socket = socket2::SockRef::from(&stream);
+    socket.set_linger(Some(Duration::ZERO)).expect("no linger");
+}
+
+#[test]
+fn mail_whose_reply_met_a_reset_connection_is_there_for_the_next_poll() {
+    let relay = Relay::start();
+    relay.register("a");
+    for n in 0..20 {
+        assert_eq!(relay.delegate("b", "a", &n.to_string()).status, 200);
+        let mut stream = connect(relay.address);
+        assert!(beat(&relay, &mut stream));
+        relay.freeze();
+        let poll = head(&relay, "GET /poll/a", 0);
+        stream.write_all(poll.as_bytes()).expect("it is written");
+        reset(stream);
+        relay.signal(Signal::SIGCONT);
+        // Whether it was read before the reset or not: it is not held anywhere.
+        let under_way = || Scrape::of(&relay).value("clawlink_connections");
+        eventually("the connection ends", || (under_way() <= 1.0).then_some(()));
+        let mail = relay.get("/poll/a?wait=1").json();
+        assert_eq!(mail["messages"][0]["task"], n.to_string(), "{n}");
+    }
+}
+
+#[test]
+fn polls_that_come_together_are_answered_one_by_one() {
+    let relay = Relay::start();
+    relay.register("a");
+    for _ in 0..4 {
+        assert_eq!(relay.delegate("b", "a", &"x".repeat(250_000)).status, 200);
+    }
+    let mut stream = connect(relay.address);
+    let polls = head(&relay, "GET /poll/a?peek=1", 0).repeat(60);
+    stream
+        .write_all(polls.as_bytes())
+        .expect("they are written");
+    let poll = head(&relay, "GET /poll/a", 0);
+    stream.write_all(poll.as_bytes()).expect("it is written");
+    eventually("one of them is answered", || {
+        let bytes = Scrape::of(&relay).value("clawlink_in_flight_bytes");
+        (bytes > 500_000.0).then_some(())
+    });
+    for _ in 0..10 {
+        let scrape = Scrape::of(&relay);
+        let bytes = scrape.value("clawlink_in_flight_bytes");
+        assert!(bytes < 3_000_000.0, "{bytes}");
+        assert!(scrape.value("clawlink_requests_under_way") < 5.0);
+    }
+    assert!(relay.peak_kib() < 64 * 1024, "{} KiB", relay.peak_kib());
+    let mut replies = 0;
+    let mut bytes = vec![0; 1 << 20];
+    let mut rest = Vec::new();
+    while replies < 61 {
+        let read = stream.read(&mut bytes).expect("replies");
+        rest.extend_from_slice(&bytes[..read]);
+        replies += rest.windows(12).filter(|w| w == b"HTTP/1.1 200").count();
+        rest.drain(..rest.len().saturating_sub(11));
+    }
+}
+
+#[test]
+fn mail_that_was_read_does_not_come_again_because_a_later_reply_broke_off() {
+    let relay = Relay::with(&["--inbox-bytes", "20000000"]);
+    relay.register("short");
+    relay.register("long");
+    assert_eq!(relay.delegate("b", "short", "once").status, 200);
+    for _ in 0..16 {
+        assert_eq!(
+            relay.delegate("b", "long", &"x".repeat(900_000)).status,
+            200
+        );
+    }
+    let mut stream = connect(relay.address);
+    let polls = head(&relay, "GET /poll/short", 0) + &head(&relay, "GET /poll/long", 0);
+    stream
+        .write_all(polls.as_bytes())
+        .expect("they are written");
+    let mut text = String::new();
+    while !text.contains("\"once\"") || text.matches("HTTP/1.1 200").count() < 2 {
+        let mut some = [0; 512];
+        let read = stream.read(&mut some).expect("replies");
+        text.push_str(&String::from_utf8_lossy(&some[..read]));
+    }
+    reset(stream);
+    eventually("what was not written is back", || {
+        (relay.get("/poll/long?peek=1&max=500").json()["remaining"].as_u64() > Some(0))
+            .then_some(())
+    });
+    assert!(relay.poll("short").is_empty());
+}
+
+#[test]
+fn a_reply_that_says_it_is_the_last_one_is() {
+    let relay = Relay::start();
+    relay.register("a");
+    let sent = relay.delegate("b", "a", "t").json();
+    let waits = format!(
+        "GET /tasks/{}?wait=1&until=ended",
+        sent["message_id"].as_str().unwrap()
+    );
+    let with_body = |line: &str, header: &str| {
+        head(&relay, line, 5).replacen("\r\n", &format!("\r\n{header}"), 1)
+    };
+    let body = "{\"agent_id\":\"a\"}";
+    let next = head(&relay, "POST /heartbeat", body.len()) + body;
+    for (head, status, parts) in [
+        (with_body("POST /nothing", ""), "404", ["", "abcde"]),
+        (
+            with_body("POST /register", "Origin: http://x.example\r\n"),
+            "403",
+            ["", "abcde"],
+        ),
+        (with_body("GET /health", ""), "200", ["ab", "cde"]),
+        (with_body(&waits, ""), "200", ["a", "bcde"]),
+        (
+            with_body("GET /health", "Connection: close\r\n"),
+            "200",
+            ["", "abcde"],
+        ),
+    ] {
+        let mut stream = connect(relay.address);
+        stream.set_nodelay(true).expect("no delay");
+        let mut text = String::new();
+        stream.write_all(head.as_bytes()).expect("it is written");
+        stream
+            .write_all(parts[0].as_bytes())
+            .expect("it is written");
+        let mut some = [0; 4096];
+        let read = stream.read(&mut some).expect("a reply");
+        text.push_str(&String::from_utf8_lossy(&some[..read]));
+        // It may have ended already.
+        let _ = stream.write_all([parts[1], &next].concat().as_bytes());
+        let began = Instant::now();
+        while let Ok(read @ 1..) = stream.read(&mut some) {
+            text.push_str(&String::from_utf8_lossy(&some[..read]));
+        }
+        assert!(
+            text.starts_with(&format!("HTTP/1.1 {status}")),
+            "{head}{text}"
+        );
+        assert!(text.contains("\r\nconnection: close\r\n"), "{head}{text}");
+        assert_eq!(text.matches("HTTP/1.1").count(), 1, "{head}{text}");
+        assert!(began.elapsed() < Duration::from_secs(4), "{head}");
+    }
 }
 
 /// Each took a whole core: the layer below reads on, and spins when its buffer is full.

@@ -202,7 +202,7 @@ fn acceptable(
         return Err(ApiError::new(ErrorCode::UnsupportedMediaType, error));
     }
     let kind = header(Name::ContentType).unwrap_or_default();
-    if kind != JSON && is_of_page(kind) {
+    if let Some(kind) = of_page(kind) {
         return Err(ApiError::new(
             ErrorCode::UnsupportedMediaType,
             format!(
@@ -226,11 +226,16 @@ fn acceptable(
     Ok(limit)
 }
 
-fn is_of_page(kind: &str) -> bool {
+/// The type, without what stands behind it, if it is one of [`PAGE_TYPES`].
+fn of_page(kind: &str) -> Option<&str> {
+    if kind == JSON {
+        return None;
+    }
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    PAGE_TYPES
-        .iter()
+    let mut types = PAGE_TYPES.iter();
+    types
         .any(|page| kind.eq_ignore_ascii_case(page))
+        .then_some(kind)
 }
 
 /// What a body may have at most, and the option it follows from.

@@ -21,35 +21,46 @@ use actix_http::error::DispatchError;
 use actix_service::Service;
 use bytes::{Buf, BytesMut};
 use futures_util::future::LocalBoxFuture;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::unconstrained;
 
 /// Bytes that are read before others have their turn; and those that are read ahead while a call waits.
 const SLICE: usize = 8 * 1024;
-/// Milliseconds for which the body of a frequent call is waited for here: many clients write head and
-/// body one after the other.
+/// Bytes that are written before others have their turn; a long reply has more.
+const OUT: usize = 8 * SLICE;
+/// Milliseconds for which the rest of a head, or of the body of a frequent call, is waited for here: many
+/// clients write head and body one after the other, and a head may be parted anywhere.
 const MOMENT: Millis = 250;
 
 /// Where requests are read and replies written. They go in one step, so that one is enough for all
-/// connections of a thread.
+/// connections of a thread. Whoever works in it takes it along, so that what an error or a panic leaves in
+/// it goes with it.
 struct Room {
-    read: Box<[u8]>,
+    read: [u8; SLICE],
     replies: Replies,
 }
 
 thread_local! {
-    static ROOM: RefCell<Room> = RefCell::new(Room {
-        read: vec![0; SLICE].into(),
-        replies: Replies::default(),
-    });
+    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
+}
+
+impl Room {
+    fn take() -> Box<Room> {
+        ROOM.take().unwrap_or_else(|| {
+            Box::new(Room {
+                read: [0; SLICE],
+                replies: Replies::default(),
+            })
+        })
+    }
 }
 
 /// Where a connection has come to.
@@ -63,8 +74,8 @@ struct Met {
 enum Then {
     /// With what comes.
     Read,
-    /// With the rest of a request of so many bytes.
-    ReadOn(usize),
+    /// With the rest of a request, of so many bytes if that is known.
+    ReadOn(Option<usize>),
     /// When this call has its answer.
     Wait(Asked, Work),
     /// When the HTTP layer has answered the request that comes now, of so many bytes if that is known.
@@ -82,8 +93,8 @@ pub struct Conversation<H> {
     watch: Rc<Watch>,
     /// What has been read and not been looked at.
     rest: BytesMut,
-    /// Of a request that has come in part: its bytes, and until when it is waited for here.
-    part: Option<(usize, Millis)>,
+    /// Of a request that has come in part: its bytes, if that is known, and until when it is waited for here.
+    part: Option<(Option<usize>, Millis)>,
     /// Whether the client has ended its side.
     ended: bool,
     patience: Patience,
@@ -155,38 +166,51 @@ impl<H> Conversation<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        ROOM.with_borrow_mut(|Room { read, replies }| {
-            // What an error or a panic has left is nobody's.
-            replies.clear();
-            let mut come = 0;
-            while come < SLICE {
-                let part = self.part;
-                let then = if self.rest.is_empty() || part.is_some() {
-                    let mut some = ReadBuf::new(read);
-                    if Pin::new(&mut *stream)
-                        .poll_read(context, &mut some)?
-                        .is_pending()
-                    {
-                        return self.poll_time(context).map(Ok);
-                    }
-                    come += some.filled().len();
-                    match (some.filled(), part) {
-                        ([], None) => Then::End,
-                        // What has not come is the HTTP layer's to judge.
-                        ([], Some((whole, _))) => Then::HandOver(Some(whole)),
-                        (some, _) => self.look(some, replies, context),
-                    }
-                } else {
-                    self.look(&[], replies, context)
-                };
-                let unsent = self.write(stream, replies, context)?;
-                if unsent.is_some() || !matches!(then, Then::Read) {
-                    return Poll::Ready(Ok(Met { unsent, then }));
+        let mut room = Room::take();
+        let met = self.poll_in(stream, &mut room, context)?;
+        ROOM.set(Some(room));
+        met.map(Ok)
+    }
+
+    fn poll_in<S>(
+        &mut self,
+        stream: &mut S,
+        Room { read, replies }: &mut Room,
+        context: &mut Context<'_>,
+    ) -> io::Result<Poll<Met>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (mut come, mut gone) = (0, 0);
+        while come < SLICE && gone < OUT {
+            let part = self.part;
+            let then = if self.rest.is_empty() || part.is_some() {
+                let mut some = ReadBuf::new(read);
+                if Pin::new(&mut *stream)
+                    .poll_read(context, &mut some)?
+                    .is_pending()
+                {
+                    return Ok(self.poll_time(context));
                 }
+                come += some.filled().len();
+                match (some.filled(), part) {
+                    ([], None) => Then::End,
+                    // What has not come is the HTTP layer's to judge.
+                    ([], Some((whole, _))) => Then::HandOver(whole),
+                    (some, _) => self.look(some, replies, context),
+                }
+            } else {
+                self.look(&[], replies, context)
+            };
+            gone += replies.rest().len();
+            let all = self.poll_write(stream, replies, context)?.is_ready();
+            let unsent = (!all).then(|| mem::take(replies));
+            if unsent.is_some() || !matches!(then, Then::Read) {
+                return Ok(Poll::Ready(Met { unsent, then }));
             }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
+        }
+        context.waker().wake_by_ref();
+        Ok(Poll::Pending)
     }
 
     /// Ready when what is waited for does not come in time.
@@ -209,12 +233,12 @@ impl<H> Conversation<H> {
             // The HTTP layer begins nothing any more.
             Some((_, due)) if ends => {
                 let due = due + millis(watch.flow.limits.body_gap);
-                let over = patience.is_over(&watch.flow, due, context);
+                let over = patience.is_due(&watch.flow, due, context);
                 over.then_some(Then::End)
             }
             Some((whole, due)) => {
-                let over = patience.is_over(&watch.flow, due, context);
-                over.then_some(Then::HandOver(Some(whole)))
+                let over = patience.is_due(&watch.flow, due, context);
+                over.then_some(Then::HandOver(whole))
             }
         };
         let met = |then| Met { unsent: None, then };
@@ -223,10 +247,10 @@ impl<H> Conversation<H> {
 
     /// Looks at what has come, after what was left.
     fn look(&mut self, come: &[u8], replies: &mut Replies, context: &mut Context<'_>) -> Then {
-        let then = if self.rest.is_empty() {
+        let (used, then) = if self.rest.is_empty() {
             let (used, then) = self.answer(come, replies, context);
             self.rest.extend_from_slice(&come[used..]);
-            then
+            (used, then)
         } else {
             let mut all = mem::take(&mut self.rest);
             all.extend_from_slice(come);
@@ -235,13 +259,13 @@ impl<H> Conversation<H> {
             if !all.is_empty() {
                 self.rest = all;
             }
-            then
+            (used, then)
         };
         let Then::ReadOn(whole) = then else {
             self.part = None;
             return then;
         };
-        let due = self.part.map(|(_, due)| due);
+        let due = self.part.filter(|_| used == 0).map(|(_, due)| due);
         let due = due.unwrap_or_else(|| self.watch.flow.clock.now().saturating_add(MOMENT));
         self.part = Some((whole, due));
         Then::Read
@@ -259,7 +283,9 @@ impl<H> Conversation<H> {
         while used < bytes.len() {
             let then = match request::read(&bytes[used..]) {
                 // The rest would come in more than one step.
-                Seen::Part(length) if length > SLICE => Then::HandOver(Some(length)),
+                Seen::Part(length) if length.unwrap_or(bytes.len() - used) >= SLICE => {
+                    Then::HandOver(length)
+                }
                 Seen::Part(length) => Then::ReadOn(length),
                 Seen::Other(length) => Then::HandOver(length),
                 Seen::Frequent(mut request) => {
@@ -269,7 +295,9 @@ impl<H> Conversation<H> {
                         .desk
                         .serve(&request, peer, &self.watch, replies, context)
                     {
-                        Served::Replied(false) => continue,
+                        Served::Replied(false) if replies.rest().len() < SLICE => continue,
+                        // What was asked for after it may be long, too.
+                        Served::Replied(false) => Then::Read,
                         Served::Replied(true) => Then::End,
                         Served::Waits(asked, work) => Then::Wait(asked, work),
                     }
@@ -280,27 +308,30 @@ impl<H> Conversation<H> {
         (used, Then::Read)
     }
 
-    /// Writes replies; gives those that the kernel has not taken.
-    fn write<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Writes replies. Ready when the kernel has them all.
+    fn poll_write<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
         replies: &mut Replies,
         context: &mut Context<'_>,
-    ) -> io::Result<Option<Replies>> {
-        let bytes = &replies.bytes;
-        if bytes.is_empty() {
-            return Ok(None);
+    ) -> Poll<io::Result<()>> {
+        while !replies.are_gone() {
+            let mut waits = false;
+            if !replies.rest().is_empty() {
+                match Pin::new(&mut *stream).poll_write(context, replies.rest())? {
+                    Poll::Ready(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                    Poll::Ready(written) => replies.wrote(written),
+                    Poll::Pending => waits = true,
+                }
+            }
+            // What is encrypted may wait on this side.
+            ready!(Pin::new(&mut *stream).poll_flush(context))?;
+            replies.reached(|| self.has_gone(stream, context));
+            if waits {
+                return Poll::Pending;
+            }
         }
-        let written = match Pin::new(&mut *stream).poll_write(context, bytes)? {
-            Poll::Ready(written) => written,
-            Poll::Pending => 0,
-        };
-        let all = written == bytes.len();
-        if !all || Pin::new(&mut *stream).poll_flush(context)?.is_pending() {
-            return Ok(Some(replies.after(written)));
-        }
-        replies.written(|| self.has_gone(stream, context));
-        Ok(None)
+        Poll::Ready(Ok(()))
     }
 
     /// Writes replies for as long as the client may take for them.
@@ -310,21 +341,11 @@ impl<H> Conversation<H> {
     {
         let flow = self.watch.flow.clone();
         let due = after(&flow.clock, flow.limits.body_total);
-        let written = async {
-            stream.write_all(&replies.bytes).await?;
-            stream.flush().await
-        };
-        let Some(written) = by(&flow.clock, due, pin!(written)).await else {
+        let written = poll_fn(|context| self.poll_write(stream, &mut replies, context));
+        by(&flow.clock, due, written).await.unwrap_or_else(|| {
             count(&flow.counts.late_replies);
-            return Err(ErrorKind::TimedOut.into());
-        };
-        written?;
-        poll_fn(|context| {
-            replies.written(|| self.has_gone(stream, context));
-            Poll::Ready(())
+            Err(ErrorKind::TimedOut.into())
         })
-        .await;
-        Ok(())
     }
 
     /// Whether the client has ended its side, as far as that is known. It is taken for gone then.

@@ -15,6 +15,7 @@ use crate::actors::agent::poll::Batch;
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 use futures_util::future::Either;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::Context;
@@ -32,50 +33,64 @@ pub struct Desk {
     numbers: [Option<usize>; Frequent::ALL.len()],
 }
 
-/// Replies that are to be written, and what goes with them until they have been.
+/// Replies that are to be written, and what goes with each until it has been. Dropped before that, what
+/// they hand over goes back.
 #[derive(Default)]
 pub struct Replies {
-    /// As they are written.
-    pub bytes: Vec<u8>,
-    with: Vec<With>,
+    bytes: Vec<u8>,
+    /// Bytes of them that were written.
+    written: usize,
+    with: VecDeque<With>,
 }
 
 struct With {
+    /// Where its reply ends.
+    end: usize,
     batch: Option<Batch>,
     _load: Option<Load>,
     _turn: Turn,
 }
 
 impl Replies {
-    /// Forgets them: what they handed over goes back.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(ROOM_MAX);
-        self.with.clear();
+    /// What is to be written.
+    pub fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
     }
 
-    /// They have been written. Where that is no good since the peer has `gone`, which is asked only where
-    /// something hangs on it, what they handed over goes back.
-    pub fn written(&mut self, mut gone: impl FnMut() -> bool) {
-        self.bytes.clear();
-        for With { batch, .. } in self.with.drain(..) {
+    /// Whether there is nothing of them any more.
+    pub fn are_gone(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// So many bytes more were written.
+    pub fn wrote(&mut self, bytes: usize) {
+        self.written += bytes;
+    }
+
+    /// What was written has reached the kernel. Where that is no good since the peer has `gone`, which is
+    /// asked only where something hangs on it, what was handed over goes back.
+    pub fn reached(&mut self, mut gone: impl FnMut() -> bool) {
+        while let Some(With { end, .. }) = self.with.front()
+            && *end <= self.written
+        {
+            let batch = self.with.pop_front().and_then(|with| with.batch);
             if let Some(batch) = batch.filter(|batch| !batch.is_at_stake() || !gone()) {
                 batch.written();
             }
         }
-    }
-
-    /// What the kernel has not taken.
-    pub fn after(&mut self, written: usize) -> Replies {
-        let bytes = self.bytes[written..].to_vec();
-        let with = std::mem::take(&mut self.with);
-        Replies { bytes, with }
+        if self.rest().is_empty() {
+            self.bytes.clear();
+            self.bytes.shrink_to(ROOM_MAX);
+            self.written = 0;
+        }
     }
 }
 
 /// A call on its way to its reply.
 pub struct Asked {
     call: Frequent,
+    /// Its number in the route table, unless it was refused before it came to that.
+    number: Option<usize>,
     began: Instant,
     turn: Turn,
     /// Whether its client asks nothing else.
@@ -110,8 +125,9 @@ impl Desk {
         replies: &mut Replies,
         context: &mut Context<'_>,
     ) -> Served {
-        let asked = Asked {
+        let mut asked = Asked {
             call: request.call,
+            number: None,
             began: Instant::now(),
             turn: watch.clone().ask(),
             closes: request.closes,
@@ -125,6 +141,7 @@ impl Desk {
             watch: Some(watch),
         };
         let answer = may_come(&self.state, &head).and_then(|()| {
+            asked.number = self.numbers[request.call as usize];
             frequent::answer(request.call, &self.state, &head, request.body, context)
         });
         let outcome = match answer {
@@ -152,7 +169,7 @@ impl Desk {
         let error = outcome.as_ref().err();
         Told {
             method,
-            number: self.numbers[asked.call as usize],
+            number: asked.number,
             status: error.map_or(StatusCode::OK, ApiError::status_code),
             code: error.map(ApiError::code),
             took: now.duration_since(asked.began),
@@ -170,7 +187,8 @@ impl Desk {
                 (None, None)
             }
         };
-        replies.with.push(With {
+        replies.with.push_back(With {
+            end: replies.bytes.len(),
             batch,
             _load: load,
             _turn: asked.turn,

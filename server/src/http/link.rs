@@ -17,6 +17,7 @@ use super::alarm::{Alarm, after};
 use super::flow::{Flow, count};
 use crate::core::Millis;
 use bytes::{BufMut, BytesMut};
+use memchr::memmem;
 use std::cell::Cell;
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
@@ -34,6 +35,9 @@ const SLICE: usize = 8 * 1024;
 
 /// Where a connection comes back to, with a byte that was read of what follows.
 pub type Home<S> = Rc<Cell<Option<(S, Option<u8>)>>>;
+
+/// May stand before a reply.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The stream.
 pub struct Link<S> {
@@ -101,6 +105,7 @@ impl<S> Link<S> {
     /// Whether the request that it is there for has been answered.
     fn is_done(&self) -> bool {
         self.left == Some(0)
+            && self.before.is_empty()
             && self.watch.phase.get() == Phase::Between
             && self.watch.asked.get() != self.asked
     }
@@ -123,14 +128,19 @@ pub struct Patience {
 impl Patience {
     /// Whether it is over. If not, the task is woken when it may be.
     pub fn is_over(&mut self, flow: &Flow, due: Millis, context: &mut Context<'_>) -> bool {
-        let mut is_over = |due| self.alarm.is_over(&flow.clock, due, context);
-        if !is_over(due) {
+        if !self.is_due(flow, due, context) {
+            self.turn = None;
             return false;
         }
         let turn = *self
             .turn
             .get_or_insert_with(|| after(&flow.clock, flow.turn_of_connection()));
-        is_over(turn)
+        self.is_due(flow, turn, context)
+    }
+
+    /// The same, without a turn.
+    pub fn is_due(&mut self, flow: &Flow, due: Millis, context: &mut Context<'_>) -> bool {
+        self.alarm.is_over(&flow.clock, due, context)
     }
 }
 
@@ -245,14 +255,20 @@ impl<S: AsyncRead + Unpin> Link<S> {
     /// Listens for the end of the connection.
     fn read_none(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         if self.early.is_none()
+            && self.before.is_empty()
             && let Some(stream) = &mut self.stream
         {
             let mut byte = [0];
             let mut one = ReadBuf::new(&mut byte);
             match Pin::new(stream).poll_read(context, &mut one)? {
-                Poll::Ready(()) => match one.filled() {
-                    [] => return Poll::Ready(Ok(())),
-                    [byte, ..] => self.early = Some(*byte),
+                Poll::Ready(()) => match (one.filled(), &mut self.left) {
+                    ([], _) => return Poll::Ready(Ok(())),
+                    // Of a body that nobody reads, or not yet.
+                    (some, Some(left @ 1..)) => {
+                        *left -= 1;
+                        self.before.extend_from_slice(some);
+                    }
+                    ([byte, ..], _) => self.early = Some(*byte),
                 },
                 // The connection goes home when the request has been answered, whatever comes.
                 Poll::Pending if self.left.is_some() => {}
@@ -307,6 +323,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
         let link = self.get_mut();
+        if says_close(bytes) {
+            // It does not go home, and what still comes is read: closed over it, the connection would be
+            // reset.
+            link.left = None;
+        }
         let Some(stream) = &mut link.stream else {
             return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
         };
@@ -351,6 +372,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
             None => Poll::Ready(Ok(())),
         }
     }
+}
+
+/// Whether these bytes begin with the head of a reply that is the connection's last, as the layer above
+/// writes it. It alone knows: a body that was not read makes one the last, too.
+fn says_close(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(CONTINUE).unwrap_or(bytes);
+    let end = memmem::find(bytes, b"\r\n\r\n").unwrap_or(0);
+    let head = &bytes[..end];
+    head.starts_with(b"HTTP/1.1 ") && memmem::find(head, b"\r\nconnection: close").is_some()
 }
 
 #[cfg(test)]

@@ -19,9 +19,9 @@ const HEADERS: usize = 32;
 pub enum Seen<'a> {
     /// One of the frequent calls, in full.
     Frequent(Request<'a>),
-    /// One of them, whose body has not come in full; all of it has so many bytes.
-    Part(usize),
-    /// Another request, or the beginning of one; of so many bytes, if that can be told.
+    /// The beginning of a head; or one of them, of so many bytes, whose body has not come in full.
+    Part(Option<usize>),
+    /// Another request; of so many bytes, if that can be told.
     Other(Option<usize>),
 }
 
@@ -95,6 +95,7 @@ pub fn read(bytes: &[u8]) -> Seen<'_> {
     let mut parsed = httparse::Request::new(&mut []);
     let head = match parsed.parse_with_uninit_headers(bytes, &mut headers) {
         Ok(Status::Complete(head)) if parsed.version == Some(1) => head,
+        Ok(Status::Partial) => return Seen::Part(None),
         _ => return Seen::Other(None),
     };
     let Some((known, closes, waits)) = understood(parsed.headers) else {
@@ -118,7 +119,7 @@ pub fn read(bytes: &[u8]) -> Seen<'_> {
         return Seen::Other(Some(length));
     };
     let Some(body) = bytes.get(head..length) else {
-        return Seen::Part(length);
+        return Seen::Part(Some(length));
     };
     Seen::Frequent(Request {
         call,
