@@ -378,9 +378,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
 /// writes it. It alone knows: a body that was not read makes one the last, too.
 fn says_close(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(CONTINUE).unwrap_or(bytes);
+    if !bytes.starts_with(b"HTTP/1.1 ") {
+        return false;
+    }
     let end = memmem::find(bytes, b"\r\n\r\n").unwrap_or(0);
-    let head = &bytes[..end];
-    head.starts_with(b"HTTP/1.1 ") && memmem::find(head, b"\r\nconnection: close").is_some()
+    memmem::find(&bytes[..end], b"\r\nconnection: close").is_some()
 }
 
 #[cfg(test)]

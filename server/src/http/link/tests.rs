@@ -145,3 +145,25 @@ fn who_is_late_with_many_others_is_ended_in_turn() {
         }
     });
 }
+
+#[test]
+fn a_last_reply_is_known_by_its_head() {
+    for (bytes, last) in [
+        (
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ndate: x\r\n\r\nbody",
+            true,
+        ),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 X\r\nconnection: close\r\n\r\n",
+            true,
+        ),
+        ("HTTP/1.1 100 Continue\r\n\r\n", false),
+        (
+            "HTTP/1.1 200 OK\r\ndate: x\r\n\r\n\r\nconnection: close\r\n",
+            false,
+        ),
+        ("more of a body\r\nconnection: close\r\n\r\n", false),
+    ] {
+        assert_eq!(says_close(bytes.as_bytes()), last, "{bytes}");
+    }
+}
