@@ -405,8 +405,11 @@ impl<H> Conversation<H> {
         H: Service<(Link<S>, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>,
     {
         self.part = None;
-        let there = length.unwrap_or(usize::MAX).min(self.rest.len());
-        let request = self.rest.split_to(there);
+        let mut request = mem::take(&mut self.rest);
+        let there = length.unwrap_or(usize::MAX).min(request.len());
+        // A copy: while the one is worked off, the room of both would be kept.
+        self.rest.extend_from_slice(&request[there..]);
+        request.truncate(there);
         let left = length.map(|length| length - there);
         let home = Home::default();
         let link = Link::new(stream, self.watch.clone()).lent(request, left, home.clone());

@@ -32,6 +32,8 @@ pub use watch::{Turn, Watch};
 /// Bytes that are read between two requests before the layer above has looked at them: so many
 /// requests of one write it may take in at a time.
 const SLICE: usize = 8 * 1024;
+/// The same, of a body.
+const PART: usize = 16 * 1024;
 
 /// Where a connection comes back to, with a byte that was read of what follows.
 pub type Home<S> = Rc<Cell<Option<(S, Option<u8>)>>>;
@@ -179,14 +181,28 @@ impl<S: AsyncRead + Unpin> Link<S> {
         self.pause = self.watch.gather(bytes).map(|time| Box::pin(sleep(time)));
     }
 
-    /// Reads what of a body there is.
+    /// Reads what of a body there is, some of it at a time: the layer above keeps room for all that it
+    /// reads before it hands it on.
     fn read_body(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        if self.run >= PART {
+            self.run = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.gathers(context) {
             return Poll::Pending;
         }
-        let read = ready!(self.read_part(context, into, usize::MAX))?;
-        self.came(read);
-        Poll::Ready(Ok(()))
+        match self.read_part(context, into, PART)? {
+            Poll::Ready(read) => {
+                self.run += read;
+                self.came(read);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => {
+                self.run = 0;
+                Poll::Pending
+            }
+        }
     }
 
     /// Reads no more than a slice at a time, so that requests are looked at one by one.
@@ -225,6 +241,10 @@ impl<S: AsyncRead + Unpin> Link<S> {
         if !self.before.is_empty() {
             let part = self.before.len().min(into.remaining());
             into.put_slice(&self.before.split_to(part));
+            if self.before.is_empty() {
+                // Its room is not kept while the request is worked off.
+                self.before = BytesMut::new();
+            }
             self.notice_bytes();
             self.came(part);
             return Poll::Ready(Ok(()));
