@@ -52,7 +52,7 @@ pub struct Link<S> {
     /// known: then it is there for all that follow, too.
     left: Option<usize>,
     /// Requests that had been asked before.
-    asked: u32,
+    asked: u64,
     /// Where it goes back to.
     home: Home<S>,
     /// The first byte of the next request, read while one was worked off.
@@ -181,28 +181,41 @@ impl<S: AsyncRead + Unpin> Link<S> {
         self.pause = self.watch.gather(bytes).map(|time| Box::pin(sleep(time)));
     }
 
-    /// Reads what of a body there is, some of it at a time: the layer above keeps room for all that it
-    /// reads before it hands it on.
-    fn read_body(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
-        if self.run >= PART {
+    /// Whether so much was handed up that the layer above has to look at it before there is more.
+    fn has_handed(&mut self, most: usize, context: &Context<'_>) -> bool {
+        let enough = self.run >= most;
+        if enough {
             self.run = 0;
             context.waker().wake_by_ref();
-            return Poll::Pending;
         }
-        if self.gathers(context) {
-            return Poll::Pending;
-        }
-        match self.read_part(context, into, PART)? {
+        enough
+    }
+
+    /// Reads so many bytes at most, which count.
+    fn read_some(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+        most: usize,
+    ) -> Poll<Result<()>> {
+        let read = self.read_part(context, into, most)?;
+        match read {
             Poll::Ready(read) => {
                 self.run += read;
                 self.came(read);
-                Poll::Ready(Ok(()))
             }
-            Poll::Pending => {
-                self.run = 0;
-                Poll::Pending
-            }
+            Poll::Pending => self.run = 0,
         }
+        read.map(|_| Ok(()))
+    }
+
+    /// Reads what of a body there is, some of it at a time: the layer above keeps room for all that it
+    /// reads before it hands it on.
+    fn read_body(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        if self.has_handed(PART, context) || self.gathers(context) {
+            return Poll::Pending;
+        }
+        self.read_some(context, into, PART)
     }
 
     /// Reads no more than a slice at a time, so that requests are looked at one by one.
@@ -211,26 +224,17 @@ impl<S: AsyncRead + Unpin> Link<S> {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        if self.run >= SLICE {
-            self.run = 0;
-            context.waker().wake_by_ref();
+        if self.has_handed(SLICE, context) {
             return Poll::Pending;
         }
         if self.gathers(context) {
             return self.end_if_late(context);
         }
-        match self.read_part(context, into, SLICE)? {
-            Poll::Ready(read) => {
-                self.run += read;
-                self.notice_bytes();
-                self.came(read);
-                Poll::Ready(Ok(()))
-            }
-            Poll::Pending => {
-                self.run = 0;
-                self.end_if_late(context)
-            }
+        if self.read_some(context, into, SLICE)?.is_pending() {
+            return self.end_if_late(context);
         }
+        self.notice_bytes();
+        Poll::Ready(Ok(()))
     }
 
     fn take_in(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<Result<()>> {
@@ -267,7 +271,7 @@ impl<S: AsyncRead + Unpin> Link<S> {
 
     fn notice_bytes(&self) {
         let watch = &self.watch;
-        if watch.begun.get().is_none() && !watch.first.get() {
+        if watch.begun.get().is_none() && !watch.is_new() {
             watch.begun.set(Some(watch.flow.clock.now()));
         }
     }

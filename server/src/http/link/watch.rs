@@ -38,10 +38,8 @@ pub struct Watch {
     /// What all connections have in common.
     pub flow: Arc<Flow>,
     pub(super) phase: Cell<Phase>,
-    /// No request has come yet: its head is awaited from the beginning.
-    pub(super) first: Cell<bool>,
     /// Requests that have come.
-    pub(super) asked: Cell<u32>,
+    pub(super) asked: Cell<u64>,
     /// Since when no request is worked off.
     since: Cell<Millis>,
     /// When the first byte after that came.
@@ -67,7 +65,6 @@ impl Watch {
     pub fn new(flow: Arc<Flow>) -> Rc<Watch> {
         Rc::new(Watch {
             phase: Cell::new(Phase::Between),
-            first: Cell::new(true),
             asked: Cell::new(0),
             since: Cell::new(flow.clock.now()),
             begun: Cell::new(None),
@@ -92,8 +89,7 @@ impl Watch {
 
     /// A request is worked off from now on, until what is returned is dropped.
     pub fn ask(self: Rc<Watch>) -> Turn {
-        self.first.set(false);
-        self.asked.update(|asked| asked.wrapping_add(1));
+        self.asked.update(|asked| asked + 1);
         self.stuck.set(None);
         self.agent.take();
         self.flow.begin();
@@ -152,15 +148,15 @@ impl Watch {
         }
     }
 
-    /// Whether no request has come yet.
+    /// Whether no request has come yet: its head is awaited from the beginning.
     pub fn is_new(&self) -> bool {
-        self.first.get()
+        self.asked.get() == 0
     }
 
     /// When the connection ends if nothing of a request comes.
     pub fn idle_until(&self) -> Millis {
         let limits = &self.flow.limits;
-        let time = match self.first.get() {
+        let time = match self.is_new() {
             true => limits.head,
             false => limits.keep_alive,
         };
@@ -184,13 +180,11 @@ impl Watch {
     pub(super) fn deadline(&self) -> Option<(Millis, Late)> {
         let limits = &self.flow.limits;
         let head = match self.phase.get() {
-            Phase::Between if self.first.get() => {
-                Some((self.since.get() + millis(limits.head), Late::Head))
-            }
+            Phase::Between if self.is_new() => Some((self.idle_until(), Late::Head)),
             Phase::Between => {
                 // Which of the bytes that came during the last request began the next one is not
                 // known here. An idle connection is ended before this by the layer above.
-                let since = self.since.get() + millis(limits.keep_alive);
+                let since = self.idle_until();
                 let begun = self.begun.get().unwrap_or(since);
                 Some((begun.min(since) + millis(limits.head), Late::Head))
             }
