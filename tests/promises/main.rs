@@ -8,6 +8,7 @@ mod browsers;
 mod claiming;
 mod command_line;
 mod connections;
+mod conversing;
 mod counting;
 mod described;
 mod documented;
