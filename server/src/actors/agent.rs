@@ -127,6 +127,8 @@ impl Seat {
 /// The actor.
 pub struct Agent {
     door: Arc<Door>,
+    /// Whether another run was there before.
+    follows: bool,
     handed_back: bool,
     /// Shared by all agents: an address of one's own costs a hundred bytes.
     registry: Arc<Addr<Registry>>,
@@ -139,8 +141,10 @@ impl Agent {
     /// An actor that takes over what lies behind this door.
     pub fn new(handle: &AgentHandle, registry: Arc<Addr<Registry>>) -> Self {
         let door = handle.door().clone();
+        let follows = door.address.read().is_some();
         Agent {
             door,
+            follows,
             handed_back: false,
             registry,
             timer: None,
@@ -220,7 +224,10 @@ impl Actor for Agent {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.door.enter().recover();
+        // The first run may begin when somebody has been here already: what was given then is theirs.
+        if self.follows {
+            self.door.enter().recover();
+        }
         self.look(ctx);
     }
 

@@ -478,6 +478,13 @@ impl AgentHandle {
         self.0.look(|_| panic!("injected by a test"));
     }
 
+    /// Another agent, of which no run has begun.
+    #[cfg(test)]
+    pub(in crate::actors) fn unstarted(&self, id: &str) -> AgentHandle {
+        let (id, common) = (AgentId::parse(id).unwrap(), self.0.common.clone());
+        AgentHandle::new(id, Duration::from_secs(60), Salt::of("salt"), common)
+    }
+
     #[cfg(test)]
     pub(in crate::actors) fn address(&self) -> Addr<Agent> {
         self.0.address.read().clone().unwrap()

@@ -66,6 +66,30 @@ fn a_call_that_panics_with_the_inbox_in_hand_costs_a_run_of_its_agent_and_no_mes
     });
 }
 
+/// A busy thread may begin the first run long after the agent is registered.
+#[test]
+fn what_is_taken_before_the_first_run_begins_does_not_come_again() {
+    on_relay(&[], |world| async move {
+        world.register("a").await;
+        world.delegate("a", "once").await.unwrap();
+        let other = world.relay().directory.get("a").unwrap().agent.clone();
+        let taken = other.poll(Ask::PLAIN, Duration::ZERO).await.unwrap();
+        let agent = other.unstarted("b");
+        let _admitted = agent.admit(taken.messages[0].envelope.clone()).unwrap();
+        let batch = agent.poll(Ask::PLAIN, Duration::ZERO).await.unwrap();
+        assert_eq!(batch.messages.len(), 1);
+        let registry = Arc::new(world.relay().registry.address());
+        agent.connect(Agent::new(&agent, registry).start());
+        quiet().await;
+        let again = agent.poll(Ask::PLAIN, Duration::ZERO).await.unwrap();
+        assert!(again.messages.is_empty());
+        batch.written();
+        quiet().await;
+        let again = agent.poll(Ask::PLAIN, Duration::ZERO).await.unwrap();
+        assert!(again.messages.is_empty());
+    });
+}
+
 #[test]
 fn an_agent_that_panics_again_and_again_still_turns_stale() {
     on_relay(&[], |world| async move {
