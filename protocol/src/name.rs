@@ -1,8 +1,8 @@
 //! Words that travel in fields, parsed once: a value of one of these types is within bounds.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 use std::fmt;
-use std::sync::Arc;
 
 /// Why a word was refused. Reads as the end of a sentence that names the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ macro_rules! word_type {
     ($(#[doc = $doc:literal])* $name:ident, $check:ident, $error:ident, $max:ident, $pattern:literal) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// Takes the text if it is within bounds.
