@@ -13,6 +13,7 @@ mod acked;
 mod arrivals;
 mod lease;
 mod leasing;
+mod sorted;
 
 pub use arrivals::{Arrivals, FAILURES_RESERVE, Held, Limits, NotAdmitted, Unwritten, Waiting};
 pub use lease::{ATTEMPTS_MAX, Dead, Delivery, Leased, Reason, Returned, Settled};
@@ -24,7 +25,7 @@ use super::metrics::{Metrics, Missed};
 use super::task::{Step, Task};
 use acked::Acked;
 use clawlink_protocol::messages::Priority;
-use std::collections::{BTreeMap, BTreeSet};
+use sorted::Sorted;
 use std::sync::Arc;
 
 /// The place of a message in the order of arrival at one inbox.
@@ -48,18 +49,42 @@ impl Portion {
         bytes: usize::MAX,
         one_at_least: true,
     };
+
+    /// Whether there is room in it for one more, which it then has less.
+    fn admits(&mut self, item: &Item) -> bool {
+        let size = item.envelope().size();
+        let first = std::mem::take(&mut self.one_at_least);
+        if self.count == 0 || self.bytes < size && !first {
+            return false;
+        }
+        self.count -= 1;
+        self.bytes = self.bytes.saturating_sub(size);
+        true
+    }
+}
+
+/// Where a message waits.
+type Place = (Priority, Seq);
+
+/// The place of a notice among mail.
+fn notice((seq, item): (Seq, &Item)) -> (Place, &Item) {
+    ((Priority::Normal, seq), item)
+}
+
+fn is_before((place, _): &(Place, &Item), other: &Option<(Place, &Item)>) -> bool {
+    other.is_none_or(|(other, _)| *place < other)
 }
 
 /// The inbox itself.
 #[derive(Debug)]
 pub struct Inbox {
     limits: Limits,
-    mail: BTreeMap<(Priority, Seq), Item>,
-    notices: BTreeMap<Seq, Item>,
-    in_hand: BTreeMap<Seq, (Item, Holder)>,
-    leased: BTreeMap<Delivery, Seq>,
+    mail: Sorted<Place, Item>,
+    notices: Sorted<Seq, Item>,
+    in_hand: Sorted<Seq, (Item, Holder)>,
+    leased: Sorted<Delivery, Seq>,
     /// When a lease or a delay ends, or the wait for the first hand-over.
-    due: BTreeSet<(Millis, Seq)>,
+    due: Sorted<(Millis, Seq), ()>,
     next_delivery: Delivery,
     acked: Acked,
     notice_count: usize,
@@ -76,13 +101,13 @@ impl Inbox {
     pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
         Inbox {
             limits,
-            mail: BTreeMap::new(),
-            notices: BTreeMap::new(),
-            in_hand: BTreeMap::new(),
-            leased: BTreeMap::new(),
-            due: BTreeSet::new(),
+            mail: Sorted::new(),
+            notices: Sorted::new(),
+            in_hand: Sorted::new(),
+            leased: Sorted::new(),
+            due: Sorted::new(),
             next_delivery: 1,
-            acked: Acked::default(),
+            acked: Acked::new(),
             notice_count: 0,
             notice_bytes: 0,
             missed: 0,
@@ -110,7 +135,7 @@ impl Inbox {
     /// Puts a message in its place among those that wait.
     fn wait(&mut self, seq: Seq, item: Item) {
         if let Some(expires) = item.expires() {
-            self.due.insert((expires, seq));
+            self.due.insert((expires, seq), ());
         }
         let (mail, priority) = (item.envelope().is_mail(), item.envelope().priority);
         match mail {
@@ -127,7 +152,7 @@ impl Inbox {
             if self.notices.len() < 2 {
                 return;
             }
-            let newest_seq = self.notices.keys().next_back().copied();
+            let newest_seq = self.notices.last_key();
             let same_file = matches!(newest, Kind::FileUpdated(_))
                 .then(|| {
                     self.notices
@@ -135,9 +160,9 @@ impl Inbox {
                         .find(|(_, other)| other.envelope().kind == *newest)
                 })
                 .flatten()
-                .map(|(&seq, _)| seq)
+                .map(|(seq, _)| seq)
                 .filter(|&seq| Some(seq) != newest_seq);
-            let Some(seq) = same_file.or_else(|| self.notices.keys().next().copied()) else {
+            let Some(seq) = same_file.or_else(|| self.notices.first_key()) else {
                 return;
             };
             if let Some(gone) = self.remove_waiting((Priority::Normal, seq)) {
@@ -156,70 +181,51 @@ impl Inbox {
         }
     }
 
-    /// The keys of the next messages, as many as the portion holds: urgent, high, normal, low;
-    /// inside one priority in the order of arrival. Notices are normal.
-    fn next(&self, portion: Portion) -> Vec<(Priority, Seq)> {
-        let mut mail = self
-            .mail
-            .iter()
-            .map(|(&key, item)| (key, item.envelope().size()))
-            .peekable();
-        let notices = self.notices.iter();
-        let mut notices = notices
-            .map(|(&seq, item)| ((Priority::Normal, seq), item.envelope().size()))
-            .peekable();
-        let (mut keys, mut bytes) = (Vec::new(), 0usize);
-        while keys.len() < portion.count {
-            let notice_first = match (mail.peek(), notices.peek()) {
-                (Some(mail), Some(notice)) => notice.0 < mail.0,
-                (None, Some(_)) => true,
-                (_, None) => false,
-            };
-            let next = if notice_first {
-                notices.next()
-            } else {
-                mail.next()
-            };
-            let Some((key, size)) = next else { break };
-            bytes += size;
-            let first = keys.is_empty() && portion.one_at_least;
-            if bytes > portion.bytes && !first {
-                break;
-            }
-            keys.push(key);
-        }
-        keys
+    /// The message that is next: urgent, high, normal, low; inside one priority in the order of arrival.
+    /// Notices are normal.
+    fn next(&self) -> Option<(Place, &Item)> {
+        let mail = self.mail.first();
+        let notice = self.notices.first().map(notice);
+        notice.filter(|notice| is_before(notice, &mail)).or(mail)
     }
 
-    fn remove_waiting(&mut self, key: (Priority, Seq)) -> Option<Item> {
-        let mail = self.mail.remove(&key);
-        let item = mail.or_else(|| self.notices.remove(&key.1))?;
+    /// Takes out the message that is next, if the portion has room for it.
+    fn take_next(&mut self, portion: &mut Portion) -> Option<(Seq, Item)> {
+        let (place, item) = self.next()?;
+        portion.admits(item).then_some(())?;
+        let item = self.remove_waiting(place)?;
+        self.note_again(&item);
+        Some((place.1, item))
+    }
+
+    fn remove_waiting(&mut self, key: Place) -> Option<Item> {
+        let mail = self.mail.remove(key);
+        let item = mail.or_else(|| self.notices.remove(key.1))?;
         if let Some(expires) = item.expires() {
-            self.due.remove(&(expires, key.1));
+            self.due.remove((expires, key.1));
         }
         Some(item)
     }
 
     /// The next messages, which stay where they are.
-    pub fn peek(&self, portion: Portion) -> Vec<Arc<Envelope>> {
-        let item = |key: &(Priority, Seq)| self.mail.get(key).or_else(|| self.notices.get(&key.1));
-        let keys = self.next(portion);
-        keys.iter()
-            .filter_map(item)
-            .map(|item| item.envelope().clone())
-            .collect()
+    pub fn peek(&self, mut portion: Portion) -> Vec<Arc<Envelope>> {
+        let mut mail = self.mail.iter().peekable();
+        let mut notices = self.notices.iter().map(notice).peekable();
+        let next = std::iter::from_fn(|| {
+            let notice = notices.next_if(|notice| is_before(notice, &mail.peek().copied()));
+            notice.or_else(|| mail.next())
+        });
+        let shown = next.map(|(_, item)| item);
+        let shown = shown.take_while(|item| portion.admits(item));
+        shown.map(|item| item.envelope().clone()).collect()
     }
 
     /// Takes the next messages out, until they are confirmed or put back.
-    pub fn take(&mut self, portion: Portion) -> Vec<(Seq, Arc<Envelope>)> {
+    pub fn take(&mut self, mut portion: Portion) -> Vec<(Seq, Arc<Envelope>)> {
         let mut taken = Vec::new();
-        for key in self.next(portion) {
-            let Some(item) = self.remove_waiting(key) else {
-                continue;
-            };
-            self.note_again(&item);
-            taken.push((key.1, item.envelope().clone()));
-            self.hand(key.1, item, Holder::Out);
+        while let Some((seq, item)) = self.take_next(&mut portion) {
+            taken.push((seq, item.envelope().clone()));
+            self.hand(seq, item, Holder::Out);
         }
         taken
     }
@@ -239,7 +245,9 @@ impl Inbox {
         };
         self.moved
             .extend(item.envelope().task.clone().map(|task| (task, step)));
-        self.due.extend(holder.until().map(|until| (until, seq)));
+        if let Some(until) = holder.until() {
+            self.due.insert((until, seq), ());
+        }
         self.in_hand.insert(seq, (item, holder));
     }
 
@@ -257,12 +265,12 @@ impl Inbox {
 
     /// Ends what held a message, and gives it.
     fn release(&mut self, seq: Seq) -> Option<Item> {
-        let (item, holder) = self.in_hand.remove(&seq)?;
+        let (item, holder) = self.in_hand.remove(seq)?;
         if let Some(until) = holder.until() {
-            self.due.remove(&(until, seq));
+            self.due.remove((until, seq));
         }
         if let Holder::Lease { delivery, .. } = holder {
-            self.leased.remove(&delivery);
+            self.leased.remove(delivery);
         }
         Some(item)
     }
@@ -277,7 +285,7 @@ impl Inbox {
     /// A message that is out was given to nobody and takes its old place. What is not out stays
     /// where it is.
     pub fn put_back(&mut self, seq: Seq) {
-        if !matches!(self.in_hand.get(&seq), Some((_, Holder::Out))) {
+        if !matches!(self.in_hand.get(seq), Some((_, Holder::Out))) {
             return;
         }
         if let Some(item) = self.release(seq) {
@@ -290,7 +298,7 @@ impl Inbox {
     pub fn put_back_unless(&mut self, held: impl Fn(Seq) -> bool) {
         let there = self.in_hand.iter();
         let there = there.filter(|(_, (_, holder))| holder.is_connection());
-        let lost = there.map(|(&seq, _)| seq).filter(|&seq| !held(seq));
+        let lost = there.map(|(seq, _)| seq).filter(|&seq| !held(seq));
         for seq in lost.collect::<Vec<_>>() {
             self.lose(seq, false);
         }
@@ -319,7 +327,7 @@ impl Inbox {
     /// The delegations that wait and that another agent might have.
     pub fn for_anyone(&self) -> Vec<(Seq, Arc<Envelope>)> {
         let waiting = self.mail.iter();
-        let waiting = waiting.map(|(&(_, seq), item)| (seq, item.envelope()));
+        let waiting = waiting.map(|((_, seq), item)| (seq, item.envelope()));
         let open = waiting.filter(|(_, envelope)| {
             let task = envelope.task.as_ref();
             task.is_some_and(|task| task.for_anyone().is_some())
@@ -330,7 +338,7 @@ impl Inbox {
 
     /// When the next lease, delay or wait ends.
     pub fn next_due(&self) -> Option<Millis> {
-        self.due.first().map(|&(until, _)| until)
+        self.due.first_key().map(|(until, _)| until)
     }
 
     /// Notices that gave way since the last call.

@@ -13,15 +13,11 @@ use std::sync::Arc;
 impl Inbox {
     /// Leases the next messages until a moment, or for as long as a socket is open. Their deliveries
     /// are numbered one after the other.
-    pub fn lease(&mut self, portion: Portion, until: Option<Millis>) -> Vec<Leased> {
+    pub fn lease(&mut self, mut portion: Portion, until: Option<Millis>) -> Vec<Leased> {
         let mut leases = Vec::new();
-        for key in self.next(portion) {
-            let Some(mut item) = self.remove_waiting(key) else {
-                continue;
-            };
-            let (seq, delivery) = (key.1, self.next_delivery);
+        while let Some((seq, mut item)) = self.take_next(&mut portion) {
+            let delivery = self.next_delivery;
             self.next_delivery += 1;
-            self.note_again(&item);
             item.attempts += 1;
             leases.push(Leased {
                 delivery,
@@ -38,7 +34,7 @@ impl Inbox {
     /// A delivery was leased by a reply that nobody got: it was no attempt. Nothing changes where the
     /// lease is over.
     pub fn unlease(&mut self, delivery: Delivery) {
-        if let Some(&seq) = self.leased.get(&delivery) {
+        if let Some(&seq) = self.leased.get(delivery) {
             self.take_back(seq);
         }
     }
@@ -53,7 +49,7 @@ impl Inbox {
     /// The connection on which somebody had a message is gone: it takes its old place. With a receipt
     /// that was an attempt if the message is known to have been read, and may have been the last.
     pub fn lose(&mut self, seq: Seq, read: bool) -> Option<Dead> {
-        match self.in_hand.get_mut(&seq) {
+        match self.in_hand.get_mut(seq) {
             Some((item, Holder::Out)) => {
                 item.shown = true;
                 self.put_back(seq);
@@ -82,13 +78,13 @@ impl Inbox {
 
     /// Whether somebody has it on a connection.
     pub fn is_on_connection(&self, seq: Seq) -> bool {
-        let held = self.in_hand.get(&seq);
+        let held = self.in_hand.get(seq);
         held.is_some_and(|(_, holder)| holder.is_connection())
     }
 
     /// A delivery is acknowledged: its message leaves for good.
     pub fn ack(&mut self, delivery: Delivery, now: Millis) -> Settled {
-        let Some(seq) = self.leased.get(&delivery).copied() else {
+        let Some(seq) = self.leased.get(delivery).copied() else {
             return match self.acked.holds(delivery, now) {
                 true => Settled::Before,
                 false => Settled::Expired,
@@ -101,7 +97,7 @@ impl Inbox {
     /// A delivery is given back: its message waits again, at once or at a later moment, or dies if
     /// this was its last attempt.
     pub fn nack(&mut self, delivery: Delivery, later: Option<Millis>) -> Returned {
-        let seq = self.leased.get(&delivery).copied();
+        let seq = self.leased.get(delivery).copied();
         let Some((seq, item)) = seq.and_then(|seq| Some((seq, self.release(seq)?))) else {
             return Returned::Expired;
         };
@@ -119,10 +115,10 @@ impl Inbox {
     /// A lease ends at another moment; one that lasts as long as a socket is left alone. Says whether
     /// there was one.
     pub fn extend(&mut self, delivery: Delivery, until: Millis) -> bool {
-        let Some(&seq) = self.leased.get(&delivery) else {
+        let Some(&seq) = self.leased.get(delivery) else {
             return false;
         };
-        if let Some((_, holder)) = self.in_hand.get_mut(&seq)
+        if let Some((_, holder)) = self.in_hand.get_mut(seq)
             && let Some(before) = holder.until()
         {
             let later = Some(until);
@@ -130,8 +126,8 @@ impl Inbox {
                 delivery,
                 until: later,
             };
-            self.due.remove(&(before, seq));
-            self.due.insert((until, seq));
+            self.due.remove((before, seq));
+            self.due.insert((until, seq), ());
         }
         true
     }
@@ -139,11 +135,11 @@ impl Inbox {
     /// Ends the leases, delays and waits whose time has come. Gives the messages that this kills.
     pub fn expire(&mut self, now: Millis) -> Vec<Dead> {
         let mut dead = Vec::new();
-        while let Some(&(until, seq)) = self.due.first() {
+        while let Some((until, seq)) = self.due.first_key() {
             if now < until {
                 break;
             }
-            if let Some((_, Holder::Lease { .. })) = self.in_hand.get(&seq) {
+            if let Some((_, Holder::Lease { .. })) = self.in_hand.get(seq) {
                 self.metrics.leases_expired.inc();
             }
             match self.release(seq) {
@@ -165,7 +161,7 @@ impl Inbox {
             let own = item.envelope().task.as_ref();
             own.is_some_and(|own| Arc::ptr_eq(own, task))
         };
-        if let Some((item, holder)) = self.in_hand.get(&seq) {
+        if let Some((item, holder)) = self.in_hand.get(seq) {
             if !is_it(item) {
                 return None;
             }
@@ -175,7 +171,7 @@ impl Inbox {
             return self.confirm(seq);
         }
         let key = (Priority::ALL.into_iter().map(|priority| (priority, seq)))
-            .find(|key| self.mail.get(key).is_some_and(is_it))?;
+            .find(|key| self.mail.get(*key).is_some_and(is_it))?;
         let item = self.remove_waiting(key)?;
         Some(item.held.envelope)
     }
