@@ -415,6 +415,16 @@ pub struct Acked {
     pub unknown_batch: Option<bool>,
 }
 
+impl Acked {
+    /// The batch was none of this inbox.
+    pub fn unknown() -> Acked {
+        Acked {
+            unknown_batch: Some(true),
+            ..Acked::default()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

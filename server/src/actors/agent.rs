@@ -8,6 +8,7 @@ pub mod handle;
 mod inside;
 pub mod poll;
 mod receiving;
+pub mod turn;
 
 use super::registry::{AgentStopped, Reap, Registry};
 use super::socket::{Dismiss, SocketHandle};

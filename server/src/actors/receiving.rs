@@ -2,12 +2,14 @@
 
 use super::agent::handle::Gone;
 use super::agent::poll::{Action, Ask, Batch, NoMail, Settlement};
+use super::agent::turn::{Awaited, Turned};
 use super::refused::Refused;
 use super::relay::Relay;
 use super::speaking::Speaker;
 use crate::core::metrics::{Settled, Settling};
-use crate::core::receipt;
+use crate::core::receipt::{self, Receipt, Salt};
 use clawlink_protocol::messages::Acked;
+use futures_util::future::Either::{self, Left, Right};
 use std::time::Duration;
 
 /// Receipts listed in one reply.
@@ -21,62 +23,120 @@ pub enum Deliveries<'a> {
     Receipts(&'a [String]),
 }
 
+/// What a poll gets.
+#[derive(Debug, Default)]
+pub struct Polled {
+    /// What became of the batch before, where the poll acknowledges one.
+    pub acked: Option<Acked>,
+    /// `None` where nobody has registered under this id.
+    pub batch: Option<Batch>,
+}
+
+impl Polled {
+    /// With an agent that is not known its batches are not either.
+    pub fn nobodys(batch: Option<&str>) -> Polled {
+        Polled {
+            acked: batch.map(|_| Acked::unknown()),
+            batch: None,
+        }
+    }
+}
+
+/// A poll that waits.
+pub struct Waits {
+    acked: Option<Acked>,
+    awaited: Awaited,
+    speaker: Speaker,
+    ask: Ask,
+}
+
 impl Relay {
-    /// What waits for an agent, or comes within `wait`; `None` where nobody has registered under
-    /// this id.
-    pub async fn poll(
+    /// What waits for an agent, or comes within `wait`, after the batch of an earlier reply is
+    /// acknowledged: one question to the agent.
+    pub fn poll(
         &self,
         speaker: &Speaker,
+        batch: Option<&str>,
         ask: Ask,
         wait: Duration,
-    ) -> Result<Option<Batch>, Refused> {
+    ) -> Result<Either<Polled, Waits>, Refused> {
         let Some(agent) = speaker.agent() else {
-            return Ok(None);
+            return Ok(Left(Polled::nobodys(batch)));
         };
-        let proved = |speaker: &Speaker| Ask {
+        let ask = Ask {
             proved: speaker.is_verified(),
             ..ask
         };
-        match agent.poll(proved(speaker), wait).await {
-            Ok(batch) => return Ok(Some(batch)),
-            Err(NoMail::Gone) if !agent.is_gone() => {
-                return Err(Refused::unavailable("the agent's inbox"));
+        let given = batch.map(|batch| receipt::parse_batch(agent.salt(), batch));
+        let turn = agent.turn(given.clone().flatten().unwrap_or_default(), ask, wait);
+        let (settlement, turned) = match turn {
+            Ok(turn) => turn,
+            Err(why) => {
+                let acked = batch.map(|_| Acked::unknown());
+                return self.poll_anew(speaker, why, acked, ask).map(Left);
             }
-            Err(_) => {}
-        }
-        // Claimed meanwhile, or gone for good; somebody may have registered under its id since, with
-        // an inbox of its own.
-        let speaker = self.may_speak_for(speaker.id(), speaker.proof())?;
-        let Some(agent) = speaker.agent() else {
-            return Ok(None);
         };
-        Ok(agent.poll(proved(&speaker), Duration::ZERO).await.ok())
+        let acked = given.map(|given| match given {
+            Some(_) => self.settled(agent.salt(), Action::Ack, settlement, Vec::new()),
+            None => Acked::unknown(),
+        });
+        Ok(match turned {
+            Turned::Now(batch) => Left(Polled {
+                acked,
+                batch: Some(batch),
+            }),
+            Turned::Later(awaited) => Right(Waits {
+                acked,
+                awaited,
+                speaker: speaker.clone(),
+                ask,
+            }),
+        })
     }
 
-    /// The same, after the batch of an earlier reply is acknowledged: one question to the agent.
-    pub async fn turn(
+    /// What comes for a poll that waits.
+    pub async fn awaited(&self, waits: Waits) -> Result<Polled, Refused> {
+        let Waits {
+            acked,
+            awaited,
+            speaker,
+            ask,
+        } = waits;
+        match awaited.batch().await {
+            Ok(batch) => Ok(Polled {
+                acked,
+                batch: Some(batch),
+            }),
+            Err(why) => self.poll_anew(&speaker, why, acked, ask),
+        }
+    }
+
+    /// The agent was claimed meanwhile, or is gone for good; somebody may have registered under its id
+    /// since, with an inbox of its own.
+    #[cold]
+    fn poll_anew(
         &self,
         speaker: &Speaker,
-        batch: &str,
+        why: NoMail,
+        acked: Option<Acked>,
         ask: Ask,
-        wait: Duration,
-    ) -> Result<(Option<Acked>, Option<Batch>), Refused> {
-        if let Some(agent) = speaker.agent()
-            && let Some(known) = receipt::parse_batch(agent.salt(), batch)
-        {
-            let known: Vec<_> = known.collect();
-            let ask = Ask {
-                proved: speaker.is_verified(),
-                ..ask
-            };
-            if let Ok((settlement, batch)) = agent.turn(&known, ask, wait).await {
-                let acked = self.settled(agent.salt(), Action::Ack, settlement, Vec::new());
-                return Ok((Some(acked), Some(batch)));
-            }
+    ) -> Result<Polled, Refused> {
+        if why == NoMail::Gone && speaker.agent().is_some_and(|agent| !agent.is_gone()) {
+            return Err(Refused::unavailable("the agent's inbox"));
         }
-        let which = Deliveries::Batch(batch);
-        let acked = self.settle(speaker, &which, Action::Ack)?;
-        Ok((acked, self.poll(speaker, ask, wait).await?))
+        let speaker = self.may_speak_for(speaker.id(), speaker.proof())?;
+        let ask = Ask {
+            proved: speaker.is_verified(),
+            ..ask
+        };
+        let turn = speaker
+            .agent()
+            .map(|agent| agent.turn(0..0, ask, Duration::ZERO));
+        let batch = turn.and_then(|turn| match turn {
+            Ok((_, Turned::Now(batch))) => Some(batch),
+            _ => None,
+        });
+        Ok(Polled { acked, batch })
     }
 
     /// Acknowledges, gives back or prolongs deliveries; `None` where nobody has registered under
@@ -95,13 +155,7 @@ impl Relay {
         match which {
             Deliveries::Batch(batch) => match receipt::parse_batch(salt, batch) {
                 Some(deliveries) => known.extend(deliveries),
-                None => {
-                    let unknown_batch = Some(true);
-                    return Ok(Some(Acked {
-                        unknown_batch,
-                        ..Acked::default()
-                    }));
-                }
+                None => return Ok(Some(Acked::unknown())),
             },
             Deliveries::Receipts(receipts) => {
                 for text in *receipts {
@@ -112,7 +166,7 @@ impl Relay {
                 }
             }
         }
-        let settlement = match agent.settle(&known, action) {
+        let settlement = match agent.settle(known, action) {
             Ok(settlement) => settlement,
             Err(Gone) if agent.is_gone() => return Ok(None),
             Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),
@@ -123,13 +177,14 @@ impl Relay {
     /// What is told of that; `expired` are receipts that were none of this inbox.
     fn settled(
         &self,
-        salt: &str,
+        salt: Salt,
         action: Action,
         settlement: Settlement,
         mut expired: Vec<String>,
     ) -> Acked {
         let over = settlement.expired.iter();
-        expired.extend(over.map(|&delivery| receipt::receipt(salt, delivery)));
+        let receipt = |&delivery| Receipt { salt, delivery }.to_string();
+        expired.extend(over.map(receipt));
         let asked = match action {
             Action::Ack => Settling::Ack,
             Action::Nack(_) => Settling::Nack,

@@ -12,7 +12,10 @@ mod receiving;
 mod routing;
 mod sockets;
 
-use super::agent::poll::Ask;
+use super::agent::handle::AgentHandle;
+use super::agent::poll::{Ask, Batch, NoMail};
+use super::agent::turn::Turned;
+use super::refused::Refused;
 use super::relay::Relay;
 use super::socket::{Dismiss, Outlet, Piece, SocketHandle};
 use super::speaking::Speaker;
@@ -23,6 +26,7 @@ use argh::FromArgs;
 use clawlink_protocol::agents::Register;
 use clawlink_protocol::messages::{Broadcast, Delegate, Delegated};
 use clawlink_protocol::name::{AgentId, Word};
+use futures_util::future::Either;
 use parking_lot::Mutex;
 use serde_json::value::{RawValue, to_raw_value};
 use std::future::Future;
@@ -40,6 +44,32 @@ fn on_relay<F: Future<Output = ()>>(args: &[&str], test: impl FnOnce(World) -> F
         let server = Server::new(Config::new(&args, None).unwrap()).unwrap();
         test(World { server }).await;
     });
+}
+
+impl Relay {
+    /// What a poll gets, however long it waits.
+    async fn polled(
+        &self,
+        speaker: &Speaker,
+        ask: Ask,
+        wait: Duration,
+    ) -> Result<Option<Batch>, Refused> {
+        let polled = match self.poll(speaker, None, ask, wait)? {
+            Either::Left(polled) => polled,
+            Either::Right(waits) => self.awaited(waits).await?,
+        };
+        Ok(polled.batch)
+    }
+}
+
+impl AgentHandle {
+    /// The same, past the relay.
+    async fn poll(&self, ask: Ask, wait: Duration) -> Result<Batch, NoMail> {
+        match self.turn(0..0, ask, wait)?.1 {
+            Turned::Now(batch) => Ok(batch),
+            Turned::Later(awaited) => awaited.batch().await,
+        }
+    }
 }
 
 struct World {
@@ -187,7 +217,7 @@ impl World {
     async fn poll(&self, agent: &str) -> Option<Vec<String>> {
         let batch = self
             .relay()
-            .poll(&self.anybody(agent), Ask::PLAIN, Duration::ZERO)
+            .polled(&self.anybody(agent), Ask::PLAIN, Duration::ZERO)
             .await
             .unwrap()?;
         let bodies = batch
@@ -263,7 +293,8 @@ impl FakeSocket {
             match piece {
                 Piece::Message(handed) => {
                     self.got.lock().push(body_of(&handed.envelope.body));
-                    let lease = handed.lease.map(|lease| (lease.receipt, lease.attempt));
+                    let lease = handed.lease;
+                    let lease = lease.map(|lease| (lease.receipt.to_string(), lease.attempt));
                     self.receipts.lock().extend(lease);
                 }
                 Piece::Notice(notice) => self.announced.lock().push(notice.to_string()),

@@ -3,7 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+/// The digits of what is written in base 36.
+pub(super) const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 /// Characters in an id.
 pub const LENGTH: usize = 8;
 const SPACE: u64 = 36u64.pow(LENGTH as u32);

@@ -4,7 +4,10 @@
 //! number and how many. The salt, drawn when an inbox begins, tells the receipts of an inbox from
 //! those of one that was there before a restart under the same id.
 
+use super::ids::ALPHABET;
 use super::inbox::Delivery;
+use std::fmt::{self, Display, Formatter};
+use std::ops::Range;
 
 /// Characters of a salt.
 pub const SALT: usize = 4;
@@ -24,68 +27,108 @@ impl Salt {
             .for_each(|(place, byte)| *place = byte);
         Salt(salt)
     }
-
-    /// Its characters.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
 }
 
-const RADIX: u32 = 36;
+const RADIX: u64 = ALPHABET.len() as u64;
 /// Those of the greatest number.
 const DIGITS: usize = 13;
 
 /// The receipt of a delivery.
-pub fn receipt(salt: &str, delivery: Delivery) -> String {
-    [salt, digits(delivery, &mut [0; DIGITS])].concat()
+#[derive(Debug, Clone, Copy)]
+pub struct Receipt {
+    /// That of its inbox.
+    pub salt: Salt,
+    /// Which one.
+    pub delivery: Delivery,
+}
+
+impl Receipt {
+    /// Writes it behind what is there.
+    pub fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.salt.0);
+        out.extend_from_slice(digits(self.delivery, &mut [0; DIGITS]));
+    }
 }
 
 /// The token of deliveries that came in one reply.
-pub fn batch(salt: &str, first: Delivery, count: u64) -> String {
-    let (mut one, mut other) = ([0; DIGITS], [0; DIGITS]);
-    [
-        salt,
-        digits(first, &mut one),
-        "-",
-        digits(count, &mut other),
-    ]
-    .concat()
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// That of their inbox.
+    pub salt: Salt,
+    /// Which ones; not none.
+    pub deliveries: Range<Delivery>,
+}
+
+impl Token {
+    /// Writes it behind what is there.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        let Range { start, end } = self.deliveries;
+        let first = Receipt {
+            salt: self.salt,
+            delivery: start,
+        };
+        first.put(out);
+        out.push(b'-');
+        out.extend_from_slice(digits(end - start, &mut [0; DIGITS]));
+    }
+}
+
+/// As it is written.
+fn display(f: &mut Formatter<'_>, put: impl FnOnce(&mut Vec<u8>)) -> fmt::Result {
+    let mut out = Vec::new();
+    put(&mut out);
+    f.write_str(&String::from_utf8_lossy(&out))
+}
+
+impl Display for Receipt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        display(f, |out| self.put(out))
+    }
+}
+
+impl Display for Token {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        display(f, |out| self.put(out))
+    }
 }
 
 /// The delivery that a receipt of this inbox names.
-pub fn parse_receipt(salt: &str, text: &str) -> Option<Delivery> {
-    number(text.strip_prefix(salt)?)
+pub fn parse_receipt(salt: Salt, text: &str) -> Option<Delivery> {
+    number(text.as_bytes().strip_prefix(&salt.0)?)
 }
 
 /// The deliveries that a batch of this inbox names.
-pub fn parse_batch(salt: &str, text: &str) -> Option<std::ops::Range<Delivery>> {
-    let (first, count) = text.strip_prefix(salt)?.split_once('-')?;
-    let (first, count) = (number(first)?, number(count)?);
+pub fn parse_batch(salt: Salt, text: &str) -> Option<Range<Delivery>> {
+    let numbers = text.as_bytes().strip_prefix(&salt.0)?;
+    let dash = numbers.iter().position(|byte| *byte == b'-')?;
+    let (first, count) = (number(&numbers[..dash])?, number(&numbers[dash + 1..])?);
     (1..=BATCH_MAX).contains(&count).then_some(())?;
     Some(first..first.checked_add(count)?)
 }
 
 /// Writes a number, and gives what it wrote.
-fn digits(mut n: u64, room: &mut [u8; DIGITS]) -> &str {
+fn digits(mut n: u64, room: &mut [u8; DIGITS]) -> &[u8] {
     let mut at = room.len();
     loop {
         at -= 1;
-        let digit = char::from_digit((n % u64::from(RADIX)) as u32, RADIX);
-        room[at] = digit.map_or(b'0', |digit| digit as u8);
-        n /= u64::from(RADIX);
+        room[at] = ALPHABET[(n % RADIX) as usize];
+        n /= RADIX;
         if n == 0 || at == 0 {
-            return std::str::from_utf8(&room[at..]).unwrap_or_default();
+            return &room[at..];
         }
     }
 }
 
-fn number(text: &str) -> Option<u64> {
-    let plain = text
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    plain
-        .then(|| u64::from_str_radix(text, RADIX).ok())
-        .flatten()
+fn number(digits: &[u8]) -> Option<u64> {
+    let digit = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'z' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let all = digits.iter().map(digit);
+    let more = |n: u64, digit: Option<u8>| n.checked_mul(RADIX)?.checked_add(digit?.into());
+    (!digits.is_empty()).then_some(())?;
+    all.into_iter().try_fold(0, more)
 }
 
 #[cfg(test)]
@@ -93,19 +136,52 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const SALT: Salt = Salt(*b"ab1c");
+
+    fn receipt(delivery: Delivery) -> Receipt {
+        let salt = SALT;
+        Receipt { salt, delivery }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(delivery: u64, count in 1..=BATCH_MAX) {
-            prop_assert_eq!(parse_receipt("ab1c", &receipt("ab1c", delivery)), Some(delivery));
-            let read = parse_batch("ab1c", &batch("ab1c", delivery, count));
-            prop_assert_eq!(read, delivery.checked_add(count).map(|end| delivery..end));
+            let written = receipt(delivery).to_string();
+            prop_assert_eq!(parse_receipt(SALT, &written), Some(delivery));
+            let Some(end) = delivery.checked_add(count) else { return Ok(()) };
+            let token = Token { salt: SALT, deliveries: delivery..end };
+            prop_assert_eq!(parse_batch(SALT, &token.to_string()), Some(delivery..end));
+        }
+
+        #[test]
+        fn a_number_is_what_the_library_reads(text in "[0-9a-z]{0,14}", other: String) {
+            let library = u64::from_str_radix(&text, 36).ok();
+            prop_assert_eq!(number(text.as_bytes()), library);
+            // What has a sign, or capitals, is none of ours.
+            let plain = other.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            let library = u64::from_str_radix(&other, 36).ok().filter(|_| plain);
+            prop_assert_eq!(number(other.as_bytes()), library);
         }
 
         #[test]
         fn no_text_makes_it_panic(text: String) {
-            let _ = (parse_receipt("ab1c", &text), parse_batch("ab1c", &text));
-            let _ = parse_batch("ab1c", &format!("ab1c{text}"));
+            for text in [format!("ab1c{text}"), text] {
+                let _ = (parse_receipt(SALT, &text), parse_batch(SALT, &text));
+            }
         }
+    }
+
+    #[test]
+    fn a_token_says_its_first_delivery_and_how_many() {
+        let deliveries = 37..40;
+        let token = Token {
+            salt: SALT,
+            deliveries,
+        };
+        assert_eq!(token.to_string(), "ab1c11-3");
+        assert_eq!(receipt(0).to_string(), "ab1c0");
+        assert_eq!(receipt(u64::MAX).to_string(), "ab1c3w5e11264sgsf");
+        assert_eq!(parse_batch(SALT, "ab1c3w5e11264sgsf-1"), None);
     }
 
     #[test]
@@ -121,8 +197,8 @@ mod tests {
             "ab1c1-0",
             "ab1c1-zzz",
         ] {
-            assert_eq!(parse_receipt("ab1c", text), None, "{text}");
-            assert_eq!(parse_batch("ab1c", text), None, "{text}");
+            assert_eq!(parse_receipt(SALT, text), None, "{text}");
+            assert_eq!(parse_batch(SALT, text), None, "{text}");
         }
     }
 }

@@ -18,10 +18,9 @@ pub fn write_delivery(out: &mut Vec<u8>, lease: Option<&Lease>) {
     else {
         return;
     };
-    put(
-        out,
-        [r#","delivery":{"receipt":""#, receipt, r#"","attempt":"#],
-    );
+    put(out, [r#","delivery":{"receipt":""#]);
+    receipt.put(out);
+    put(out, [r#"","attempt":"#]);
     put_number(out, (*attempt).into());
     if let Some(length) = length {
         let until = timestamp_in(*length);

@@ -93,32 +93,36 @@ pub fn answer(
         true => judge(head, body, state)?,
         false => "",
     };
-    let state = state.clone();
-    let mut work: Work = match call {
-        Frequent::Heartbeat => {
-            let text = agents::beat(&state, &caller, body)?;
-            return Ok(Left(text.into()));
-        }
+    let answer = match call {
+        Frequent::Heartbeat => agents::beat(state, &caller, body)?.into(),
         Frequent::Delegate if !caller.has_key() => {
-            let text = messages::delegated_keyless(&state, &caller, body)?;
-            return Ok(Left(text.into()));
+            messages::delegated_keyless(state, &caller, body)?.into()
         }
         Frequent::Delegate => {
-            let body = Body::short(body);
-            Box::pin(async move {
-                let delegated = messages::delegated(Shared::clone(&state), caller, body);
-                delegated.await.map(Answer::from)
-            })
+            let (state, body) = (Shared::clone(state), Body::short(body));
+            let delegated = messages::delegated(state, caller, body);
+            return begun(async move { delegated.await.map(Answer::from) }, context);
         }
         Frequent::Poll => {
-            let id = polled(head.path).unwrap_or_default().to_owned();
-            let query = head.query.to_owned();
-            Box::pin(async move {
-                let (text, batch) = polls::polled(&state, &caller, &id, &query).await?;
-                Ok(Answer { text, batch })
-            })
+            let id = polled(head.path).unwrap_or_default();
+            match polls::polled(state, &caller, id, head.query)? {
+                Left(answer) => answer,
+                Right(later) => {
+                    let state = state.clone();
+                    return begun(async move { later.answer(&state).await }, context);
+                }
+            }
         }
     };
+    Ok(Left(answer))
+}
+
+/// Looks once whether there is something to wait for.
+fn begun(
+    work: impl Future<Output = Result<Answer, ApiError>> + 'static,
+    context: &mut Context<'_>,
+) -> Result<Either<Answer, Work>, ApiError> {
+    let mut work: Work = Box::pin(work);
     match work.as_mut().poll(context) {
         Poll::Ready(answer) => answer.map(Left),
         Poll::Pending => Ok(Right(work)),

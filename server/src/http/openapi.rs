@@ -202,7 +202,7 @@ fn receiving(book: &mut Book) {
     book.read("/poll/{agent_id}", "Takes what waits for an agent.")
         .in_path::<AgentId>("agent_id")
         .speaks()
-        .asks::<poll::PollQuery>()
+        .asks::<poll::PollQuery<'_>>()
         .gives::<Polled>()
         .end(&[]);
     book.post("/ack", "Says what became of leased messages.")

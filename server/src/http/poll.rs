@@ -5,12 +5,13 @@ use super::body::Body;
 use super::caller::Caller;
 use super::delivery::{put, put_number, without_brace, write_delivery};
 use super::error::ApiError;
+use super::frequent::Answer;
 use super::link::Watch;
 use super::messages::agent_id;
 use super::once::json;
 use super::page::{number, parameters};
 use crate::actors::agent::poll::{Action, Ask, Batch, MAX};
-use crate::actors::receiving::Deliveries;
+use crate::actors::receiving::{Deliveries, Polled, Waits};
 use crate::actors::relay::Relay;
 use crate::actors::speaking::Speaker;
 use crate::core::inbox::Portion;
@@ -20,8 +21,10 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use bytes::Bytes;
 use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::messages::{Ack, Acked, LEASE_RANGE, POLL_MAX, RECEIPTS_MAX, WAIT_MAX};
+use futures_util::future::Either::{self, Left, Right};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
@@ -35,36 +38,41 @@ const CHUNK: usize = 64 * 1024;
 
 /// The parameters of a poll. Numbers come as text, so that a bad one is told by its name.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub struct PollQuery {
+pub struct PollQuery<'a> {
     /// Seconds to wait for mail where there is none.
     #[schemars(with = "Option<u64>", range(min = 0, max = WAIT_MAX))]
-    wait: Option<String>,
+    wait: Option<Cow<'a, str>>,
     /// Seconds for which what is handed over is leased.
     #[schemars(with = "Option<u64>", range(min = 1, max = 3_600))]
-    lease: Option<String>,
+    lease: Option<Cow<'a, str>>,
     /// Messages of the reply at most.
     #[schemars(with = "Option<u64>", range(min = 1, max = POLL_MAX))]
-    max: Option<String>,
+    max: Option<Cow<'a, str>>,
     /// 1: shows messages and takes none.
     #[schemars(extend("enum" = ["0", "1"]))]
-    peek: Option<String>,
+    peek: Option<Cow<'a, str>>,
     /// The batch of an earlier reply, which is acknowledged first.
-    ack: Option<String>,
+    #[schemars(with = "Option<String>")]
+    ack: Option<Cow<'a, str>>,
 }
 
-impl PollQuery {
+impl PollQuery<'_> {
     /// Reads a query string.
-    fn read(query: &str) -> Result<PollQuery, ApiError> {
+    fn read(query: &str) -> Result<PollQuery<'_>, ApiError> {
         PollQuery::plain(query).map_or_else(|| parameters(query), Ok)
     }
 
     /// The same without the parser, which takes as long as all else of an empty poll: where everything is
     /// written as it usually is.
-    fn plain(query: &str) -> Option<PollQuery> {
+    fn plain(query: &str) -> Option<PollQuery<'_>> {
         let mut read = PollQuery::default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=')?;
+        let mut rest = query;
+        while !rest.is_empty() {
+            let pair = parted(&mut rest, b'&');
+            let mut value = pair;
+            let name = parted(&mut value, b'=');
             let place = match name {
+                _ if name.len() == pair.len() => return None,
                 "wait" => &mut read.wait,
                 "lease" => &mut read.lease,
                 "max" => &mut read.max,
@@ -73,7 +81,7 @@ impl PollQuery {
                 _ => return None,
             };
             let escaped = value.bytes().any(|byte| matches!(byte, b'%' | b'+'));
-            if escaped || place.replace(value.to_owned()).is_some() {
+            if escaped || place.replace(value.into()).is_some() {
                 return None;
             }
         }
@@ -82,7 +90,7 @@ impl PollQuery {
 
     /// What is asked, and how long to wait for it.
     fn ask(&self) -> Result<(Ask, Duration), ApiError> {
-        let of = |name, text: &Option<String>, range: RangeInclusive<u64>| {
+        let of = |name, text: &Option<Cow<'_, str>>, range: RangeInclusive<u64>| {
             text.as_deref()
                 .map(|text| number(name, text, range))
                 .transpose()
@@ -106,6 +114,15 @@ impl PollQuery {
     }
 }
 
+/// What stands before the next of these bytes, or at the end; `rest` is what stands behind it.
+fn parted<'a>(rest: &mut &'a str, byte: u8) -> &'a str {
+    let text = *rest;
+    let end = text.bytes().position(|other| other == byte);
+    let end = end.unwrap_or(text.len());
+    *rest = text.get(end + 1..).unwrap_or_default();
+    &text[..end]
+}
+
 /// `GET /poll/{agent_id}`
 pub async fn poll(
     state: Shared,
@@ -114,39 +131,50 @@ pub async fn poll(
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let watch = caller.watch().cloned();
-    let polled = polled(&state, &caller, &id, request.query_string());
-    let (body, batch) = polled.await?;
-    let rest = body.into();
+    let polled = polled(&state, &caller, &id, request.query_string())?;
+    let Answer { text, batch } = match polled {
+        Left(answer) => answer,
+        Right(later) => later.answer(&state).await?,
+    };
+    let rest = text.into();
     Ok(json(Parcel { rest, batch, watch }))
 }
 
-/// The reply to it, and what it hands over.
-pub async fn polled(
+/// A poll that waits for its answer.
+pub struct Later {
+    waits: Waits,
+    bounded: bool,
+}
+
+impl Later {
+    /// What comes of it.
+    pub async fn answer(self, state: &Shared) -> Result<Answer, ApiError> {
+        let polled = state.relay.awaited(self.waits).await?;
+        Ok(written(polled, &state.relay.epoch, self.bounded))
+    }
+}
+
+/// The reply to a poll, and what it hands over.
+pub fn polled(
     state: &Shared,
     caller: &Caller,
     id: &str,
     query: &str,
-) -> Result<(Vec<u8>, Option<Batch>), ApiError> {
+) -> Result<Either<Answer, Later>, ApiError> {
     let id = agent_id(id)?;
     let query = PollQuery::read(query)?;
     let (ask, wait) = query.ask()?;
-    let speaker = caller.speak_for_known(state, &id)?;
-    // With an agent that is not known its batches are not either.
-    let unknown = || Acked {
-        unknown_batch: Some(true),
-        ..Acked::default()
-    };
-    let (acked, batch) = match (&speaker, &query.ack) {
-        (None, ack) => (ack.as_ref().map(|_| unknown()), None),
-        (Some(speaker), None) => (None, state.relay.poll(speaker, ask, wait).await?),
-        (Some(speaker), Some(ack)) => {
-            let (acked, batch) = state.relay.turn(speaker, ack, ask, wait).await?;
-            (Some(acked.unwrap_or_else(unknown)), batch)
-        }
-    };
     let bounded = ask.portion.count != Portion::ALL.count;
-    let body = written(batch.as_ref(), &state.relay.epoch, bounded, acked.as_ref());
-    Ok((body, batch))
+    let polled = match caller.speak_for_known(state, &id)? {
+        Some(speaker) => state
+            .relay
+            .poll(&speaker, query.ack.as_deref(), ask, wait)?,
+        None => Left(Polled::nobodys(query.ack.as_deref())),
+    };
+    Ok(match polled {
+        Left(polled) => Left(written(polled, &state.relay.epoch, bounded)),
+        Right(waits) => Right(Later { waits, bounded }),
+    })
 }
 
 /// `POST /ack`
@@ -205,8 +233,8 @@ pub fn settle(relay: &Relay, call: &Ack, speaker: &Speaker) -> Result<Acked, Api
 }
 
 /// The reply is put together, not serialised: each message is written as it was accepted.
-fn written(batch: Option<&Batch>, epoch: &str, bounded: bool, acked: Option<&Acked>) -> Vec<u8> {
-    let messages = batch.map_or(&[][..], |batch| &batch.messages);
+fn written(Polled { acked, batch }: Polled, epoch: &str, bounded: bool) -> Answer {
+    let messages = batch.as_ref().map_or(&[][..], |batch| &batch.messages);
     let size: usize = messages
         .iter()
         .map(|handed| handed.envelope.size() + 256)
@@ -226,7 +254,7 @@ fn written(batch: Option<&Batch>, epoch: &str, bounded: bool, acked: Option<&Ack
     put(&mut out, [r#"],"count":"#]);
     put_number(&mut out, messages.len() as u64);
     put(&mut out, [r#","epoch":""#, epoch, "\""]);
-    match batch {
+    match &batch {
         None => put(&mut out, [r#","status":"unknown_agent""#]),
         Some(batch) => {
             if batch.missed > 0 {
@@ -238,17 +266,37 @@ fn written(batch: Option<&Batch>, epoch: &str, bounded: bool, acked: Option<&Ack
                 put_number(&mut out, batch.remaining as u64);
             }
             if let Some(token) = &batch.token {
-                put(&mut out, [r#","batch":""#, token, "\""]);
+                put(&mut out, [r#","batch":""#]);
+                token.put(&mut out);
+                out.push(b'"');
             }
         }
     }
     if let Some(acked) = acked {
         put(&mut out, [r#","acked":"#]);
-        // Writing to a Vec does not fail.
-        let _ = serde_json::to_writer(&mut out, acked);
+        write_acked(&mut out, &acked);
     }
     out.push(b'}');
-    out
+    Answer { text: out, batch }
+}
+
+fn write_acked(out: &mut Vec<u8>, acked: &Acked) {
+    match acked {
+        // As nearly always.
+        Acked {
+            status: None,
+            done,
+            expired,
+            expired_count: None,
+            unknown_batch: None,
+        } if expired.is_empty() => {
+            put(out, [r#"{"done":"#]);
+            put_number(out, *done as u64);
+            put(out, [r#","expired":[]}"#]);
+        }
+        // Writing to a Vec does not fail.
+        _ => drop(serde_json::to_writer(out, acked)),
+    }
 }
 
 /// A reply's body that knows whether it was written to its end. If it was not, its messages go back
@@ -296,8 +344,25 @@ mod tests {
         ) {
             let query = pairs.join("&");
             if let Some(read) = PollQuery::plain(&query) {
-                prop_assert_eq!(parameters::<PollQuery>(&query).ok(), Some(read));
+                prop_assert_eq!(parameters::<PollQuery<'_>>(&query).ok(), Some(read));
             }
+        }
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_written_as_its_type_says() {
+        let some = Acked {
+            done: 7,
+            ..Acked::default()
+        };
+        let over = Acked {
+            expired: vec!["ab1c7".to_owned()],
+            ..some.clone()
+        };
+        for acked in [some, over, Acked::unknown()] {
+            let mut out = Vec::new();
+            write_acked(&mut out, &acked);
+            assert_eq!(out, serde_json::to_vec(&acked).expect("JSON"));
         }
     }
 
@@ -305,7 +370,7 @@ mod tests {
     fn a_usual_query_is_read_without_the_parser() {
         let read = PollQuery::plain("lease=60&ack=b-1&wait=5").expect("a usual one");
         let read = [read.wait, read.lease, read.max, read.peek, read.ack];
-        let text = |text: &str| Some(text.to_owned());
+        let text = |text| Some(Cow::Borrowed(text));
         assert_eq!(read, [text("5"), text("60"), None, None, text("b-1")]);
         assert_eq!(PollQuery::plain(""), Some(PollQuery::default()));
         for other in ["wait", "wait=%35", "ack=a+b", "wait=1&wait=2", "x=1"] {

@@ -15,7 +15,7 @@ use crate::actors::routing::Router;
 use crate::core::Millis;
 use crate::core::budget::Budget;
 use crate::core::identity::Owner;
-use crate::core::inbox::{Arrivals, Dead, Limits, NotAdmitted, Seq, Unwritten, Waiting};
+use crate::core::inbox::{Arrivals, Dead, Delivery, Limits, NotAdmitted, Seq, Unwritten, Waiting};
 use crate::core::message::Envelope;
 use crate::core::metrics::{Metrics, Missed};
 use crate::core::presence::Presence;
@@ -24,6 +24,7 @@ use crate::core::window::Mark;
 use actix::Addr;
 use clawlink_protocol::name::AgentId;
 use parking_lot::{Mutex, RwLock};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -117,8 +118,8 @@ impl Door {
     }
 
     /// Tells the receipts of this inbox from those of others.
-    pub(super) fn salt(&self) -> &str {
-        self.salt.as_str()
+    pub(super) fn salt(&self) -> Salt {
+        self.salt
     }
 
     /// Which run of the actor this is.
@@ -135,18 +136,14 @@ impl Door {
     }
 
     /// Messages could not be written out. Those that were out in an earlier run are back already.
-    pub(super) fn give_back(&self, run: u32, messages: &[Unwritten], missed: u64) {
-        if messages.is_empty() && missed == 0 {
-            return;
-        }
+    pub(super) fn give_back(&self, run: u32, out: &[Seq], leased: Range<Delivery>, missed: u64) {
         let mut arrivals = self.arrivals.lock();
         arrivals.give_back_missed(missed);
-        let this_run = run == self.run();
-        for &message in messages {
-            if this_run || matches!(message, Unwritten::Leased(_)) {
-                arrivals.give_back(message);
-            }
+        if run == self.run() {
+            out.iter()
+                .for_each(|&seq| arrivals.give_back(Unwritten::Out(seq)));
         }
+        leased.for_each(|delivery| arrivals.give_back(Unwritten::Leased(delivery)));
         drop(arrivals);
         self.nudge();
     }

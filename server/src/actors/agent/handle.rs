@@ -2,7 +2,7 @@
 
 use super::claiming::Claimed;
 use super::door::{Common, Door, OUTSIDE_MAX, Standing};
-use super::poll::{Action, Ask, Batch, Given, NoMail, Settlement};
+use super::poll::{Action, NoMail, Settlement};
 use super::{Agent, Attach, Leave, SessionId};
 use crate::actors::socket::SocketHandle;
 use crate::core::Millis;
@@ -19,13 +19,10 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// How long a call waits for an agent that is being started again after a panic.
 const RESTART_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Before a poll whose place was taken is answered.
-const REPLACED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where a delivered message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,29 +130,9 @@ fn earlier(one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {
     one.into_iter().chain(other).min()
 }
 
-/// A poll that waits: while it lives, its agent is heard.
-struct Present(Arc<Door>);
-
-impl Present {
-    fn of(door: &Arc<Door>) -> Present {
-        door.polls.fetch_add(1, Ordering::SeqCst);
-        door.common.metrics.polls_waiting.add(1);
-        Present(door.clone())
-    }
-}
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.0.heard.store(self.0.now(), Ordering::Relaxed);
-        self.0.polls.fetch_sub(1, Ordering::SeqCst);
-        self.0.common.metrics.polls_waiting.sub(1);
-        self.0.nudge();
-    }
-}
-
 /// What callers hold of an agent.
 #[derive(Debug, Clone)]
-pub struct AgentHandle(Arc<Door>);
+pub struct AgentHandle(pub(super) Arc<Door>);
 
 impl AgentHandle {
     /// A door without an actor behind it yet. Counted as online from the start.
@@ -222,8 +199,8 @@ impl AgentHandle {
         }
     }
 
-    /// The agent was heard just now. One store, unless it was stale.
-    pub fn heard(&self) {
+    /// The agent was heard just now; says when that is. One store, unless it was stale.
+    pub fn heard(&self) -> Millis {
         let now = self.0.now();
         let was_online = self.0.presence(now).is_online();
         self.0.heard.store(now, Ordering::SeqCst);
@@ -234,6 +211,7 @@ impl AgentHandle {
             // noted yet.
             self.0.common.router.came(self.id());
         }
+        now
     }
 
     /// It was chosen because it was there: where that is over by now, its actor sees what came.
@@ -321,96 +299,18 @@ impl AgentHandle {
         }
     }
 
-    /// What waits; where nothing does, what comes within `wait`. Counts as heard, all the while it
-    /// waits. Dropped while it waits, it takes nothing with it.
-    pub async fn poll(&self, ask: Ask, wait: Duration) -> Result<Batch, NoMail> {
-        let turn = self.turn(&[], ask, wait).await;
-        turn.map(|(_, batch)| batch)
-    }
-
-    /// The same, after what the reply before had leased is acknowledged.
-    pub async fn turn(
-        &self,
-        acked: &[Delivery],
-        ask: Ask,
-        wait: Duration,
-    ) -> Result<(Settlement, Batch), NoMail> {
-        self.heard();
-        let deadline = tokio::time::Instant::now() + wait;
-        let ask = Ask {
-            wait: !wait.is_zero(),
-            ..ask
-        };
-        let _present = ask.wait.then(|| Present::of(&self.0));
-        let (settled, mut later) = {
-            let mut inside = self.0.visit()?;
-            let settled = match acked.is_empty() {
-                true => Settlement::default(),
-                false => inside.deal(acked, Action::Ack),
-            };
-            match inside.give(ask) {
-                Given::Now(batch) => return Ok((settled, batch)),
-                Given::Later(later) => (settled, later),
-                Given::NotYours => return Err(NoMail::NotYours),
-            }
-        };
-        let batch = self.awaited(ask, &mut later, deadline).await;
-        batch.map(|batch| (settled, batch))
-    }
-
-    /// What a poll that waits gets until its deadline.
-    async fn awaited(
-        &self,
-        ask: Ask,
-        later: &mut oneshot::Receiver<Batch>,
-        deadline: tokio::time::Instant,
-    ) -> Result<Batch, NoMail> {
-        let answered = tokio::select! {
-            biased;
-            batch = &mut *later => Some(batch),
-            () = tokio::time::sleep_until(deadline) => None,
-            () = self.0.common.lifeline.ending() => None,
-        };
-        match answered {
-            Some(Ok(batch)) => return Ok(batch),
-            Some(Err(_)) if self.is_gone() => return Err(NoMail::Gone),
-            // A newer poll took its place, or the actor panicked. Told at once, nine that wait would
-            // chase each other.
-            Some(Err(_)) => {
-                let pause = tokio::time::Instant::now() + REPLACED_PAUSE;
-                tokio::select! {
-                    () = tokio::time::sleep_until(pause.min(deadline)) => {}
-                    () = self.0.common.lifeline.ending() => {}
-                }
-            }
-            None => {
-                // From here on mail goes to whoever asks next; what is on its way is ours.
-                later.close();
-                if let Ok(batch) = later.try_recv() {
-                    return Ok(batch);
-                }
-            }
-        }
-        // Agents of workers that were idle are gone already when the relay ends.
-        if self.0.common.lifeline.is_ending() {
-            return Ok(Batch::default());
-        }
-        let ask = Ask { wait: false, ..ask };
-        match self.0.visit()?.give(ask) {
-            Given::Now(batch) => Ok(batch),
-            Given::Later(_) => Ok(Batch::default()),
-            Given::NotYours => Err(NoMail::NotYours),
-        }
-    }
-
     /// Acknowledges, gives back or prolongs deliveries.
-    pub fn settle(&self, deliveries: &[Delivery], action: Action) -> Result<Settlement, Gone> {
-        self.heard();
-        Ok(self.0.visit()?.deal(deliveries, action))
+    pub fn settle(
+        &self,
+        deliveries: impl IntoIterator<Item = Delivery>,
+        action: Action,
+    ) -> Result<Settlement, Gone> {
+        let now = self.heard();
+        Ok(self.0.visit_at(now)?.deal(deliveries, action))
     }
 
     /// The salt of its receipts.
-    pub fn salt(&self) -> &str {
+    pub fn salt(&self) -> Salt {
         self.0.salt()
     }
 
@@ -456,7 +356,7 @@ impl AgentHandle {
         M::Result: Send,
         Agent: actix::Handler<M>,
     {
-        let deadline = tokio::time::Instant::now() + RESTART_PATIENCE;
+        let deadline = Instant::now() + RESTART_PATIENCE;
         loop {
             if self.is_gone() {
                 return Err(Gone);
@@ -464,7 +364,7 @@ impl AgentHandle {
             let address = self.0.address.read().clone().ok_or(Gone)?;
             match address.send(message()).await {
                 Ok(answer) => return Ok(answer),
-                Err(_) if tokio::time::Instant::now() < deadline => {
+                Err(_) if Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
                 Err(_) => return Err(Gone),

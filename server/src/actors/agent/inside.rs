@@ -34,17 +34,28 @@ pub(super) struct Inside<'a> {
 impl Door {
     /// Waits for whoever is inside. For the agent's own actor, and for who clears up after it.
     pub(super) fn enter(self: &Arc<Self>) -> Inside<'_> {
-        Inside {
-            door: self,
-            own: self.own.lock(),
-            now: OnceCell::new(),
-        }
+        self.enter_with(OnceCell::new())
+    }
+
+    fn enter_with(self: &Arc<Self>, now: OnceCell<Millis>) -> Inside<'_> {
+        let own = self.own.lock();
+        let door = self;
+        Inside { door, own, now }
     }
 
     /// The same for a call, which has no business with an agent that is gone. What waits at the door has
     /// been taken in.
     pub(super) fn visit(self: &Arc<Self>) -> Result<Inside<'_>, Gone> {
-        let mut inside = self.enter();
+        self.visit_with(OnceCell::new())
+    }
+
+    /// The same for a call that knows what time it is.
+    pub(super) fn visit_at(self: &Arc<Self>, now: Millis) -> Result<Inside<'_>, Gone> {
+        self.visit_with(OnceCell::from(now))
+    }
+
+    fn visit_with(self: &Arc<Self>, now: OnceCell<Millis>) -> Result<Inside<'_>, Gone> {
+        let mut inside = self.enter_with(now);
         if self.is_gone() {
             return Err(Gone);
         }
@@ -108,6 +119,11 @@ impl Inside<'_> {
             self.vacate();
         }
         self.bury(dead);
+        self.hand_on();
+    }
+
+    /// What waits goes to whoever is there for it, and the board is told.
+    pub(super) fn hand_on(&mut self) {
         self.turn_out();
         self.pump();
         self.serve();

@@ -3,11 +3,12 @@
 use super::door::Door;
 use super::handle::Gone;
 use crate::core::Millis;
-use crate::core::inbox::{Delivery, Inbox, Leased, Portion, Unwritten};
+use crate::core::inbox::{Delivery, Inbox, Leased, Portion, Seq};
 use crate::core::message::Envelope;
 use crate::core::metrics::{Way, What};
 use crate::core::presence::millis;
-use crate::core::receipt;
+use crate::core::receipt::{Receipt, Salt, Token};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -56,7 +57,7 @@ impl Ask {
 #[derive(Debug, Clone)]
 pub struct Lease {
     /// Acknowledges it.
-    pub receipt: String,
+    pub receipt: Receipt,
     /// 1 for the first.
     pub attempt: u32,
     /// How long it is; as long as the socket is open where there is none.
@@ -78,12 +79,19 @@ impl Handed {
         Handed { envelope, lease }
     }
 
-    pub(super) fn leased(leased: Leased, length: Option<Duration>, salt: &str) -> Handed {
+    pub(super) fn leased(leased: Leased, length: Option<Duration>, salt: Salt) -> Handed {
+        let Leased {
+            delivery,
+            attempt,
+            envelope,
+            ..
+        } = leased;
+        let receipt = Receipt { salt, delivery };
         Handed {
-            envelope: leased.envelope,
+            envelope,
             lease: Some(Lease {
-                receipt: receipt::receipt(salt, leased.delivery),
-                attempt: leased.attempt,
+                receipt,
+                attempt,
                 length,
             }),
         }
@@ -96,7 +104,7 @@ pub struct Batch {
     /// Most urgent first.
     pub messages: Vec<Handed>,
     /// Acknowledges all of them.
-    pub token: Option<String>,
+    pub token: Option<Token>,
     /// Notices that gave way since the last poll.
     pub missed: u64,
     /// Messages that wait besides.
@@ -110,66 +118,81 @@ struct Guard {
     door: Arc<Door>,
     /// The run of the actor that gave them.
     run: u32,
-    given: Vec<Unwritten>,
+    /// Those that were given for good.
+    out: Vec<Seq>,
+    leased: Range<Delivery>,
     missed: u64,
+}
+
+impl Guard {
+    fn has_any(&self) -> bool {
+        !self.out.is_empty() || !self.leased.is_empty() || self.missed > 0
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.door.give_back(self.run, &self.given, self.missed);
+        if self.has_any() {
+            let leased = self.leased.clone();
+            self.door
+                .give_back(self.run, &self.out, leased, self.missed);
+        }
     }
 }
 
 impl Batch {
     /// What the inbox gives to this ask at this moment.
     pub(super) fn of(ask: Ask, inbox: &mut Inbox, door: &Arc<Door>, now: Millis) -> Batch {
-        let mut batch = Batch::default();
-        let mut given = Vec::new();
-        match ask.lease {
-            _ if ask.peek => {
-                let shown = inbox.peek(ask.portion);
-                batch.messages = shown.into_iter().map(Handed::plain).collect();
-            }
+        if ask.peek {
+            let shown = inbox.peek(ask.portion).into_iter();
+            return Batch {
+                messages: shown.map(Handed::plain).collect(),
+                remaining: inbox.waiting(),
+                ..Batch::default()
+            };
+        }
+        let missed = inbox.take_missed();
+        let (mut out, mut leased) = (Vec::new(), 0..0);
+        let messages: Vec<Handed> = match ask.lease {
             Some(length) => {
-                let until = from_now(now, length);
-                let leased = inbox.lease(ask.portion, Some(until));
-                given.extend(leased.iter().map(|lease| Unwritten::Leased(lease.delivery)));
-                batch.lease(leased, length, door.salt());
+                let leases = inbox.lease(ask.portion, Some(from_now(now, length)));
+                if let [first, .., last] | [first @ last] = &*leases {
+                    leased = first.delivery..last.delivery + 1;
+                }
+                let handed = |leased| Handed::leased(leased, Some(length), door.salt());
+                leases.into_iter().map(handed).collect()
             }
             None => {
-                for (seq, envelope) in inbox.take(ask.portion) {
-                    given.push(Unwritten::Out(seq));
-                    batch.messages.push(Handed::plain(envelope));
-                }
+                let taken = inbox.take(ask.portion);
+                out.extend(taken.iter().map(|(seq, _)| *seq));
+                let taken = taken.into_iter();
+                taken.map(|(_, envelope)| Handed::plain(envelope)).collect()
             }
+        };
+        let way = ask.lease.map_or(Way::Poll, |_| Way::Lease);
+        for handed in &messages {
+            let what = What::from(&handed.envelope.kind);
+            door.common.metrics.deliveries.of(way, what).inc();
         }
-        if !ask.peek {
-            batch.missed = inbox.take_missed();
-            let way = ask.lease.map_or(Way::Poll, |_| Way::Lease);
-            for handed in &batch.messages {
-                let what = What::from(&handed.envelope.kind);
-                door.common.metrics.deliveries.of(way, what).inc();
-            }
-        }
-        batch.remaining = inbox.waiting();
-        let guard = Guard {
+        let token = Token {
+            salt: door.salt(),
+            deliveries: leased.clone(),
+        };
+        let something = !messages.is_empty() || missed > 0;
+        let guard = || Guard {
             door: door.clone(),
             run: door.run(),
-            given,
-            missed: batch.missed,
+            out,
+            leased,
+            missed,
         };
-        let something = !guard.given.is_empty() || guard.missed > 0;
-        batch.guard = something.then_some(guard);
-        batch
-    }
-
-    fn lease(&mut self, leased: Vec<Leased>, length: Duration, salt: &str) {
-        let Some(first) = leased.first().map(|lease| lease.delivery) else {
-            return;
-        };
-        self.token = Some(receipt::batch(salt, first, leased.len() as u64));
-        let lease = |leased| Handed::leased(leased, Some(length), salt);
-        self.messages.extend(leased.into_iter().map(lease));
+        Batch {
+            messages,
+            token: (!token.deliveries.is_empty()).then_some(token),
+            missed,
+            remaining: inbox.waiting(),
+            guard: something.then(guard),
+        }
     }
 
     /// Whether anything goes back if it is not written.
@@ -182,15 +205,10 @@ impl Batch {
         let Some(mut guard) = self.guard.take() else {
             return;
         };
-        let given = std::mem::take(&mut guard.given);
-        guard.missed = 0;
-        let read = given.into_iter().filter_map(|message| match message {
-            Unwritten::Out(seq) => Some(seq),
-            Unwritten::Leased(_) => None,
-        });
-        let mut read = read.peekable();
-        if read.peek().is_some() {
-            guard.door.enter().read(guard.run, read);
+        let out = std::mem::take(&mut guard.out);
+        (guard.leased, guard.missed) = (0..0, 0);
+        if !out.is_empty() {
+            guard.door.enter().read(guard.run, out.into_iter());
         }
     }
 }

@@ -68,10 +68,14 @@ impl Inside<'_> {
     }
 
     /// Deliveries are acknowledged, given back or prolonged; what makes room, or waits again, is seen to.
-    pub(super) fn deal(&mut self, deliveries: &[Delivery], action: Action) -> Settlement {
+    pub(super) fn deal(
+        &mut self,
+        deliveries: impl IntoIterator<Item = Delivery>,
+        action: Action,
+    ) -> Settlement {
         let now = self.now();
         let (mut settlement, mut dead) = (Settlement::default(), Vec::new());
-        for &delivery in deliveries {
+        for delivery in deliveries {
             let done = match action {
                 Action::Ack => self.ack(delivery, now),
                 Action::Nack(later) => {
@@ -97,7 +101,7 @@ impl Inside<'_> {
         }
         self.bury(dead);
         self.tidy_window();
-        self.settle();
+        self.hand_on();
         settlement
     }
 
@@ -142,7 +146,7 @@ impl Inside<'_> {
             self.door.release(&envelope);
         }
         self.tidy_window();
-        self.settle();
+        self.hand_on();
     }
 
     /// Away, it gives what anybody may do to those who are there.

@@ -108,7 +108,7 @@ fn a_message_that_ends_every_connection_is_given_up_after_five() {
         assert!(world.poll("a").await.unwrap().is_empty());
         let told = world
             .relay()
-            .poll(&world.anybody("s"), Ask::PLAIN, Duration::ZERO)
+            .polled(&world.anybody("s"), Ask::PLAIN, Duration::ZERO)
             .await;
         let told = told.unwrap().unwrap();
         let told = &told.messages[0].envelope.body;

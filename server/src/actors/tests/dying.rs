@@ -26,7 +26,7 @@ impl World {
     /// What is new in an inbox, whole.
     async fn messages(&self, agent: &str) -> Vec<Value> {
         let agent = self.anybody(agent);
-        let batch = self.relay().poll(&agent, Ask::PLAIN, Duration::ZERO);
+        let batch = self.relay().polled(&agent, Ask::PLAIN, Duration::ZERO);
         let batch = batch.await.unwrap().unwrap();
         let messages = batch.messages.iter();
         let messages = messages.map(|h| serde_json::from_str(&h.envelope.body).unwrap());
@@ -42,9 +42,9 @@ impl World {
             ..Ask::PLAIN
         };
         let agent = self.anybody(agent);
-        let batch = self.relay().poll(&agent, ask, Duration::ZERO);
+        let batch = self.relay().polled(&agent, ask, Duration::ZERO);
         let batch = batch.await.unwrap().unwrap();
-        let token = batch.token.clone().unwrap();
+        let token = batch.token.as_ref().unwrap().to_string();
         batch.written();
         token
     }

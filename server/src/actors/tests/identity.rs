@@ -79,7 +79,10 @@ fn whoever_was_there_without_the_secret_is_sent_away_when_it_claims() {
         assert!(socket.got().is_empty());
         assert_eq!(poll.await.unwrap().err(), Some(NoMail::NotYours));
         let mine = world.speak("a", secret(1)).unwrap();
-        let batch = world.relay().poll(&mine, Ask::PLAIN, Duration::ZERO).await;
+        let batch = world
+            .relay()
+            .polled(&mine, Ask::PLAIN, Duration::ZERO)
+            .await;
         assert_eq!(batch.unwrap().unwrap().messages.len(), 1);
         let attached = entry.agent.attach(socket.opened(false), false, false).await;
         assert_eq!(attached.err(), Some(NoMail::NotYours));
@@ -254,7 +257,7 @@ fn a_task_that_is_passed_on_is_its_new_assignees_and_still_its_senders_word() {
         assert!(may(secret(1)) && may(secret(3)));
         assert!(!may(secret(2)), "it was a's, and is not any more");
         let b = world.speak("b", secret(3)).unwrap();
-        let batch = world.relay().poll(&b, Ask::PLAIN, Duration::ZERO).await;
+        let batch = world.relay().polled(&b, Ask::PLAIN, Duration::ZERO).await;
         let batch = batch.unwrap().unwrap();
         let body = &batch.messages[0].envelope.body;
         assert!(body.contains(r#""sender_verified":true"#), "{body}");

@@ -33,7 +33,7 @@ fn attempts(batch: &Batch) -> Vec<u32> {
 impl World {
     async fn ask(&self, agent: &str, ask: Ask, wait: Duration) -> Option<Batch> {
         self.relay()
-            .poll(&self.anybody(agent), ask, wait)
+            .polled(&self.anybody(agent), ask, wait)
             .await
             .unwrap()
     }
@@ -44,7 +44,8 @@ impl World {
             .ask(agent, leased(seconds), Duration::ZERO)
             .await
             .unwrap();
-        let (token, tasks) = (batch.token.clone().unwrap_or_default(), tasks(&batch));
+        let token = batch.token.as_ref().map(ToString::to_string);
+        let (token, tasks) = (token.unwrap_or_default(), tasks(&batch));
         batch.written();
         (token, tasks)
     }
@@ -93,7 +94,10 @@ fn the_place_of_what_is_called_off_while_its_reply_is_written_is_given_back_once
             world.delegate("a", task).await.unwrap();
         }
         let agent = world.anybody("a");
-        let batch = world.relay().poll(&agent, Ask::PLAIN, Duration::ZERO).await;
+        let batch = world
+            .relay()
+            .polled(&agent, Ask::PLAIN, Duration::ZERO)
+            .await;
         let batch = batch.unwrap().unwrap();
         for handed in &batch.messages {
             let asked = &handed.envelope.task.as_ref().unwrap().asked;

@@ -133,7 +133,7 @@ fn what_was_taken_and_came_back_goes_to_the_next_too() {
         };
         let batch = world
             .relay()
-            .poll(&world.anybody("a"), ask, Duration::ZERO)
+            .polled(&world.anybody("a"), ask, Duration::ZERO)
             .await;
         batch.unwrap().unwrap().written();
         world.all_stale_but(&["b", "s"]).await;
@@ -407,7 +407,7 @@ fn nobody_is_told_of_the_end_of_what_it_never_had() {
         };
         let batch = world
             .relay()
-            .poll(&world.anybody("a"), ask, Duration::ZERO)
+            .polled(&world.anybody("a"), ask, Duration::ZERO)
             .await;
         batch.unwrap().unwrap().written();
         world.all_stale_but(&["b", "s"]).await;

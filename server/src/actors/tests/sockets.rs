@@ -172,7 +172,7 @@ fn ten_thousand_broadcasts_to_one_that_never_polls_stay_within_bounds() {
         }
         let batch = world
             .relay()
-            .poll(&world.anybody("a"), Ask::PLAIN, Duration::ZERO)
+            .polled(&world.anybody("a"), Ask::PLAIN, Duration::ZERO)
             .await
             .unwrap()
             .unwrap();
