@@ -172,6 +172,35 @@ fn the_reply_to_a_poll_is_given_up_where_it_is_not_taken_and_its_mail_stays() {
     assert_eq!(Scrape::of(&relay).value("clawlink_in_flight_bytes"), 0.0);
 }
 
+#[test]
+fn what_many_send_at_once_is_answered_to_each_of_them() {
+    let relay = Relay::start();
+    // So that all of it is there when the relay next reads: some of them more than is read at a time.
+    relay.signal(Signal::SIGSTOP);
+    let callers = (0..40).map(|number| {
+        let (name, count) = (format!("nobody-{number}"), 40 + 120 * (number % 2));
+        let call = json!({"from_agent": "a", "to_agent": name, "task": "t"}).to_string();
+        let call = head(&relay, "POST /delegate", call.len()) + &call;
+        let mut stream = connect(relay.address);
+        let calls = call.repeat(count);
+        stream.write_all(calls.as_bytes()).expect("it is written");
+        (stream, name, count)
+    });
+    let callers: Vec<_> = callers.collect();
+    relay.signal(Signal::SIGCONT);
+    for (mut stream, name, count) in callers {
+        let (mut said, own) = (String::new(), format!("no agent \\\"{name}\\\""));
+        while said.matches("HTTP/1.1 ").count() < count || !said.ends_with('}') {
+            let mut some = [0; 4096];
+            let read = stream.read(&mut some).expect("it is answered");
+            assert!(read > 0, "{name}: {said}");
+            said.push_str(&String::from_utf8_lossy(&some[..read]));
+        }
+        assert_eq!(said.matches("HTTP/1.1 ").count(), count, "{name}");
+        assert_eq!(said.matches(&own).count(), count, "{name}: {said}");
+    }
+}
+
 /// Resets a connection: whoever writes on it meets an error.
 fn reset(stream: TcpStream) {
     let socket = socket2::SockRef::from(&stream);

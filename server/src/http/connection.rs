@@ -7,6 +7,7 @@
 //! of HTTP.
 
 use super::alarm::{after, by};
+use super::came::{Came, SLICE};
 use super::desk::{Asked, Desk, Replies, Served};
 use super::error::ApiError;
 use super::flow::count;
@@ -21,7 +22,7 @@ use actix_http::error::DispatchError;
 use actix_service::Service;
 use bytes::{Buf, BytesMut};
 use futures_util::future::LocalBoxFuture;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -32,34 +33,54 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::unconstrained;
 
-/// Bytes that are read before others have their turn; and those that are read ahead while a call waits.
-const SLICE: usize = 8 * 1024;
 /// Bytes that are written before others have their turn; a long reply has more.
 const OUT: usize = 8 * SLICE;
 /// Milliseconds for which the rest of a head, or of the body of a frequent call, is waited for here: many
 /// clients write head and body one after the other, and a head may be parted anywhere.
 const MOMENT: Millis = 250;
 
-/// Where requests are read and replies written. They go in one step, so that one is enough for all
-/// connections of a thread. Whoever works in it takes it along, so that what an error or a panic leaves in
-/// it goes with it.
-struct Room {
-    read: [u8; SLICE],
-    replies: Replies,
-}
+/// Replies whose room is kept for the next ones.
+const KEPT: usize = 64;
 
 thread_local! {
-    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
+    /// Room for replies: they go in one step, or two. Whoever writes there takes it along, so that what an
+    /// error or a panic leaves in it goes with it.
+    static ROOMS: RefCell<Vec<Replies>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Room {
-    fn take() -> Box<Room> {
-        ROOM.take().unwrap_or_else(|| {
-            Box::new(Room {
-                read: [0; SLICE],
-                replies: Replies::default(),
-            })
-        })
+fn room() -> Replies {
+    ROOMS.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// The same room again, as nothing waits in it.
+fn keep(room: Replies) {
+    ROOMS.with_borrow_mut(|rooms| {
+        if rooms.len() < KEPT {
+            rooms.push(room);
+        }
+    });
+}
+
+/// What a connection does next; see [`Came`].
+#[derive(Default)]
+enum Step {
+    /// It reads.
+    #[default]
+    Read,
+    /// It works off what it has read.
+    Answer(Came),
+    /// It writes, and goes on like this.
+    Write(Replies, Then),
+}
+
+impl Step {
+    /// Whether others may take theirs before.
+    fn may_wait(&self) -> bool {
+        match self {
+            Step::Read => false,
+            Step::Answer(came) => came.may_wait(),
+            Step::Write(replies, _) => (1..SLICE).contains(&replies.rest().len()),
+        }
     }
 }
 
@@ -101,6 +122,7 @@ pub struct Conversation<H> {
     /// The end of the relay, and whether it wakes the task already.
     ending: LocalBoxFuture<'static, ()>,
     listens: bool,
+    step: Step,
 }
 
 impl<H> Conversation<H> {
@@ -118,6 +140,7 @@ impl<H> Conversation<H> {
             patience: Patience::default(),
             ending: Box::pin(async move { lifeline.ending().await }),
             listens: false,
+            step: Step::Read,
         }
     }
 
@@ -166,51 +189,55 @@ impl<H> Conversation<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut room = Room::take();
-        let met = self.poll_in(stream, &mut room, context)?;
-        ROOM.set(Some(room));
-        met.map(Ok)
-    }
-
-    fn poll_in<S>(
-        &mut self,
-        stream: &mut S,
-        Room { read, replies }: &mut Room,
-        context: &mut Context<'_>,
-    ) -> io::Result<Poll<Met>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
         let (mut come, mut gone) = (0, 0);
         while come < SLICE && gone < OUT {
-            let part = self.part;
-            let then = if self.rest.is_empty() || part.is_some() {
-                let mut some = ReadBuf::new(read);
-                if Pin::new(&mut *stream)
-                    .poll_read(context, &mut some)?
-                    .is_pending()
-                {
-                    return Ok(self.poll_time(context));
+            self.step = match mem::take(&mut self.step) {
+                Step::Read => {
+                    let Poll::Ready(came) = self.poll_come(stream, context)? else {
+                        return self.poll_time(context).map(Ok);
+                    };
+                    Step::Answer(came)
                 }
-                come += some.filled().len();
-                match (some.filled(), part) {
-                    ([], None) => Then::End,
-                    // What has not come is the HTTP layer's to judge.
-                    ([], Some((whole, _))) => Then::HandOver(whole),
-                    (some, _) => self.look(some, replies, context),
+                Step::Answer(came) => {
+                    // Not before: what may not wait is answered in any case.
+                    come += came.len();
+                    let mut replies = room();
+                    let then = self.look(came, &mut replies, context);
+                    Step::Write(replies, then)
                 }
-            } else {
-                self.look(&[], replies, context)
+                Step::Write(mut replies, then) => {
+                    gone += replies.rest().len();
+                    let unsent = match self.poll_write(stream, &mut replies, context)? {
+                        Poll::Ready(()) => {
+                            keep(replies);
+                            None
+                        }
+                        Poll::Pending => Some(replies),
+                    };
+                    if unsent.is_some() || !matches!(then, Then::Read) {
+                        return Poll::Ready(Ok(Met { unsent, then }));
+                    }
+                    continue;
+                }
             };
-            gone += replies.rest().len();
-            let all = self.poll_write(stream, replies, context)?.is_ready();
-            let unsent = (!all).then(|| mem::take(replies));
-            if unsent.is_some() || !matches!(then, Then::Read) {
-                return Ok(Poll::Ready(Met { unsent, then }));
+            if self.step.may_wait() {
+                break;
             }
         }
         context.waker().wake_by_ref();
-        Ok(Poll::Pending)
+        Poll::Pending
+    }
+
+    /// Reads what comes; nothing where there is something still to be looked at.
+    fn poll_come<S: AsyncRead + Unpin>(
+        &self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Came>> {
+        match self.rest.is_empty() || self.part.is_some() {
+            true => Came::poll_read(stream, context),
+            false => Poll::Ready(Ok(Came::nothing())),
+        }
     }
 
     /// Ready when what is waited for does not come in time.
@@ -246,12 +273,19 @@ impl<H> Conversation<H> {
     }
 
     /// Looks at what has come, after what was left.
-    fn look(&mut self, come: &[u8], replies: &mut Replies, context: &mut Context<'_>) -> Then {
-        let (used, then) = if self.rest.is_empty() {
-            let (used, then) = self.answer(come, replies, context);
-            self.rest.extend_from_slice(&come[used..]);
-            (used, then)
-        } else {
+    fn look(&mut self, came: Came, replies: &mut Replies, context: &mut Context<'_>) -> Then {
+        match self.part {
+            // What has not come is the HTTP layer's to judge.
+            Some((whole, _)) if came.is_empty() => return Then::HandOver(whole),
+            None if came.is_empty() && self.rest.is_empty() => return Then::End,
+            _ => {}
+        }
+        let (used, then) = came.work_off(|come| {
+            if self.rest.is_empty() {
+                let (used, then) = self.answer(come, replies, context);
+                self.rest.extend_from_slice(&come[used..]);
+                return (used, then);
+            }
             let mut all = mem::take(&mut self.rest);
             all.extend_from_slice(come);
             let (used, then) = self.answer(&all, replies, context);
@@ -260,7 +294,7 @@ impl<H> Conversation<H> {
                 self.rest = all;
             }
             (used, then)
-        };
+        });
         let Then::ReadOn(whole) = then else {
             self.part = None;
             return then;

@@ -5,6 +5,7 @@ pub mod alarm;
 pub mod body;
 pub mod browser;
 pub mod caller;
+pub mod came;
 pub mod conditions;
 pub mod connection;
 pub mod dead_letters;

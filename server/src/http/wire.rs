@@ -3,33 +3,28 @@
 //! The HTTP layer has let go of it. What can be worked off where it is read goes no further, the rest
 //! is left to the session; nothing is kept for a socket that is quiet.
 
+use super::came::{Came, SLICE};
 use super::line::Plug;
 use super::outgoing::Outgoing;
 use super::turns::Held;
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::Result;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// Bytes that are read before others have their turn.
-const SLICE: usize = 8 * 1024;
 /// How long a connection that is being ended may take for that.
 const ENDING: Duration = Duration::from_secs(1);
-
-thread_local! {
-    /// Where frames are read: what is worked off at once needs no other place.
-    static FRAMES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// One of them.
 pub struct Wire<S> {
     stream: S,
     plug: Plug,
     outgoing: Outgoing,
+    /// What it has read and not worked off.
+    came: Option<Came>,
     /// Whether what was worked off was answered, and nothing was written since.
     answered: bool,
     /// The reply to the upgrade lasts as long as the socket.
@@ -45,6 +40,7 @@ impl<S> Wire<S> {
             stream,
             plug,
             outgoing,
+            came: None,
             answered,
             _reply: reply,
         }
@@ -60,35 +56,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Reads and writes what there is. Ready when either side has ended.
+    /// Reads and writes what there is, in steps; see [`Came`]. Ready when either side has ended.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         match self.poll_read(context) {
-            Poll::Pending => self.poll_write(context),
-            ended => ended,
+            Poll::Pending if self.came.is_none() => self.poll_write(context),
+            read => read,
         }
     }
 
     /// Ready when the client has ended.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        let line = &self.plug.0;
-        FRAMES.with_borrow_mut(|frames| {
-            frames.resize(SLICE, 0);
-            let mut come = 0;
-            // A peer that sends without end leaves their turn to others, and to what it is sent itself.
-            while come < SLICE {
-                ready!(line.feed.poll_room(context));
-                let mut some = ReadBuf::new(frames);
-                ready!(Pin::new(&mut self.stream).poll_read(context, &mut some))?;
-                let some = some.filled_mut();
-                if some.is_empty() {
-                    return Poll::Ready(Ok(()));
+        let mut come = 0;
+        // A peer that sends without end leaves their turn to others, and to what it is sent itself.
+        while come < SLICE {
+            let line = &self.plug.0;
+            let came = match self.came.take() {
+                Some(came) => came,
+                None => {
+                    ready!(line.feed.poll_room(context));
+                    let came = ready!(Came::poll_read(&mut self.stream, context))?;
+                    if came.is_empty() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    // What comes after it is not waited with: what is to be written would wait, too.
+                    if come == 0 && came.may_wait() {
+                        self.came = Some(came);
+                        break;
+                    }
+                    came
                 }
-                come += some.len();
-                self.answered |= line.take(some);
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
+            };
+            come += came.len();
+            self.answered |= came.work_off(|bytes| line.take(bytes));
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Ready when nothing comes any more, and all that has come is written.
