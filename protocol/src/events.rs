@@ -6,6 +6,7 @@ use crate::messages::{Ack, Broadcast, Delegate, Respond};
 use crate::name::{AgentId, MessageId, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 use std::borrow::Cow;
 
 /// The part of a client's frame that says what it is. The rest is the body of the HTTP call of
@@ -103,7 +104,7 @@ pub struct DelegateFrame<'a> {
     #[serde(borrow, default)]
     pub context: Option<&'a RawValue>,
     /// As in [`Delegate`].
-    pub priority: Option<String>,
+    pub priority: Option<SmolStr>,
     /// As in [`Delegate`].
     pub ttl: Option<u64>,
     /// As in [`Delegate`].
@@ -180,7 +181,7 @@ impl<'a> RespondFrame<'a> {
 #[derive(Debug, Deserialize)]
 pub struct AckFrame {
     /// As in [`Ack`].
-    pub receipts: Option<Vec<String>>,
+    pub receipts: Option<Vec<SmolStr>>,
     /// As in [`Ack`].
     pub batch: Option<String>,
     /// As in [`Ack`].

@@ -6,6 +6,7 @@
 use crate::name::{AgentId, MessageId, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 /// How soon a delegation wants to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,7 +69,8 @@ pub struct Delegate<'a> {
     pub context: Option<&'a RawValue>,
     /// One of [`Priority`], or any other word, which is passed on as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priority: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub priority: Option<SmolStr>,
     /// Seconds that it may wait to be handed over for the first time; within
     /// [`MESSAGE_TTL_RANGE`], a day unless given.
     #[cfg_attr(feature = "schema", schemars(range(min = *MESSAGE_TTL_RANGE.start(), max = *MESSAGE_TTL_RANGE.end())))]
@@ -367,8 +369,8 @@ pub struct Ack {
     pub agent_id: AgentId,
     /// Receipts of leased deliveries; at most [`RECEIPTS_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(length(max = RECEIPTS_MAX)))]
-    pub receipts: Option<Vec<String>>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<String>>", length(max = RECEIPTS_MAX)))]
+    pub receipts: Option<Vec<SmolStr>>,
     /// Or the token of all deliveries of one reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,

@@ -35,7 +35,7 @@ pub(super) fn delegate(session: &Session, args: &Args) -> Done {
         to_capability,
         task: &task,
         context: None,
-        priority: args.priority.clone(),
+        priority: args.priority.as_deref().map(Into::into),
         ttl: None,
         thread_id,
         parent_id,

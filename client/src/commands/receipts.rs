@@ -40,7 +40,7 @@ fn settle(
     let identity = session.identity()?;
     let call = Ack {
         agent_id: identity.id,
-        receipts: Some(receipts.to_vec()),
+        receipts: Some(receipts.iter().map(Into::into).collect()),
         batch: None,
         action: action.map(str::to_owned),
         delay,

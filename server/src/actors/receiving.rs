@@ -10,6 +10,7 @@ use crate::core::metrics::{Settled, Settling};
 use crate::core::receipt::{self, Receipt, Salt};
 use clawlink_protocol::messages::Acked;
 use futures_util::future::Either::{self, Left, Right};
+use smol_str::SmolStr;
 use std::time::Duration;
 
 /// Receipts listed in one reply.
@@ -20,7 +21,7 @@ pub enum Deliveries<'a> {
     /// All of one reply.
     Batch(&'a str),
     /// These.
-    Receipts(&'a [String]),
+    Receipts(&'a [SmolStr]),
 }
 
 /// What a poll gets.
@@ -150,23 +151,22 @@ impl Relay {
         let Some(agent) = speaker.agent() else {
             return Ok(None);
         };
-        let salt = agent.salt();
-        let (mut known, mut expired) = (Vec::new(), Vec::new());
-        match which {
+        let (salt, mut expired) = (agent.salt(), Vec::new());
+        let settlement = match which {
             Deliveries::Batch(batch) => match receipt::parse_batch(salt, batch) {
-                Some(deliveries) => known.extend(deliveries),
+                Some(known) => agent.settle(known, action),
                 None => return Ok(Some(Acked::unknown())),
             },
             Deliveries::Receipts(receipts) => {
-                for text in *receipts {
-                    match receipt::parse_receipt(salt, text) {
-                        Some(delivery) => known.push(delivery),
-                        None => expired.push(text.clone()),
-                    }
-                }
+                let known = receipts.iter().filter_map(|text| {
+                    let known = receipt::parse_receipt(salt, text);
+                    expired.extend(known.is_none().then(|| text.to_string()));
+                    known
+                });
+                agent.settle(known, action)
             }
-        }
-        let settlement = match agent.settle(known, action) {
+        };
+        let settlement = match settlement {
             Ok(settlement) => settlement,
             Err(Gone) if agent.is_gone() => return Ok(None),
             Err(Gone) => return Err(Refused::unavailable("the agent's inbox")),

@@ -39,9 +39,19 @@ pub fn head(out: &mut Vec<u8>, opcode: u8, length: usize) {
 
 /// A whole frame of the relay's with this payload.
 pub fn whole(opcode: u8, payload: &[u8]) -> Bytes {
-    let mut frame = Vec::with_capacity(payload.len() + 10);
-    head(&mut frame, opcode, payload.len());
-    frame.extend_from_slice(payload);
+    put_together(opcode, &[payload])
+}
+
+/// A whole frame of the relay's with the text that these parts make.
+pub fn text<const N: usize>(parts: [&str; N]) -> Bytes {
+    put_together(TEXT, &parts.map(str::as_bytes))
+}
+
+fn put_together(opcode: u8, parts: &[&[u8]]) -> Bytes {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut frame = Vec::with_capacity(length + 10);
+    head(&mut frame, opcode, length);
+    parts.iter().for_each(|part| frame.extend_from_slice(part));
     frame.into()
 }
 

@@ -10,7 +10,8 @@ use super::{Shared, body};
 use crate::actors::relay::Relay;
 use crate::actors::speaking::Speaker;
 use crate::core::delegation::reply;
-use crate::core::json;
+use crate::core::{frames, json};
+use bytes::Bytes;
 use bytestring::ByteString;
 use clawlink_protocol::events::{
     AckFrame, BroadcastFrame, DelegateFrame, FrameHead, RespondFrame, SocketEvent,
@@ -86,9 +87,9 @@ impl<'a> Frame<'a> {
         self.read.as_ref().is_ok_and(waits)
     }
 
-    /// Does what it asks for, and gives the answer, if it wants one: with a `ref` every frame is
+    /// Does what it asks for, and gives the frame that answers it, if it wants one: with a `ref` every frame is
     /// answered, without one only a failure. For one that [does not wait](Frame::waits).
-    pub fn serve_at_once(self, state: &Shared, receiver: &Speaker) -> Option<String> {
+    pub fn serve_at_once(self, state: &Shared, receiver: &Speaker) -> Option<Bytes> {
         match self.read {
             Err(error) => answer(state, None, Err(error)),
             Ok(asked) => {
@@ -107,7 +108,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The same for any.
-    pub async fn serve(self, state: &Shared, receiver: &Speaker) -> Option<String> {
+    pub async fn serve(self, state: &Shared, receiver: &Speaker) -> Option<Bytes> {
         match &self.read {
             Ok(asked) if self.waits() => {
                 let outcome = asked.wait_for(state, receiver, self.text).await;
@@ -178,7 +179,7 @@ fn answer(
     state: &Shared,
     reference: Option<&RawValue>,
     outcome: Result<String, ApiError>,
-) -> Option<String> {
+) -> Option<Bytes> {
     if let Err(error) = &outcome {
         state.traffic.refused(error.code());
     }
@@ -193,25 +194,19 @@ fn answer(
     }
 }
 
-/// The answer to a frame that failed and has no `ref`.
-pub fn failure(error: &ApiError) -> String {
+/// The frame that answers one that failed and has no `ref`.
+pub fn failure(error: &ApiError) -> Bytes {
     let event = SocketEvent::Error {
         error: &error.body().error,
         code: error.code(),
     };
-    serde_json::to_string(&event).unwrap_or_default()
+    frames::text([&serde_json::to_string(&event).unwrap_or_default()])
 }
 
-fn reply_to(reference: &RawValue, status: &str, object: &str) -> String {
+fn reply_to(reference: &RawValue, status: &str, object: &str) -> Bytes {
     let fields = object.strip_prefix('{').unwrap_or("}");
-    [
-        r#"{"type":"reply","ref":"#,
-        reference.get(),
-        ",",
-        status,
-        fields,
-    ]
-    .concat()
+    let reference = reference.get();
+    frames::text([r#"{"type":"reply","ref":"#, reference, ",", status, fields])
 }
 
 async fn perform(

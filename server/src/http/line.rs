@@ -159,10 +159,11 @@ impl Line {
         }
         agent.heard();
         let answer = frame.serve_at_once(&self.state, &self.receiver);
-        if let Some(answer) = &answer {
-            self.outlet.write(frames::whole(TEXT, answer.as_bytes()));
+        let answered = answer.is_some();
+        if let Some(frame) = answer {
+            self.outlet.write(frame);
         }
-        Some(answer.is_some())
+        Some(answered)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::actors::agent::handle::AgentHandle;
 use crate::actors::herald::Listening;
 use crate::actors::refused::Refused;
 use crate::actors::socket::{Dismiss, Outlet, SocketHandle};
-use crate::core::frames::{CLOSE, PONG, TEXT, Violation, whole};
+use crate::core::frames::{CLOSE, PONG, Violation, text, whole};
 use crate::core::metrics::SocketEnd;
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
@@ -231,16 +231,13 @@ impl Socket {
         ctx.stop();
     }
 
-    fn say(&self, text: &str) {
-        self.line.outlet.write(whole(TEXT, text.as_bytes()));
-    }
-
     fn welcome(&self) {
         let event = SocketEvent::Welcome {
             agent_id: &self.id,
             epoch: &self.line.state.relay.epoch,
         };
-        self.say(&serde_json::to_string(&event).unwrap_or_default());
+        let event = serde_json::to_string(&event).unwrap_or_default();
+        self.line.outlet.write(text([&event]));
     }
 
     /// A peer that acknowledges must also answer; one of the original's may be at work for as long as
@@ -303,7 +300,8 @@ impl Socket {
 
     fn not_text(&self) {
         let error = "a binary frame is not understood; send JSON as text";
-        self.say(&frame::failure(&ApiError::bad_request(error)));
+        let error = ApiError::bad_request(error);
+        self.line.outlet.write(frame::failure(&error));
     }
 
     /// Frames are worked off one after the other, so that what one sender sends keeps its order.
@@ -323,7 +321,7 @@ impl Socket {
         ctx.wait(work.into_actor(self).map(|answer, socket, _| {
             socket.line.busy.set(false);
             if let Some(answer) = answer {
-                socket.say(&answer);
+                socket.line.outlet.write(answer);
             }
         }));
     }

@@ -7,7 +7,8 @@ use crate::core::window::WINDOW_COUNT;
 
 impl World {
     fn settle_receipts(&self, agent: &str, receipts: &[String], action: Action) -> usize {
-        let (agent, which) = (self.anybody(agent), Deliveries::Receipts(receipts));
+        let receipts: Vec<_> = receipts.iter().map(Into::into).collect();
+        let (agent, which) = (self.anybody(agent), Deliveries::Receipts(&receipts));
         let settled = self.relay().settle(&agent, &which, action);
         settled.unwrap().unwrap().done
     }
