@@ -281,7 +281,7 @@ impl Handler<Attach> for Agent {
             acks,
             proved,
         } = msg;
-        if !proved && self.door.owner.is_claimed() {
+        if !proved && self.door.identity.is_claimed() {
             return actix::MessageResult(None);
         }
         let door = self.door.clone();

@@ -201,6 +201,11 @@ impl Directory {
         self.tables.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The way to the agent with this id. Where what it says of itself is not asked, it is not looked at.
+    pub fn agent(&self, id: &str) -> Option<AgentHandle> {
+        self.read().agent(id).cloned()
+    }
+
     /// The agent with this id.
     pub fn get(&self, id: &str) -> Option<Arc<Entry>> {
         self.read().get(id).cloned()
@@ -281,24 +286,24 @@ impl Directory {
 
     /// The agent that an address means: an id wins over a name; among several bearers of a name
     /// the only claimed one that is online, else the only one that is online, else the only one.
-    pub fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Unresolved> {
+    pub fn resolve(&self, address: &Word) -> Result<AgentHandle, Unresolved> {
         let tables = self.read();
         let address = address.as_str();
-        if let Some(entry) = tables.get(address) {
-            return Ok(entry.clone());
+        if let Some(agent) = tables.agent(address) {
+            return Ok(agent.clone());
         }
         let is_online = |entry: &&Arc<Entry>| entry.agent.presence().is_online();
         let mut claimed = tables.claimed(address).filter(is_online);
         if let (Some(only), None) = (claimed.next(), claimed.next()) {
-            return Ok(only.clone());
+            return Ok(only.agent.clone());
         }
         let mut online = tables.bearers(address).filter(is_online);
         if let (Some(only), None) = (online.next(), online.next()) {
-            return Ok(only.clone());
+            return Ok(only.agent.clone());
         }
         let mut bearers = tables.bearers(address);
         match (bearers.next(), bearers.next()) {
-            (Some(only), None) => Ok(only.clone()),
+            (Some(only), None) => Ok(only.agent.clone()),
             (Some(_), Some(_)) => Err(tables.ambiguous(address)),
             (None, _) => Err(Unresolved::Unknown {
                 did_you_mean: tables.similar(address),
@@ -353,11 +358,11 @@ impl Directory {
     }
 
     /// An agent has been claimed by a call, and not by registering.
-    pub(super) fn note_claimed(&self, entry: &Entry) {
+    pub(super) fn note_claimed(&self, agent: &AgentHandle) {
         let mut tables = self.write();
-        // It may have left meanwhile, or have taken another name.
-        let now = tables.get(entry.agent.id().as_str()).cloned();
-        if let Some(now) = now.filter(|now| now.agent.is(&entry.agent)) {
+        // It may have left meanwhile.
+        let now = tables.get(agent.id().as_str()).cloned();
+        if let Some(now) = now.filter(|now| now.agent.is(agent)) {
             tables.note_claimed(&now);
         }
     }

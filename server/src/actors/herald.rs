@@ -258,7 +258,7 @@ impl Handler<Tidings> for Herald {
     type Result = ();
     fn handle(&mut self, Tidings { change, entry }: Tidings, ctx: &mut Self::Context) {
         let (agent, timestamp) = (&entry.record(&self.clock), &*timestamp());
-        let sender_verified = entry.agent.owner().is_claimed();
+        let sender_verified = entry.agent.identity().is_claimed();
         let event = match change {
             Change::Joined => SocketEvent::AgentJoined {
                 agent,

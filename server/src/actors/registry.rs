@@ -154,7 +154,7 @@ impl Registry {
         let id = id.unwrap_or_else(|| self.new_id());
         let known = self.directory.get(id.as_str());
         if let Some(known) = &known {
-            let may = known.agent.owner().may_register(brings);
+            let may = known.agent.identity().may_register(brings);
             may.map_err(|why| NotRegistered::Claimed(id.clone(), why))?;
         }
         let name = match register.name.clone() {
@@ -177,7 +177,7 @@ impl Registry {
             Some(before) => {
                 let agent = before.agent.clone();
                 // Its first call may have claimed it just now.
-                let spoke = agent.owner().register(brings);
+                let spoke = agent.identity().register(brings);
                 let spoke = spoke.map_err(|why| NotRegistered::Claimed(id, why))?;
                 agent.set_ttl(ttl);
                 agent.heard();
@@ -190,7 +190,7 @@ impl Registry {
                 let salt = Salt::of(&self.ids.next());
                 let agent = AgentHandle::new(id, ttl, salt, self.settings.common.clone());
                 // Nobody else has seen it yet.
-                let _ = agent.owner().register(brings);
+                let _ = agent.identity().register(brings);
                 self.start_agent(&agent, ctx);
                 Arc::new(Entry { agent, profile })
             }

@@ -244,7 +244,7 @@ impl Relay {
     }
 
     /// The agent that an id or a name means.
-    pub fn resolve(&self, address: &Word) -> Result<Arc<Entry>, Refused> {
+    pub fn resolve(&self, address: &Word) -> Result<AgentHandle, Refused> {
         self.directory
             .resolve(address)
             .map_err(|why| Refused::unresolved(address.as_str(), why))
@@ -255,7 +255,7 @@ impl Relay {
         let bad = |why| Refused::bad_request(format!("agent: {why}"));
         let word = Word::parse(address).map_err(bad)?;
         match self.directory.resolve(&word) {
-            Ok(entry) => Ok(entry.agent.id().clone()),
+            Ok(agent) => Ok(agent.id().clone()),
             Err(Unresolved::Unknown { .. }) => AgentId::parse(address).map_err(bad),
             Err(why) => Err(Refused::unresolved(address, why)),
         }
@@ -273,12 +273,12 @@ impl Relay {
         at_most("tags", tags.len(), TAGS_MAX, "entries")?;
         let expires = expiry(call.ttl, self.clock.now())?;
         let message_id = message_id.map_or_else(|| self.ids.next(), |id| id.to_string());
-        let now = timestamp();
+        let (name, now) = (self.name_of(speaker), timestamp());
         let topic = call.topic.as_ref().map_or("general", Word::as_str);
         let message = Outgoing::KnowledgeBroadcast {
             message_id: &message_id,
             from_agent: &call.from_agent,
-            from_name: speaker.name(),
+            from_name: name.as_ref().map(Word::as_str),
             sender_verified: speaker.is_verified(),
             content,
             topic,

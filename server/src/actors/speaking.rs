@@ -2,20 +2,18 @@
 //! get one.
 
 use super::agent::handle::AgentHandle;
-use super::directory::Entry;
 use super::refused::Refused;
 use super::relay::Relay;
 use crate::core::identity::{Brings, NotYours, Owner, Reader, SecretHash, Spoke};
 use clawlink_protocol::agents::Register;
-use clawlink_protocol::name::AgentId;
-use std::sync::Arc;
+use clawlink_protocol::name::{AgentId, Word};
 
 /// Somebody who may speak for an agent.
 #[derive(Debug, Clone)]
 pub struct Speaker {
     id: AgentId,
     /// The agent, if it is registered.
-    entry: Option<Arc<Entry>>,
+    agent: Option<AgentHandle>,
     /// The secret that was shown: the agent's own, if it is registered.
     proof: Option<SecretHash>,
     verified: bool,
@@ -39,12 +37,7 @@ impl Speaker {
 
     /// The agent, if it is registered.
     pub fn agent(&self) -> Option<&AgentHandle> {
-        self.entry.as_deref().map(|entry| &entry.agent)
-    }
-
-    /// The name under which it is registered.
-    pub(super) fn name(&self) -> Option<&str> {
-        self.entry.as_deref().map(Entry::name)
+        self.agent.as_ref()
     }
 
     /// Whose what it sends is: of the registration that is there now; of whoever has the secret it
@@ -70,25 +63,33 @@ impl Relay {
         agent: &AgentId,
         shown: Option<SecretHash>,
     ) -> Result<Speaker, Refused> {
-        let entry = self.directory.get(agent.as_str());
-        let spoke = match &entry {
-            Some(entry) => entry.agent.owner().speak(shown.as_ref()),
+        let known = self.directory.agent(agent.as_str());
+        let spoke = match &known {
+            Some(known) => known.identity().speak(shown.as_ref()),
             None => Ok(Spoke::Unproved),
         };
-        let spoke = spoke.map_err(|why| Refused::not_yours(agent, why, entry.as_deref()))?;
+        let spoke = spoke.map_err(|why| Refused::not_yours(agent, why, known.as_ref()))?;
         if self.strict && spoke == Spoke::Unproved {
-            return Err(Refused::unproved(agent, entry.is_some()));
+            return Err(Refused::unproved(agent, known.is_some()));
         }
-        if let Some(entry) = entry.as_ref().filter(|_| spoke == Spoke::Claims) {
-            self.directory.note_claimed(entry);
-            entry.agent.claimed();
+        if let Some(known) = known.as_ref().filter(|_| spoke == Spoke::Claims) {
+            self.directory.note_claimed(known);
+            known.claimed();
         }
         Ok(Speaker {
             id: agent.clone(),
-            entry,
+            agent: known,
             proof: shown,
             verified: spoke != Spoke::Unproved,
         })
+    }
+
+    /// The name under which a speaker is registered.
+    pub(super) fn name_of(&self, speaker: &Speaker) -> Option<Word> {
+        let agent = speaker.agent()?;
+        let entry = self.directory.get(agent.id().as_str())?;
+        // Not that of who has come under its id meanwhile.
+        entry.agent.is(agent).then(|| entry.profile.name.clone())
     }
 
     /// Who wants to receive by a socket: an agent that nobody has registered is registered with
@@ -136,8 +137,8 @@ impl Relay {
 
 impl Refused {
     /// A call may not speak for this agent.
-    fn not_yours(agent: &AgentId, why: NotYours, entry: Option<&Entry>) -> Self {
-        let claimed = entry.is_some_and(|entry| entry.agent.owner().is_claimed());
+    fn not_yours(agent: &AgentId, why: NotYours, known: Option<&AgentHandle>) -> Self {
+        let claimed = known.is_some_and(|known| known.identity().is_claimed());
         let (error, reason) = match why {
             NotYours::NoSecret => (
                 format!("agent \"{agent}\" is claimed; send its secret in X-Agent-Secret"),

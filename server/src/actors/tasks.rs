@@ -3,10 +3,9 @@
 //! What moves a task and the message that tells of it go together: the task is held while the
 //! message is admitted, so that nobody sees the one without the other.
 
-use super::agent::handle::Admitted;
+use super::agent::handle::{Admitted, AgentHandle};
 use super::board::Until;
 use super::clock::timestamp;
-use super::directory::Entry;
 use super::refused::Refused;
 use super::relay::{Relay, constant, envelope, expiry, given, sound, written};
 use super::routing::TRIES;
@@ -20,7 +19,7 @@ use clawlink_protocol::error::ErrorCode;
 use clawlink_protocol::messages::{
     Delegate, Delegated, Outgoing, Priority, Recipient, Respond, Responded,
 };
-use clawlink_protocol::name::{AgentId, MessageId};
+use clawlink_protocol::name::{AgentId, MessageId, Word};
 use clawlink_protocol::tasks::{Input, TaskMoved};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -46,15 +45,15 @@ impl Relay {
         let now = self.clock.now();
         let Placed { to, task, admitted } = self.place(call, &message_id, speaker, now)?;
         let recipient = Recipient {
-            status: to.agent.presence_at(now).as_str(),
-            last_seen_seconds: now.saturating_sub(to.agent.last_heard()) / 1000,
+            status: to.presence_at(now).as_str(),
+            last_seen_seconds: now.saturating_sub(to.last_heard()) / 1000,
         };
         let delivery = admitted.route();
         Ok(Delegated {
             status: "delegated",
             delivery: delivery.as_str(),
             message_id,
-            to_agent: to.agent.id().clone(),
+            to_agent: to.id().clone(),
             recipient,
             task_state: task.map(|task| task.state().as_str()),
             epoch: &self.epoch,
@@ -84,12 +83,12 @@ impl Relay {
             match self.begin(&to, envelope) {
                 Ok(admitted) => {
                     if call.to_capability.is_some() {
-                        to.agent.look_if_away();
+                        to.look_if_away();
                     }
                     return Ok(Placed { to, task, admitted });
                 }
                 Err(why) if call.to_capability.is_some() && but.len() < TRIES => {
-                    but.push(to.agent.id().clone());
+                    but.push(to.id().clone());
                     full = Some(why);
                 }
                 Err(why) => return Err(why),
@@ -98,11 +97,12 @@ impl Relay {
     }
 
     /// Whom a delegation is for: the agent it names, or one that can do it.
-    fn recipient(&self, call: &Delegate<'_>, but: &[AgentId]) -> Result<Arc<Entry>, Refused> {
+    fn recipient(&self, call: &Delegate<'_>, but: &[AgentId]) -> Result<AgentHandle, Refused> {
         match (&call.to_agent, &call.to_capability) {
             (Some(address), None) => self.resolve(address),
             (None, Some(capability)) => {
                 let picked = self.router.pick(capability, but);
+                let picked = picked.map(|entry| entry.agent.clone());
                 picked.ok_or_else(|| {
                     let similar = self.directory.similar_capabilities(capability.as_str());
                     Refused::nobody_can(capability.as_str(), similar)
@@ -130,7 +130,7 @@ impl Relay {
     fn delegation(
         &self,
         call: &Delegate<'_>,
-        to: &Entry,
+        to: &AgentHandle,
         message_id: &MessageId,
         speaker: &Speaker,
         at: Millis,
@@ -144,13 +144,13 @@ impl Relay {
         let depth = self.depth(call.parent_id.as_ref())?;
         let priority = call.priority.as_deref();
         let priority = priority.unwrap_or(Priority::Normal.as_str());
-        let now = timestamp();
+        let (name, now) = (self.name_of(speaker), timestamp());
         let body = written(&Outgoing::TaskDelegation {
             message_id: message_id.as_str(),
             from_agent: &call.from_agent,
-            from_name: speaker.name(),
+            from_name: name.as_ref().map(Word::as_str),
             sender_verified: speaker.is_verified(),
-            to_agent: to.agent.id(),
+            to_agent: to.id(),
             task,
             context,
             priority,
@@ -162,7 +162,7 @@ impl Relay {
             id: message_id.clone(),
             from: call.from_agent.clone(),
             sender: speaker.owner(),
-            to: to.agent.id().clone(),
+            to: to.id().clone(),
             capability: call.to_capability.clone(),
             body: body.clone(),
             thread: call.thread_id.clone(),
@@ -201,13 +201,13 @@ impl Relay {
     }
 
     /// Puts a delegation into its inbox. Nobody is handed it before its task knows its place.
-    fn begin(&self, to: &Entry, envelope: Arc<Envelope>) -> Result<Admitted, Refused> {
-        let refused = |why| Refused::not_admitted(why, to.agent.id().as_str());
+    fn begin(&self, to: &AgentHandle, envelope: Arc<Envelope>) -> Result<Admitted, Refused> {
+        let refused = |why| Refused::not_admitted(why, to.id().as_str());
         let Some(task) = envelope.task.clone() else {
-            return to.agent.admit(envelope).map_err(refused);
+            return to.admit(envelope).map_err(refused);
         };
         let mut progress = task.progress();
-        let admitted = to.agent.admit(envelope);
+        let admitted = to.admit(envelope);
         match &admitted {
             Ok(admitted) => progress.put_at(admitted.place(), admitted.owner()),
             Err(_) => self.board.forget(&task),
@@ -242,7 +242,7 @@ impl Relay {
         Ok(Responded {
             status: "response_sent".to_owned(),
             delivery: delivery.as_str().to_owned(),
-            to_agent: Some(to.agent.id().to_string()),
+            to_agent: Some(to.id().to_string()),
             applied: answered.applied,
             task_state: answered.state.map(|state| state.as_str().to_owned()),
             epoch: Some(self.epoch.clone()),
@@ -254,7 +254,7 @@ impl Relay {
         &self,
         call: &Respond<'_>,
         result: &RawValue,
-        to: &Entry,
+        to: &AgentHandle,
         task: Option<&Arc<Task>>,
         speaker: &Speaker,
     ) -> Result<Answered, Refused> {
@@ -270,14 +270,14 @@ impl Relay {
         });
         let state = held.as_ref().map(|(_, progress)| progress.state());
         let stays = state.filter(|_| moved.is_none());
-        let now = timestamp();
+        let (name, now) = (self.name_of(speaker), timestamp());
         let message = Outgoing::TaskResponse {
             message_id: &call.message_id,
             response_id: &self.ids.next(),
             from_agent: &call.from_agent,
-            from_name: speaker.name(),
+            from_name: name.as_ref().map(Word::as_str),
             sender_verified: speaker.is_verified(),
-            to_agent: to.agent.id(),
+            to_agent: to.id(),
             result,
             status,
             applied: stays.map(|_| false),
@@ -301,16 +301,16 @@ impl Relay {
         })
     }
 
-    fn admit(&self, to: &Entry, envelope: Arc<Envelope>) -> Result<Admitted, Refused> {
-        let refused = |why| Refused::not_admitted(why, to.agent.id().as_str());
-        to.agent.admit(envelope).map_err(refused)
+    fn admit(&self, to: &AgentHandle, envelope: Arc<Envelope>) -> Result<Admitted, Refused> {
+        let refused = |why| Refused::not_admitted(why, to.id().as_str());
+        to.admit(envelope).map_err(refused)
     }
 
     /// The delegation of this task is not to be handed over any more.
     fn withdraw(&self, task: &Arc<Task>, place: Option<Seq>) {
-        if let (Some(place), Some(entry)) = (place, self.directory.get(task.to().as_str())) {
+        if let (Some(place), Some(agent)) = (place, self.directory.agent(task.to().as_str())) {
             // Where the agent is gone, so is its inbox.
-            let _ = entry.agent.withdraw(place, task);
+            let _ = agent.withdraw(place, task);
         }
     }
 
@@ -357,7 +357,7 @@ impl Relay {
     ) -> Result<(Option<Seq>, Option<Admitted>), Refused> {
         let mut progress = task.progress();
         still_open(task, &progress)?;
-        let assignee = self.directory.get(task.to().as_str());
+        let assignee = self.directory.agent(task.to().as_str());
         let told = match assignee.filter(|_| progress.is_in_hand()) {
             None => None,
             Some(assignee) => {
@@ -422,7 +422,7 @@ impl Relay {
 
 /// A delegation in its inbox.
 struct Placed {
-    to: Arc<Entry>,
+    to: AgentHandle,
     task: Option<Arc<Task>>,
     admitted: Admitted,
 }

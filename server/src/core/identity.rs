@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use subtle::ConstantTimeEq;
 
 /// Bytes of a secret.
@@ -181,20 +182,51 @@ impl Owner {
         let identity = self.0.lock();
         !identity.is_claimed() || identity.is_proved_by(shown)
     }
+}
+
+/// The owner of a registered agent. Whether a secret has anything to do with it is known here and not only
+/// where all who share it look: that is asked for every call.
+#[derive(Debug, Default)]
+pub struct Registered {
+    owner: Owner,
+    /// Set before it is true, and for good.
+    has_secret: AtomicBool,
+}
+
+impl Registered {
+    /// What is shared of it.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    fn has_secret(&self) -> bool {
+        self.has_secret.load(Ordering::SeqCst)
+    }
+
+    /// See [`Identity::is_claimed`].
+    pub fn is_claimed(&self) -> bool {
+        self.has_secret() && self.owner.is_claimed()
+    }
 
     /// See [`Identity::may_register`].
     pub fn may_register(&self, brings: Brings) -> Result<(), NotYours> {
-        self.0.lock().may_register(brings)
+        self.owner.0.lock().may_register(brings)
     }
 
     /// See [`Identity::register`]. Of two at the same time one is first.
     pub fn register(&self, brings: Brings) -> Result<Spoke, NotYours> {
-        self.0.lock().register(brings)
+        if !matches!(brings, Brings::Nothing) {
+            self.has_secret.store(true, Ordering::SeqCst);
+        }
+        self.owner.0.lock().register(brings)
     }
 
     /// See [`Identity::speak`]. Of two at the same time one is first.
     pub fn speak(&self, shown: Option<&SecretHash>) -> Result<Spoke, NotYours> {
-        self.0.lock().speak(shown)
+        match self.has_secret() {
+            true => self.owner.0.lock().speak(shown),
+            false => Identity::Unclaimed.speak(shown),
+        }
     }
 }
 
@@ -287,7 +319,7 @@ mod tests {
         /// The rules once more, as words: who has claimed it, and which secret was given out last.
         #[test]
         fn only_the_secret_that_claimed_an_agent_speaks_for_it(calls in prop::collection::vec(call(), 0..40)) {
-            let mut identity = Identity::default();
+            let identity = Registered::default();
             let (mut owner, mut given): (Option<SecretHash>, Option<SecretHash>) = (None, None);
             for call in calls {
                 let shown = match call {
@@ -320,10 +352,11 @@ mod tests {
                     prop_assert_eq!(done, right);
                 }
                 prop_assert_eq!(identity.is_claimed(), owner.is_some());
+                prop_assert_eq!(identity.owner().is_claimed(), owner.is_some());
                 for n in 0..8 {
-                    prop_assert_eq!(identity.is_proved_by(Some(&secret(n))), owner == Some(secret(n)));
+                    prop_assert_eq!(identity.owner().is_proved_by(Some(&secret(n))), owner == Some(secret(n)));
                 }
-                prop_assert!(!identity.is_proved_by(None));
+                prop_assert!(!identity.owner().is_proved_by(None));
             }
         }
 
@@ -354,16 +387,16 @@ mod tests {
     #[test]
     fn of_two_that_claim_at_the_same_time_one_wins() {
         for _ in 0..100 {
-            let owner = Owner::default();
+            let identity = Registered::default();
             let given = secret(9);
-            owner.register(Brings::Asks(given)).unwrap();
+            identity.register(Brings::Asks(given)).unwrap();
             let claims: Vec<bool> = std::thread::scope(|scope| {
                 let own = |n| {
-                    let owner = &owner;
-                    scope.spawn(move || owner.register(Brings::Own(secret(n))).is_ok())
+                    let identity = &identity;
+                    scope.spawn(move || identity.register(Brings::Own(secret(n))).is_ok())
                 };
                 let (one, two) = (own(1), own(2));
-                let first_use = owner.speak(Some(&given)).is_ok();
+                let first_use = identity.speak(Some(&given)).is_ok();
                 vec![one.join().unwrap(), two.join().unwrap(), first_use]
             });
             assert_eq!(claims.iter().filter(|won| **won).count(), 1, "{claims:?}");

@@ -131,7 +131,7 @@ impl Caller {
     ) -> Result<Option<Speaker>, ApiError> {
         self.notes(agent);
         let speaker = match state.relay.may_speak_for(agent, self.shown) {
-            Err(_) if state.relay.directory.get(agent.as_str()).is_none() => None,
+            Err(_) if state.relay.directory.agent(agent.as_str()).is_none() => None,
             speaker => Some(speaker?),
         };
         self.take_turn(state, agent)?;

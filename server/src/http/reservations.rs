@@ -51,7 +51,7 @@ pub async fn list(state: Shared, request: HttpRequest) -> Result<impl Responder,
     let agent = match agent {
         Some(agent) => {
             let agent = Word::parse(&agent).map_err(|why| bad("agent", why))?;
-            Some(state.relay.resolve(&agent)?.agent.id().clone())
+            Some(state.relay.resolve(&agent)?.id().clone())
         }
         None => None,
     };

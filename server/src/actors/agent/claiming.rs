@@ -13,7 +13,7 @@ impl Inside<'_> {
         };
         let unproved = own.seat.as_ref().is_some_and(|seat| !seat.proved);
         let all_proved = !unproved && own.waiters.iter().all(|waiter| waiter.ask.proved);
-        if all_proved || !self.door.owner.is_claimed() {
+        if all_proved || !self.door.identity.is_claimed() {
             return;
         }
         // Asked anew, they are told why.

@@ -14,7 +14,7 @@ use crate::actors::reservations::ReservationsHandle;
 use crate::actors::routing::Router;
 use crate::core::Millis;
 use crate::core::budget::Budget;
-use crate::core::identity::Owner;
+use crate::core::identity::Registered;
 use crate::core::inbox::{Arrivals, Dead, Delivery, Limits, NotAdmitted, Seq, Unwritten, Waiting};
 use crate::core::message::Envelope;
 use crate::core::metrics::{Metrics, Missed};
@@ -73,35 +73,37 @@ pub(super) enum Standing {
     Gone,
 }
 
-/// What an agent and its callers share.
+/// What an agent and its callers share. In this order: among a million agents no cache holds any of it, and
+/// what every call reads lies together.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Door {
     pub(super) id: AgentId,
-    pub(super) common: Arc<Common>,
     /// Whose it is.
-    pub(super) owner: Owner,
-    pub(super) arrivals: Mutex<Arrivals>,
+    pub(super) identity: Registered,
+    pub(super) heard: AtomicU64,
+    pub(super) ttl: AtomicU64,
+    pub(super) standing: AtomicU8,
+    pub(super) nudged: AtomicBool,
+    /// Whether the actor wants to know at once how far its socket's peer has read.
+    pub(super) eager: AtomicBool,
+    /// The newest session that has sat down, and the newest that has ended.
+    pub(super) session: AtomicU32,
+    pub(super) ended: AtomicU32,
+    /// Polls that wait.
+    pub(super) polls: AtomicU32,
+    pub(super) common: Arc<Common>,
     /// What lies behind it: see [`Door::enter`]. `None` while there is nothing of it.
     pub(super) own: Mutex<Option<Box<Belongings>>>,
+    /// When the actor looks at its door unasked.
+    pub(super) wakes_at: AtomicU64,
+    pub(super) arrivals: Mutex<Arrivals>,
     pub(super) salt: Salt,
     /// Runs of the actor so far.
     pub(super) run: AtomicU32,
     pub(super) address: RwLock<Option<Addr<Agent>>>,
-    pub(super) nudged: AtomicBool,
-    /// When the actor looks at its door unasked.
-    pub(super) wakes_at: AtomicU64,
-    pub(super) heard: AtomicU64,
-    pub(super) ttl: AtomicU64,
-    pub(super) standing: AtomicU8,
-    /// The newest session that has sat down, and the newest that has ended.
-    pub(super) session: AtomicU32,
-    pub(super) ended: AtomicU32,
     /// How far the newest session that has confirmed anything has read.
     pub(super) confirmed: Mutex<(SessionId, Mark)>,
-    /// Whether the actor wants to know that at once.
-    pub(super) eager: AtomicBool,
-    /// Polls that wait.
-    pub(super) polls: AtomicU32,
 }
 
 impl Door {

@@ -6,7 +6,7 @@ use super::poll::{Action, NoMail, Settlement};
 use super::{Agent, Attach, Leave, SessionId};
 use crate::actors::socket::SocketHandle;
 use crate::core::Millis;
-use crate::core::identity::Owner;
+use crate::core::identity::{Owner, Registered};
 use crate::core::inbox::{Arrivals, Delivery, NotAdmitted, Seq};
 use crate::core::message::Envelope;
 use crate::core::presence::{Presence, millis};
@@ -97,7 +97,7 @@ impl Admitted {
 
     /// Whose inbox that is.
     pub fn owner(&self) -> Owner {
-        self.door.owner.clone()
+        self.door.identity.owner().clone()
     }
 
     /// Sees to it that whoever is there gets it at once; says where it went.
@@ -144,7 +144,7 @@ impl AgentHandle {
             own: Mutex::new(None),
             id,
             common,
-            owner: Owner::default(),
+            identity: Registered::default(),
             salt,
             run: AtomicU32::new(0),
             address: RwLock::new(None),
@@ -188,7 +188,12 @@ impl AgentHandle {
 
     /// Whose it is.
     pub fn owner(&self) -> &Owner {
-        &self.0.owner
+        self.0.identity.owner()
+    }
+
+    /// The same, for who speaks for it or registers it.
+    pub fn identity(&self) -> &Registered {
+        &self.0.identity
     }
 
     /// A secret has claimed it: who is here without it is sent away. An actor that is only being

@@ -220,9 +220,12 @@ impl Inside<'_> {
             self.door.release(&dead.envelope);
         }
         let Door {
-            id, common, owner, ..
+            id,
+            common,
+            identity,
+            ..
         } = &**self.door;
-        common.dead_letters.died(id, owner, dead);
+        common.dead_letters.died(id, identity.owner(), dead);
     }
 
     /// When something next ends.

@@ -43,7 +43,7 @@ impl Inside<'_> {
     /// What waits, or what will.
     pub(super) fn give(&mut self, ask: Ask) -> Given {
         let door = self.door;
-        if !ask.proved && door.owner.is_claimed() {
+        if !ask.proved && door.identity.is_claimed() {
             return Given::NotYours;
         }
         let waits = self.own.as_ref().is_some_and(|own| own.inbox.waiting() > 0);

@@ -1,7 +1,7 @@
 //! Lists of agents, in order. An entry of a list is a pointer to the agent, whose own words are
 //! compared: among a million agents a copied word for each list would cost as much as the agent.
 
-use super::Entry;
+use super::{AgentHandle, Entry};
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -205,11 +205,23 @@ impl<B> DoubleEndedIterator for Entries<'_, B> {
 
 /// An agent, found by its id.
 #[derive(Debug)]
-pub(super) struct ById(pub(super) Arc<Entry>);
+pub(super) struct ById {
+    /// That of the entry: among a million agents neither is in any cache, and through the entry the id would
+    /// be waited for twice.
+    pub(super) agent: AgentHandle,
+    pub(super) entry: Arc<Entry>,
+}
+
+impl From<Arc<Entry>> for ById {
+    fn from(entry: Arc<Entry>) -> Self {
+        let agent = entry.agent.clone();
+        ById { agent, entry }
+    }
+}
 
 impl Borrow<str> for ById {
     fn borrow(&self) -> &str {
-        self.0.agent.id().as_str()
+        self.agent.id().as_str()
     }
 }
 
@@ -221,7 +233,7 @@ impl Hash for ById {
 
 impl PartialEq for ById {
     fn eq(&self, other: &Self) -> bool {
-        self.0.agent.id() == other.0.agent.id()
+        self.agent.id() == other.agent.id()
     }
 }
 

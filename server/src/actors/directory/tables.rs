@@ -1,7 +1,7 @@
 //! The tables of the directory, under its lock.
 
 use super::listed::{ById, Id, List, Machine, Name};
-use super::{CANDIDATES_MAX, Entry, Unresolved, Wanted};
+use super::{AgentHandle, CANDIDATES_MAX, Entry, Unresolved, Wanted};
 use crate::core::similar;
 use ahash::RandomState;
 use clawlink_protocol::error::Candidate;
@@ -34,8 +34,12 @@ pub(super) struct Tables {
 }
 
 impl Tables {
+    pub(super) fn agent(&self, id: &str) -> Option<&AgentHandle> {
+        self.by_id.get(id).map(|by_id| &by_id.agent)
+    }
+
     pub(super) fn get(&self, id: &str) -> Option<&Arc<Entry>> {
-        self.by_id.get(id).map(|ById(entry)| entry)
+        self.by_id.get(id).map(|by_id| &by_id.entry)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,16 +51,16 @@ impl Tables {
         self.remove(entry.agent.id());
         self.by_name.insert(&entry);
         self.by_machine.insert(&entry);
-        if entry.agent.owner().is_claimed() {
+        if entry.agent.identity().is_claimed() {
             self.claimed.insert(&entry);
         }
         self.note_able(&entry);
         self.sorted.insert(&entry);
-        self.by_id.insert(ById(entry));
+        self.by_id.insert(entry.into());
     }
 
     pub(super) fn remove(&mut self, id: &AgentId) -> Option<Arc<Entry>> {
-        let ById(entry) = self.by_id.take(id.as_str())?;
+        let ById { entry, .. } = self.by_id.take(id.as_str())?;
         self.sorted.remove(&entry);
         self.by_name.remove(&entry);
         self.by_machine.remove(&entry);

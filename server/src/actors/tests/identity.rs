@@ -97,7 +97,7 @@ fn what_comes_before_the_agent_has_heard_of_its_claim_is_not_for_who_was_there()
         let entry = world.relay().directory.get("a").unwrap();
         let claims = entry
             .agent
-            .owner()
+            .identity()
             .register(Brings::Own(secret(1).unwrap()));
         assert!(claims.is_ok());
         assert_eq!(world.delegate("a", "mine").await.unwrap(), "queued");
@@ -144,7 +144,7 @@ fn of_the_bearers_of_a_name_the_only_claimed_one_that_is_online_is_meant() {
                 .relay()
                 .directory
                 .resolve(&word("bob"))
-                .map(|entry| entry.agent.id().to_string())
+                .map(|agent| agent.id().to_string())
         };
         named("x1", None).await.unwrap();
         named("x2", secret(2)).await.unwrap();
