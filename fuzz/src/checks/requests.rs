@@ -16,7 +16,9 @@ pub fn requests(data: &[u8]) {
             };
             assert_eq!((alone.length, alone.body), (length, &*body));
             if !body.is_empty() {
-                assert!(matches!(read(&data[..length - 1]), Seen::Part(whole) if whole == Some(length)));
+                assert!(
+                    matches!(read(&data[..length - 1]), Seen::Part(whole) if whole == Some(length))
+                );
             }
         }
         Seen::Part(length) => assert!(length.is_none_or(|length| length > data.len())),
