@@ -21,8 +21,8 @@ use std::rc::Rc;
 use std::task::Context;
 use std::time::Instant;
 
-/// Room for replies that is kept for the next ones.
-const ROOM_MAX: usize = 64 * 1024;
+/// Bytes of room for replies that are kept for the next ones; a thread keeps many such rooms.
+const ROOM_MAX: usize = 16 * 1024;
 
 /// What the connections of a worker have in common.
 pub struct Desk {
