@@ -7,7 +7,7 @@ const SCRIPT: &str = r#"
 run() { # where the relay runs, where the client runs, the relay's address
     start_relay "$1" "$3" --token t
     found=
-    for try in 1 2 3; do
+    for try in $(seq 10); do
         if found=$($2 "$client" --json scan --for 2); then break; fi
     done
     echo "$found"
