@@ -46,11 +46,15 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
             Sorted::Ring(ring) if ring.front().is_some_and(|(first, _)| *first == key) => {
                 ring.pop_front()?.1
             }
-            Sorted::Ring(ring) if ring.len() < FEW => {
+            Sorted::Ring(ring) => {
+                // It is looked for before: what is not there is no reason to become a tree.
                 let place = search(ring, key).ok()?;
-                ring.remove(place)?.1
+                match ring.len() < FEW {
+                    true => ring.remove(place)?.1,
+                    false => self.tree().remove(&key)?,
+                }
             }
-            _ => self.tree().remove(&key)?,
+            Sorted::Tree(tree) => tree.remove(&key)?,
         };
         self.tidy();
         Some(value)
@@ -276,6 +280,11 @@ mod tests {
         }
         assert!(matches!(&sorted, Sorted::Ring(_)));
         sorted.insert(FEW, ());
+        assert_eq!(sorted.remove(2 * FEW), None);
+        assert!(
+            matches!(&sorted, Sorted::Ring(_)),
+            "nothing was to be moved"
+        );
         sorted.remove(7);
         assert!(matches!(&sorted, Sorted::Tree(_)));
     }
