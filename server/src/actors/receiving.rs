@@ -25,7 +25,7 @@ pub enum Deliveries<'a> {
 }
 
 /// What a poll gets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Polled {
     /// What became of the batch before, where the poll acknowledges one.
     pub acked: Option<Acked>,

@@ -120,15 +120,15 @@ fn digits(mut n: u64, room: &mut [u8; DIGITS]) -> &[u8] {
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    let digit = |byte: &u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'z' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let all = digits.iter().map(digit);
-    let more = |n: u64, digit: Option<u8>| n.checked_mul(RADIX)?.checked_add(digit?.into());
     (!digits.is_empty()).then_some(())?;
-    all.into_iter().try_fold(0, more)
+    digits.iter().try_fold(0_u64, |n, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'z' => byte - b'a' + 10,
+            _ => return None,
+        };
+        n.checked_mul(RADIX)?.checked_add(digit.into())
+    })
 }
 
 #[cfg(test)]
