@@ -33,10 +33,15 @@ start_relay() { # where, at which address, and options
     for try in $(seq 300); do grep -q afar "$work/out" && break; sleep 0.02; done
     grep -q "$address:9077" "$work/out" || { cat "$work/out" "$work/log"; exit 1; }
 }
+scan() { # where: until something is found, but not for ever
+    for try in $(seq 10); do
+        if $1 "$client" --json scan --for 2; then break; fi
+    done
+}
 "#;
 
-/// Runs a script on the two, which may name `$there`, `$work`, `$relay`, `$client` and
-/// `start_relay`: what it wrote to standard output and to standard error.
+/// Runs a script on the two, which may name `$there`, `$work`, `$relay`, `$client`, `start_relay` and
+/// `scan`: what it wrote to standard output and to standard error.
 ///
 /// # Panics
 /// When it fails, or the hosts cannot be made.
