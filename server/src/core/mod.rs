@@ -10,6 +10,7 @@ pub mod glob;
 pub mod identity;
 pub mod ids;
 pub mod inbox;
+pub mod joined;
 pub mod json;
 pub mod knowledge;
 pub mod ledger;

@@ -9,11 +9,11 @@ use super::link::Watch;
 use super::turns::in_flight_full;
 use super::{Shared, State};
 use crate::config::Limits;
+use crate::core::joined::{self, Joined, NotUtf8};
 use crate::core::json::is_deeper;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpRequest};
-use bytes::Bytes;
 use bytestring::ByteString;
 use clawlink_protocol::error::ErrorCode;
 use futures_util::future::LocalBoxFuture;
@@ -21,7 +21,6 @@ use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::rc::Rc;
-use std::str::Utf8Error;
 use std::sync::Arc;
 
 /// A file's content grows by at most so much when it is written as JSON (`\u0000`).
@@ -83,7 +82,7 @@ pub fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, ApiError> {
 pub fn judge<'a>(head: &Head<'_>, body: &'a [u8], state: &State) -> Result<&'a str, ApiError> {
     acceptable(head.headers, head.path, Some(&state.limits))?;
     shallow(body, state.limits.depth)?;
-    std::str::from_utf8(body).map_err(not_text)
+    joined::text(body).map_err(not_text)
 }
 
 /// Reads a call; an error says which field is wrong.
@@ -98,7 +97,7 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ApiError> {
 }
 
 #[cold]
-fn not_text(error: Utf8Error) -> ApiError {
+fn not_text(error: NotUtf8) -> ApiError {
     ApiError::bad_request(format!("the body is not UTF-8: {error}"))
 }
 
@@ -179,12 +178,10 @@ async fn whole(
     if let Some(watch) = &watch {
         watch.body_ends();
     }
-    let (bytes, load) = body?;
-    shallow(&bytes, state.limits.depth)?;
-    // The parser skips what it does not know without looking at it.
-    let text = ByteString::try_from(bytes).map_err(not_text)?;
+    let (text, load) = body?;
+    shallow(text.as_bytes(), state.limits.depth)?;
     Ok(Body {
-        text,
+        text: text.into(),
         _load: Some(load),
     })
 }
@@ -291,9 +288,10 @@ async fn gather(
     mut payload: Payload,
     limit: Bound,
     flow: &Arc<Flow>,
-) -> Result<(Bytes, Load), ApiError> {
+) -> Result<(String, Load), ApiError> {
     let (clock, limits) = (&flow.clock, &flow.limits);
-    let mut whole = Vec::new();
+    // The parser skips what it does not know without looking at it.
+    let (mut whole, mut length) = (Joined::default(), 0);
     let mut load = flow.load();
     // A short body is there already: no timer is wound up for it, and no clock is read.
     let mut there = soon(payload.next()).await;
@@ -313,24 +311,25 @@ async fn gather(
             return Err(ApiError::bad_request("the body did not come in time").closing());
         };
         let Some(chunk) = next else {
+            let mut text = whole.end().map_err(not_text)?;
             if limit.announced.is_none() {
                 // It has grown by guesses.
-                whole.shrink_to_fit();
+                text.shrink_to_fit();
             }
-            return Ok((whole.into(), load));
+            return Ok((text, load));
         };
         let chunk = chunk.map_err(|error| broke_off(&error))?;
-        if whole.len() + chunk.len() > limit.bytes {
+        length += chunk.len();
+        if length > limit.bytes {
             return Err(limit.exceeded());
         }
         if !load.add(chunk.len()) {
             return Err(no_room(flow));
         }
-        let length = whole.len() + chunk.len();
         if let Some(announced) = limit.announced.filter(|_| length > whole.capacity()) {
-            whole.reserve_exact(room(length, announced) - whole.len());
+            whole.make_room(room(length, announced));
         }
-        whole.extend_from_slice(&chunk);
+        whole.push(&chunk);
         there = payload.next().now_or_never();
     }
 }
