@@ -1,11 +1,11 @@
 //! All tasks: found by id, listed by sender and assignee, kept for a while after they have ended.
 
 use super::Millis;
+use super::numbered::Numbered;
 use super::task::{Asked, Task};
 use ahash::RandomState;
 use clawlink_protocol::name::{AgentId, MessageId};
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::ops::Bound;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// How long a task is kept after its end.
@@ -101,14 +101,14 @@ impl Share {
 #[derive(Debug)]
 pub struct Ledger {
     limits: LedgerLimits,
-    by_id: HashMap<MessageId, Arc<Task>, RandomState>,
-    by_number: BTreeMap<u64, Kept>,
+    /// To their numbers.
+    by_id: HashMap<MessageId, u64, RandomState>,
+    by_number: Numbered<Kept>,
     of_agent: HashMap<AgentId, Share, RandomState>,
     /// Those that ended, in that order, and when each is forgotten.
     ended: VecDeque<(Millis, u64)>,
     /// How many of those that are kept have ended.
     ended_count: usize,
-    next: u64,
     given: u64,
     bytes: usize,
 }
@@ -119,11 +119,10 @@ impl Ledger {
         Ledger {
             limits,
             by_id: HashMap::default(),
-            by_number: BTreeMap::new(),
+            by_number: Numbered::from(1),
             of_agent: HashMap::default(),
             ended: VecDeque::new(),
             ended_count: 0,
-            next: 1,
             given: 0,
             bytes: 0,
         }
@@ -141,17 +140,15 @@ impl Ledger {
                 return Err(NotOpened::Full);
             }
         }
-        let number = self.next;
-        self.next += 1;
+        let number = self.by_number.next();
         self.bytes += cost;
         let task = Arc::new(Task::new(number, asked));
-        self.by_id.insert(task.asked.id.clone(), task.clone());
-        let kept = Kept {
+        self.by_id.insert(task.asked.id.clone(), number);
+        self.by_number.push(Kept {
             task: task.clone(),
             cost,
             until: None,
-        };
-        self.by_number.insert(number, kept);
+        });
         let from = task.asked.from.clone();
         self.of_agent.entry(from).or_default().note(number);
         self.give(number, task.asked.to.clone());
@@ -176,7 +173,7 @@ impl Ledger {
 
     /// Another agent gets an open task, unless that has happened to it before.
     pub fn pass_on(&mut self, number: u64, next: &AgentId) -> bool {
-        let Some(Kept { task, until, .. }) = self.by_number.get(&number) else {
+        let Some(Kept { task, until, .. }) = self.by_number.get(number) else {
             return false;
         };
         let (task, before) = (task.clone(), task.to().clone());
@@ -185,25 +182,28 @@ impl Ledger {
         }
         if let Some(share) = self.of_agent.get_mut(&before) {
             share.load.open -= 1;
-            if before != task.asked.from {
-                share.strike(number);
-            }
         }
-        self.forget_idle(&before);
+        if before != task.asked.from {
+            self.strike(&before, number);
+        }
         self.give(number, next.clone());
         true
     }
 
-    fn forget_idle(&mut self, agent: &AgentId) {
-        let share = self.of_agent.get(agent);
-        if share.is_some_and(|share| share.numbers.is_empty()) {
+    /// An agent has nothing to do with a task any more. Who has with none is forgotten.
+    fn strike(&mut self, agent: &AgentId, number: u64) {
+        let Some(share) = self.of_agent.get_mut(agent) else {
+            return;
+        };
+        share.strike(number);
+        if share.numbers.is_empty() {
             self.of_agent.remove(agent);
         }
     }
 
     /// The assignee of a task has one more, or one less, that has not ended.
     fn count(&mut self, number: u64, count: impl Fn(usize) -> usize) {
-        let task = self.by_number.get(&number).map(|kept| &kept.task);
+        let task = self.by_number.get(number).map(|kept| &kept.task);
         if let Some(share) = task.and_then(|task| self.of_agent.get_mut(task.to())) {
             share.load.open = count(share.load.open);
         }
@@ -211,12 +211,13 @@ impl Ledger {
 
     /// The task of this id.
     pub fn get(&self, id: &str) -> Option<Arc<Task>> {
-        self.by_id.get(id).cloned()
+        let number = *self.by_id.get(id)?;
+        self.by_number.get(number).map(|kept| kept.task.clone())
     }
 
     /// Up to `limit` tasks before a number, newest first.
     pub fn before(&self, number: Option<u64>, whose: &Whose, limit: usize) -> Vec<Arc<Task>> {
-        let task = |number: &u64| self.by_number.get(number).map(|kept| &kept.task);
+        let task = |number: &u64| self.by_number.get(*number).map(|kept| &kept.task);
         let mine = |task: &&Arc<Task>| whose.are(task);
         match whose.to.as_ref().or(whose.from.as_ref()) {
             Some(agent) => {
@@ -229,9 +230,8 @@ impl Ledger {
                 tasks.take(limit).cloned().collect()
             }
             None => {
-                let to = number.map_or(Bound::Unbounded, Bound::Excluded);
-                let tasks = self.by_number.range((Bound::Unbounded, to)).rev();
-                let tasks = tasks.map(|(_, kept)| &kept.task).filter(mine);
+                let tasks = self.by_number.before(number);
+                let tasks = tasks.map(|kept| &kept.task).filter(mine);
                 tasks.take(limit).cloned().collect()
             }
         }
@@ -239,7 +239,7 @@ impl Ledger {
 
     /// A task has got an answer of so many bytes, in place of one of so many.
     pub fn answered(&mut self, number: u64, before: usize, after: usize) {
-        if let Some(kept) = self.by_number.get_mut(&number) {
+        if let Some(kept) = self.by_number.get_mut(number) {
             kept.cost = kept.cost - before + after;
             self.bytes = self.bytes - before + after;
         }
@@ -249,7 +249,7 @@ impl Ledger {
     /// A task has ended.
     pub fn ended(&mut self, number: u64, now: Millis) {
         let until = now.saturating_add(KEPT_FOR);
-        let open = self.by_number.get_mut(&number);
+        let open = self.by_number.get_mut(number);
         if let Some(kept) = open.filter(|kept| kept.until.is_none()) {
             self.ended_count += 1;
             kept.until = Some(until);
@@ -261,7 +261,7 @@ impl Ledger {
 
     /// A task that had ended goes on, if it is not forgotten yet.
     pub fn reopen(&mut self, number: u64) -> bool {
-        let kept = self.by_number.get_mut(&number);
+        let kept = self.by_number.get_mut(number);
         let Some(kept) = kept.filter(|kept| kept.until.is_some()) else {
             return false;
         };
@@ -273,28 +273,24 @@ impl Ledger {
 
     /// Whether this task is open here. It stays so while its lock is held.
     pub fn is_open(&self, number: u64) -> bool {
-        let kept = self.by_number.get(&number);
+        let kept = self.by_number.get(number);
         kept.is_some_and(|kept| kept.until.is_none())
     }
 
     /// A task was not begun after all.
     pub fn forget(&mut self, number: u64) {
-        let is_open = |kept: &Kept| kept.until.is_none();
-        if self.by_number.get(&number).is_some_and(is_open) {
-            self.count(number, |open| open - 1);
-        }
-        let Some(Kept { task, cost, until }) = self.by_number.remove(&number) else {
+        let Some(Kept { task, cost, until }) = self.by_number.remove(number) else {
             return;
         };
         self.bytes -= cost;
-        self.ended_count -= usize::from(until.is_some());
         self.by_id.remove(task.asked.id.as_str());
-        for agent in [&task.asked.from, task.to()] {
-            if let Some(share) = self.of_agent.get_mut(agent) {
-                share.strike(number);
-            }
-            self.forget_idle(agent);
+        if until.is_some() {
+            self.ended_count -= 1;
+        } else if let Some(share) = self.of_agent.get_mut(task.to()) {
+            share.load.open -= 1;
         }
+        self.strike(&task.asked.from, number);
+        self.strike(task.to(), number);
     }
 
     fn forget_old(&mut self, now: Millis) {
@@ -306,7 +302,7 @@ impl Ledger {
     /// Says whether there was one. One that was opened again meanwhile stays.
     fn forget_first_ended(&mut self) -> bool {
         while let Some((until, number)) = self.ended.pop_front() {
-            let kept = self.by_number.get(&number);
+            let kept = self.by_number.get(number);
             if kept.is_some_and(|kept| kept.until == Some(until)) {
                 self.forget(number);
                 return true;
@@ -499,7 +495,7 @@ mod tests {
                     }
                 }
                 all.retain(|task| ledger.get(task.asked.id.as_str()).is_some());
-                let cost: usize = ledger.by_number.values().map(|kept| kept.cost).sum();
+                let cost: usize = ledger.by_number.before(None).map(|kept| kept.cost).sum();
                 prop_assert_eq!((ledger.bytes, ledger.len()), (cost, all.len()));
                 for agent in 0..4 {
                     let agent = AgentId::parse(&format!("a{agent}")).unwrap();

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod merge;
 pub mod message;
 pub mod metrics;
+pub mod numbered;
 pub mod presence;
 pub mod quoted;
 pub mod rate;

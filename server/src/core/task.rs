@@ -152,6 +152,9 @@ impl Away {
     }
 }
 
+/// Steps that most tasks make: sent, handed over, ended.
+const STEPS: usize = 3;
+
 /// A step that was made.
 #[derive(Debug, Clone, Copy)]
 pub struct Made {
@@ -188,14 +191,16 @@ pub struct Progress {
 impl Progress {
     fn new(at: Millis) -> Self {
         let state = State::Queued;
+        let mut history = Vec::with_capacity(STEPS);
+        history.push(Made {
+            state,
+            at,
+            passed_on: None,
+        });
         Progress {
             state,
             rev: 1,
-            history: vec![Made {
-                state,
-                at,
-                passed_on: None,
-            }],
+            history,
             made: 1,
             answer: None,
             handed_over: false,
