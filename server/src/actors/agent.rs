@@ -178,7 +178,10 @@ impl Agent {
 
     /// Sees to what has come and what has ended.
     fn look(&mut self, ctx: &mut Context<Self>) {
-        self.door.enter().settle();
+        let mut inside = self.door.enter();
+        inside.settle();
+        inside.hand_on();
+        drop(inside);
         self.rearm(ctx);
     }
 

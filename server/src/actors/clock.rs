@@ -3,8 +3,9 @@
 use crate::core::Millis;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use parking_lot::Mutex;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{Display, Formatter};
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -55,9 +56,21 @@ impl Clock {
         }
     }
 
+    /// Does something during which this clock stands still for this thread. A call reads it from many
+    /// places, and all of it happens at one time.
+    pub fn still<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _after = GoesOn(STILL.replace(Some((self.0.as_ref(), self.now()))));
+        work()
+    }
+
     /// Milliseconds since the start.
     pub fn now(&self) -> Millis {
         let inner = &*self.0;
+        if let Some((clock, now)) = STILL.get()
+            && ptr::eq(clock, inner)
+        {
+            return now;
+        }
         let elapsed = u64::try_from(inner.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         if elapsed.saturating_sub(inner.last_look.load(Ordering::SeqCst)) >= LOOK {
             inner.look(elapsed);
@@ -83,6 +96,20 @@ impl Clock {
     pub fn unix(&self, at: Millis) -> f64 {
         let ago = self.now().saturating_sub(at);
         (Utc::now().timestamp_millis() - i64::try_from(ago).unwrap_or(i64::MAX)) as f64 / 1000.0
+    }
+}
+
+thread_local! {
+    /// The clock that stands still on this thread, and at what time.
+    static STILL: Cell<Option<(*const Inner, Millis)>> = const { Cell::new(None) };
+}
+
+/// Dropped, however that comes about, it leaves what stood still before.
+struct GoesOn(Option<(*const Inner, Millis)>);
+
+impl Drop for GoesOn {
+    fn drop(&mut self) {
+        STILL.set(self.0);
     }
 }
 
@@ -193,7 +220,9 @@ pub fn moment(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use proptest::prelude::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     proptest! {
         #[test]
@@ -208,6 +237,25 @@ mod tests {
                 prop_assert_eq!(rfc3339(time), library);
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_stands_still_for_one_call_and_no_other_clock_with_it() {
+        let later = || tokio::time::advance(Duration::from_millis(5)).now_or_never();
+        let (clock, other) = (Clock::start(), Clock::start());
+        clock.still(|| {
+            later();
+            assert_eq!((clock.now(), other.now()), (0, 5));
+            other.still(|| assert_eq!((clock.now(), other.now()), (5, 5)));
+            later();
+            assert_eq!((clock.now(), other.now()), (0, 10));
+        });
+        assert_eq!((clock.now(), other.now()), (10, 10));
+        let panics = AssertUnwindSafe(|| clock.still(|| panic!("a test")));
+        let panics = catch_unwind(panics);
+        assert!(panics.is_err());
+        later();
+        assert_eq!(clock.now(), 15);
     }
 
     #[test]

@@ -211,6 +211,13 @@ impl Directory {
         self.read().get(id).cloned()
     }
 
+    /// The name under which an agent is registered; none where another one has its id by now.
+    pub fn name_of(&self, agent: &AgentHandle) -> Option<Word> {
+        let tables = self.read();
+        let entry = tables.get(agent.id().as_str())?;
+        entry.agent.is(agent).then(|| entry.profile.name.clone())
+    }
+
     /// How many are registered.
     pub fn len(&self) -> usize {
         self.read().len()

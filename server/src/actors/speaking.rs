@@ -63,7 +63,25 @@ impl Relay {
         agent: &AgentId,
         shown: Option<SecretHash>,
     ) -> Result<Speaker, Refused> {
-        let known = self.directory.agent(agent.as_str());
+        self.may_speak_as(agent, self.directory.agent(agent.as_str()), shown)
+    }
+
+    /// The same question anew, of who could before: the agent may have been claimed since, or have left.
+    pub fn may_speak_on(&self, speaker: &Speaker) -> Result<Speaker, Refused> {
+        let there = speaker.agent().filter(|agent| !agent.is_gone());
+        match there {
+            Some(agent) => self.may_speak_as(speaker.id(), Some(agent.clone()), speaker.proof()),
+            // Another one may have come under its id.
+            None => self.may_speak_for(speaker.id(), speaker.proof()),
+        }
+    }
+
+    fn may_speak_as(
+        &self,
+        agent: &AgentId,
+        known: Option<AgentHandle>,
+        shown: Option<SecretHash>,
+    ) -> Result<Speaker, Refused> {
         let spoke = match &known {
             Some(known) => known.identity().speak(shown.as_ref()),
             None => Ok(Spoke::Unproved),
@@ -86,10 +104,7 @@ impl Relay {
 
     /// The name under which a speaker is registered.
     pub(super) fn name_of(&self, speaker: &Speaker) -> Option<Word> {
-        let agent = speaker.agent()?;
-        let entry = self.directory.get(agent.id().as_str())?;
-        // Not that of who has come under its id meanwhile.
-        entry.agent.is(agent).then(|| entry.profile.name.clone())
+        self.directory.name_of(speaker.agent()?)
     }
 
     /// Who wants to receive by a socket: an agent that nobody has registered is registered with

@@ -37,6 +37,15 @@ pub fn head(out: &mut Vec<u8>, opcode: u8, length: usize) {
     }
 }
 
+/// Bytes of that head.
+fn head_length(length: usize) -> usize {
+    match length {
+        0..126 => 2,
+        126..=0xFFFF => 4,
+        _ => 10,
+    }
+}
+
 /// A whole frame of the relay's with this payload.
 pub fn whole(opcode: u8, payload: &[u8]) -> Bytes {
     put_together(opcode, &[payload])
@@ -49,7 +58,8 @@ pub fn text<const N: usize>(parts: [&str; N]) -> Bytes {
 
 fn put_together(opcode: u8, parts: &[&[u8]]) -> Bytes {
     let length = parts.iter().map(|part| part.len()).sum();
-    let mut frame = Vec::with_capacity(length + 10);
+    // No room besides, which would have to be noted elsewhere.
+    let mut frame = Vec::with_capacity(head_length(length) + length);
     head(&mut frame, opcode, length);
     parts.iter().for_each(|part| frame.extend_from_slice(part));
     frame.into()
@@ -268,6 +278,7 @@ mod tests {
         let written = |length| {
             let mut out = Vec::new();
             head(&mut out, TEXT, length);
+            assert_eq!(head_length(length), out.len());
             out
         };
         assert_eq!(written(0), [0x81, 0]);

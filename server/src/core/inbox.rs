@@ -25,6 +25,7 @@ use super::metrics::{Metrics, Missed};
 use super::task::{Step, Task};
 use acked::Acked;
 use clawlink_protocol::messages::Priority;
+use smallvec::SmallVec;
 use sorted::Sorted;
 use std::sync::Arc;
 
@@ -63,6 +64,9 @@ impl Portion {
     }
 }
 
+/// What became of tasks: mostly of one.
+pub type Moved = SmallVec<[(Arc<Task>, Step); 1]>;
+
 /// Where a message waits.
 type Place = (Priority, Seq);
 
@@ -91,7 +95,7 @@ pub struct Inbox {
     notice_bytes: usize,
     missed: u64,
     /// Tasks whose messages were handed over or came back.
-    moved: Vec<(Arc<Task>, Step)>,
+    moved: Moved,
     metrics: Arc<Metrics>,
 }
 
@@ -111,7 +115,7 @@ impl Inbox {
             notice_count: 0,
             notice_bytes: 0,
             missed: 0,
-            moved: Vec::new(),
+            moved: Moved::new(),
             metrics,
         }
     }
@@ -259,7 +263,7 @@ impl Inbox {
     }
 
     /// What became of tasks since the last call.
-    pub fn take_moved(&mut self) -> Vec<(Arc<Task>, Step)> {
+    pub fn take_moved(&mut self) -> Moved {
         std::mem::take(&mut self.moved)
     }
 

@@ -73,6 +73,14 @@ impl Window {
         self.bytes = self.in_flight.iter().map(|sent| sent.size).sum();
     }
 
+    /// A message is not in flight any more.
+    pub fn leave(&mut self, seq: Seq) {
+        let place = self.in_flight.iter().position(|sent| sent.seq == seq);
+        if let Some(sent) = place.and_then(|place| self.in_flight.remove(place)) {
+            self.bytes -= sent.size;
+        }
+    }
+
     /// The socket has ended: gives what was never confirmed, and whether it was read.
     pub fn abandon(self, read: Mark) -> impl Iterator<Item = (Seq, bool)> {
         let in_flight = self.in_flight.into_iter();

@@ -140,7 +140,8 @@ impl Desk {
             peer,
             watch: Some(watch),
         };
-        let answer = may_come(&self.state, &head).and_then(|()| {
+        let answer = self.state.flow.clock.still(|| {
+            may_come(&self.state, &head)?;
             asked.number = self.numbers[request.call as usize];
             frequent::answer(request.call, &self.state, &head, request.body, context)
         });

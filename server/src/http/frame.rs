@@ -38,23 +38,29 @@ impl<'a> Call<'a> {
             let Whole { head, call } = serde_json::from_str(text).ok()?;
             Some((head, call))
         }
-        match first_type(text)? {
-            DELEGATE => read(text).map(|(head, call)| (head, Call::Delegate(call))),
-            "ack" => read(text).map(|(head, call)| (head, Call::Ack(call))),
-            _ => None,
+        let kind = first_type(text)?;
+        let is = |word: &str| {
+            kind.strip_prefix(word)
+                .is_some_and(|rest| rest.starts_with('"'))
+        };
+        if is(DELEGATE) {
+            read(text).map(|(head, call)| (head, Call::Delegate(call)))
+        } else if is("ack") {
+            read(text).map(|(head, call)| (head, Call::Ack(call)))
+        } else {
+            None
         }
     }
 }
 
-/// The type of a frame that begins with it.
+/// The rest of a frame from its type on, within the quotes, where it begins with that.
 fn first_type(text: &str) -> Option<&str> {
     fn after<'a>(text: &'a str, what: &str) -> Option<&'a str> {
         text.trim_ascii_start().strip_prefix(what)
     }
     let rest = after(text, "{")?;
     let rest = after(after(rest, "\"type\"")?, ":")?;
-    let (word, _) = after(rest, "\"")?.split_once('"')?;
-    Some(word)
+    after(rest, "\"")
 }
 
 /// A frame that was read as far as to see what it asks for, or why it cannot be.
@@ -147,7 +153,7 @@ impl<'a> Asked<'a> {
 
     /// Anew for each frame: the agent may have been claimed since the upgrade, or be another's.
     fn speaker(&self, state: &Shared, receiver: &Speaker) -> Result<Speaker, ApiError> {
-        Ok(state.relay.may_speak_for(receiver.id(), receiver.proof())?)
+        Ok(state.relay.may_speak_on(receiver)?)
     }
 
     /// What the HTTP call of the same name would have replied.

@@ -121,7 +121,7 @@ impl Line {
                     self.ponged(payload);
                     Some(false)
                 }
-                TEXT => self.text(payload),
+                TEXT => self.state.flow.clock.still(|| self.text(payload)),
                 _ => None,
             };
             let Some(was_answered) = done else {

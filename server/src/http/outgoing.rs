@@ -19,6 +19,8 @@ const WRITE: usize = 64 * 1024;
 thread_local! {
     /// Where they are put together: what the kernel takes at once needs no other place.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Where the end of a message is written, as a frame begins with its length.
+    static END: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Writes what an outlet gives.
@@ -99,12 +101,13 @@ fn put(out: &mut Vec<u8>, piece: &Piece) {
         parts.iter().for_each(|part| out.extend_from_slice(part));
     };
     match piece {
-        Piece::Message(handed) if handed.lease.is_some() => {
-            let mut delivery = Vec::with_capacity(64);
-            write_delivery(&mut delivery, handed.lease.as_ref());
+        Piece::Message(handed) if handed.lease.is_some() => END.with_borrow_mut(|end| {
+            end.clear();
+            write_delivery(end, handed.lease.as_ref());
+            end.push(b'}');
             let open = without_brace(&handed.envelope.body);
-            text(&[open.as_bytes(), &delivery, b"}"]);
-        }
+            text(&[open.as_bytes(), end]);
+        }),
         Piece::Message(handed) => text(&[handed.envelope.body.as_bytes()]),
         Piece::Notice(notice) => text(&[notice.as_bytes()]),
         Piece::Frame(frame) => out.extend_from_slice(frame),

@@ -204,8 +204,8 @@ impl AgentHandle {
         }
     }
 
-    /// The agent was heard just now; says when that is. One store, unless it was stale.
-    pub fn heard(&self) -> Millis {
+    /// The agent was heard just now. One store, unless it was stale.
+    pub fn heard(&self) {
         let now = self.0.now();
         let was_online = self.0.presence(now).is_online();
         self.0.heard.store(now, Ordering::SeqCst);
@@ -216,7 +216,6 @@ impl AgentHandle {
             // noted yet.
             self.0.common.router.came(self.id());
         }
-        now
     }
 
     /// It was chosen because it was there: where that is over by now, its actor sees what came.
@@ -265,7 +264,7 @@ impl AgentHandle {
 
     /// The delegation of a task that has come to an end, or is worked on, leaves the inbox.
     pub fn withdraw(&self, place: Seq, task: &Arc<Task>) -> Result<(), Gone> {
-        self.0.visit()?.withdraw(place, task);
+        self.0.step_in()?.withdraw(place, task);
         Ok(())
     }
 
@@ -310,8 +309,8 @@ impl AgentHandle {
         deliveries: impl IntoIterator<Item = Delivery>,
         action: Action,
     ) -> Result<Settlement, Gone> {
-        let now = self.heard();
-        Ok(self.0.visit_at(now)?.deal(deliveries, action))
+        self.heard();
+        Ok(self.0.step_in()?.deal(deliveries, action))
     }
 
     /// The salt of its receipts.

@@ -18,7 +18,7 @@ use crate::core::Millis;
 use crate::core::inbox::{Dead, Seq, Waiting};
 use crate::core::metrics::{Way, What};
 use parking_lot::MutexGuard;
-use std::cell::OnceCell;
+use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,35 +27,27 @@ use std::sync::atomic::Ordering;
 pub(super) struct Inside<'a> {
     pub(super) door: &'a Arc<Door>,
     pub(super) own: MutexGuard<'a, Option<Box<Belongings>>>,
-    /// When, once somebody has asked.
-    now: OnceCell<Millis>,
 }
 
 impl Door {
     /// Waits for whoever is inside. For the agent's own actor, and for who clears up after it.
     pub(super) fn enter(self: &Arc<Self>) -> Inside<'_> {
-        self.enter_with(OnceCell::new())
-    }
-
-    fn enter_with(self: &Arc<Self>, now: OnceCell<Millis>) -> Inside<'_> {
         let own = self.own.lock();
         let door = self;
-        Inside { door, own, now }
+        Inside { door, own }
     }
 
     /// The same for a call, which has no business with an agent that is gone. What waits at the door has
-    /// been taken in.
+    /// been taken in, and handed on to who is there for it.
     pub(super) fn visit(self: &Arc<Self>) -> Result<Inside<'_>, Gone> {
-        self.visit_with(OnceCell::new())
+        let mut inside = self.step_in()?;
+        inside.hand_on();
+        Ok(inside)
     }
 
-    /// The same for a call that knows what time it is.
-    pub(super) fn visit_at(self: &Arc<Self>, now: Millis) -> Result<Inside<'_>, Gone> {
-        self.visit_with(OnceCell::from(now))
-    }
-
-    fn visit_with(self: &Arc<Self>, now: OnceCell<Millis>) -> Result<Inside<'_>, Gone> {
-        let mut inside = self.enter_with(now);
+    /// The same for a call that [hands on](Inside::hand_on) when it has done what it came for.
+    pub(super) fn step_in(self: &Arc<Self>) -> Result<Inside<'_>, Gone> {
+        let mut inside = self.enter();
         if self.is_gone() {
             return Err(Gone);
         }
@@ -72,9 +64,8 @@ impl Door {
 }
 
 impl Inside<'_> {
-    /// The time of all that is done now.
     pub(super) fn now(&self) -> Millis {
-        *self.now.get_or_init(|| self.door.now())
+        self.door.now()
     }
 
     pub(super) fn own(&mut self) -> &mut Belongings {
@@ -102,8 +93,8 @@ impl Inside<'_> {
         inbox.put_back_unless(|seq| seat.as_ref().is_some_and(|seat| seat.window.holds(seq)));
     }
 
-    /// Takes in what waits at the door, ends leases whose time has come, forgets a socket that has
-    /// ended, and serves whoever waits for mail.
+    /// Takes in what waits at the door, ends leases whose time has come, and forgets a socket that has
+    /// ended. What waits then is not handed on yet.
     pub(super) fn settle(&mut self) {
         let door = self.door;
         // Before what has come: what a socket acknowledged before it ended counts.
@@ -119,7 +110,6 @@ impl Inside<'_> {
             self.vacate();
         }
         self.bury(dead);
-        self.hand_on();
     }
 
     /// What waits goes to whoever is there for it, and the board is told.
@@ -169,7 +159,7 @@ impl Inside<'_> {
             true => Way::WebsocketAck,
             false => Way::Websocket,
         };
-        let (mut messages, mut mail) = (Vec::new(), false);
+        let (mut messages, mut mail) = (SmallVec::<[Handed; 1]>::new(), false);
         let mut hand = |seq, handed: Handed| {
             seat.window.sent(seq, handed.envelope.size());
             mail |= handed.envelope.is_mail();
@@ -178,7 +168,7 @@ impl Inside<'_> {
             messages.push(handed);
         };
         if seat.acks {
-            for leased in inbox.lease(room, None) {
+            for leased in inbox.leases(room, None) {
                 hand(leased.seq, Handed::leased(leased, None, door.salt()));
             }
         } else {

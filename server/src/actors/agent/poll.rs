@@ -155,12 +155,17 @@ impl Batch {
         let (mut out, mut leased) = (Vec::new(), 0..0);
         let messages: Vec<Handed> = match ask.lease {
             Some(length) => {
-                let leases = inbox.lease(ask.portion, Some(from_now(now, length)));
-                if let [first, .., last] | [first @ last] = &*leases {
-                    leased = first.delivery..last.delivery + 1;
-                }
-                let handed = |leased| Handed::leased(leased, Some(length), door.salt());
-                leases.into_iter().map(handed).collect()
+                let leases = inbox.leases(ask.portion, Some(from_now(now, length)));
+                let handed = leases.map(|lease| {
+                    let first = if leased.is_empty() {
+                        lease.delivery
+                    } else {
+                        leased.start
+                    };
+                    leased = first..lease.delivery + 1;
+                    Handed::leased(lease, Some(length), door.salt())
+                });
+                handed.collect()
             }
             None => {
                 let taken = inbox.take(ask.portion);

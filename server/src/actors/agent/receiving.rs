@@ -5,6 +5,7 @@ use super::inside::Inside;
 use super::poll::{Action, Ask, Batch, Given, Settlement, Waiter, from_now};
 use crate::core::Millis;
 use crate::core::inbox::{Delivery, Returned, Seq, Settled};
+use crate::core::message::Envelope;
 use crate::core::task::Task;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -100,7 +101,9 @@ impl Inside<'_> {
             }
         }
         self.bury(dead);
-        self.tidy_window();
+        if let Action::Nack(_) = action {
+            self.tidy_window();
+        }
         self.hand_on();
         settlement
     }
@@ -108,8 +111,8 @@ impl Inside<'_> {
     /// Says whether it was there to be acknowledged, or was before.
     fn ack(&mut self, delivery: Delivery, now: Millis) -> bool {
         match self.own().inbox.ack(delivery, now) {
-            Settled::Left(envelope) => {
-                self.door.release(&envelope);
+            Settled::Left(seq, envelope) => {
+                self.left(seq, &envelope);
                 true
             }
             Settled::Before => true,
@@ -117,7 +120,15 @@ impl Inside<'_> {
         }
     }
 
-    /// What has left by a receipt is not in flight any more.
+    /// A message has left its place for good.
+    fn left(&mut self, seq: Seq, envelope: &Envelope) {
+        self.door.release(envelope);
+        if let Some(seat) = self.own().seat.as_mut() {
+            seat.window.leave(seq);
+        }
+    }
+
+    /// What was given back by its receipt is not in flight any more.
     fn tidy_window(&mut self) {
         if let Some(Belongings { inbox, seat, .. }) = self.own.as_deref_mut()
             && let Some(seat) = seat
@@ -143,9 +154,8 @@ impl Inside<'_> {
         let now = self.now();
         let withdrawn = self.own().inbox.withdraw(place, task, now);
         if let Some(envelope) = withdrawn {
-            self.door.release(&envelope);
+            self.left(place, &envelope);
         }
-        self.tidy_window();
         self.hand_on();
     }
 

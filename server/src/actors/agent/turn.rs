@@ -106,17 +106,14 @@ impl AgentHandle {
         ask: Ask,
         wait: Duration,
     ) -> Result<(Settlement, Turned), NoMail> {
-        let now = self.heard();
+        self.heard();
         let ask = Ask {
             wait: !wait.is_zero(),
             ..ask
         };
         let present = ask.wait.then(|| Present::of(&self.0));
-        let mut inside = self.0.visit_at(now)?;
-        let settled = match acked.is_empty() {
-            true => Settlement::default(),
-            false => inside.deal(acked, Action::Ack),
-        };
+        let mut inside = self.0.step_in()?;
+        let settled = inside.deal(acked, Action::Ack);
         let turned = match inside.give(ask) {
             Given::Now(batch) => Turned::Now(batch),
             Given::Later(later) => Turned::Later(Awaited {

@@ -80,8 +80,8 @@ pub struct Leased {
 /// What became of a receipt.
 #[derive(Debug)]
 pub enum Settled {
-    /// The message has left for good.
-    Left(Arc<Envelope>),
+    /// The message has left its place for good.
+    Left(Seq, Arc<Envelope>),
     /// It had left before, by this same receipt.
     Before,
     /// The receipt is of a delivery that is over; nothing has changed.

@@ -8,27 +8,32 @@ use super::{
     Settled,
 };
 use clawlink_protocol::messages::Priority;
+use std::iter;
 use std::sync::Arc;
 
 impl Inbox {
-    /// Leases the next messages until a moment, or for as long as a socket is open. Their deliveries
-    /// are numbered one after the other.
-    pub fn lease(&mut self, mut portion: Portion, until: Option<Millis>) -> Vec<Leased> {
-        let mut leases = Vec::new();
-        while let Some((seq, mut item)) = self.take_next(&mut portion) {
+    /// Leases the next messages, each as it is asked for, until a moment, or for as long as a socket is
+    /// open. Their deliveries are numbered one after the other.
+    pub fn leases(
+        &mut self,
+        mut portion: Portion,
+        until: Option<Millis>,
+    ) -> impl Iterator<Item = Leased> {
+        iter::from_fn(move || {
+            let (seq, mut item) = self.take_next(&mut portion)?;
             let delivery = self.next_delivery;
             self.next_delivery += 1;
             item.attempts += 1;
-            leases.push(Leased {
+            let leased = Leased {
                 delivery,
                 seq,
                 attempt: item.attempts,
                 envelope: item.envelope().clone(),
-            });
+            };
             self.leased.insert(delivery, seq);
             self.hand(seq, item, Holder::Lease { delivery, until });
-        }
-        leases
+            Some(leased)
+        })
     }
 
     /// A delivery was leased by a reply that nobody got: it was no attempt. Nothing changes where the
@@ -91,7 +96,8 @@ impl Inbox {
             };
         };
         self.acked.note(delivery, now);
-        self.confirm(seq).map_or(Settled::Expired, Settled::Left)
+        let left = self.confirm(seq);
+        left.map_or(Settled::Expired, |envelope| Settled::Left(seq, envelope))
     }
 
     /// A delivery is given back: its message waits again, at once or at a later moment, or dies if

@@ -8,6 +8,13 @@ use super::super::metrics::{Metrics, Missed};
 use super::*;
 use proptest::prelude::*;
 
+impl Inbox {
+    /// All [leases](Inbox::leases) that there are.
+    fn lease(&mut self, portion: Portion, until: Option<Millis>) -> Vec<Leased> {
+        self.leases(portion, until).collect()
+    }
+}
+
 const LIMITS: Limits = Limits {
     places: 6,
     bytes: 60,
@@ -426,7 +433,7 @@ impl Pair {
                 let delivery = self.delivery(n);
                 let held = self.model.leased(delivery).map(|e| e.seq);
                 match self.inbox.ack(delivery, self.now) {
-                    Settled::Left(envelope) => {
+                    Settled::Left(_, envelope) => {
                         self.arrivals.release(&envelope);
                         prop_assert!(held.is_some());
                         self.model.remove(held.unwrap());
