@@ -28,6 +28,7 @@ const GOALS: &[Goal] = &[
     goal("turn/redis", AtMost(1.0)),
     goal("turn/nats", AtMost(2.0)),
     goal("turn/sockets", AtMost(0.5)),
+    goal("turn/mute", AtMost(0.5)),
     goal("wake/p50", AtMost(200.0)),
     goal("wake/p99", AtMost(2_000.0)),
     goal("broadcast", AtMost(10.0)),
