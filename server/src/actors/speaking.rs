@@ -1,5 +1,5 @@
-//! Who speaks: each call in the name of an agent is made by a [`Speaker`], and there is one way to
-//! get one.
+//! Who speaks: each call in the name of an agent is made by a [`Speaker`], and one question decides
+//! who is one: asked for a call, and anew for each frame of a socket.
 
 use super::agent::handle::AgentHandle;
 use super::refused::Refused;
@@ -56,8 +56,8 @@ impl Speaker {
 }
 
 impl Relay {
-    /// Whether a call that shows this may speak for an agent: the one question there is. An agent
-    /// that nobody has registered is anybody's, unless the relay is strict.
+    /// Whether a call that shows this may speak for an agent. One that nobody has registered is
+    /// anybody's, unless the relay is strict.
     pub fn may_speak_for(
         &self,
         agent: &AgentId,

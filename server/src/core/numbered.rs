@@ -1,12 +1,12 @@
 //! A map for what is numbered as it comes, and mostly leaves in that order.
 //!
 //! It lies in a ring with a place for each number since the oldest in it, so that a number is found without a
-//! search. What outstays most of those that came after it moves to a tree: so the ring has never many more
-//! places than it needs, however long something stays.
+//! search. What outstays most of those that came after it moves to a tree, a few at a time: so the ring has
+//! never many more places than there are entries, however long something stays.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Places that the ring may have at any time, and room that is kept for what comes next.
+/// Places that the ring may have in any case, and room that is kept for what comes next.
 const FEW: usize = 64;
 
 /// The map. Its numbers are given out once.
@@ -75,10 +75,11 @@ impl<V> Numbered<V> {
         Some(value)
     }
 
-    /// The ring begins with what is there, and has places for twice as many at most.
+    /// Something has left: the ring begins with what is there, and has places for twice as many as there are
+    /// in all. Each that leaves lowers that bound by two, so two move at most.
     fn trim(&mut self) {
         while let Some(front) = self.ring.front() {
-            if front.is_some() && self.ring.len() <= FEW.max(2 * self.taken) {
+            if front.is_some() && self.ring.len() <= FEW.max(2 * self.len()) {
                 break;
             }
             if let Some(Some(value)) = self.ring.pop_front() {
@@ -166,7 +167,7 @@ mod tests {
                 }
                 prop_assert_eq!((numbered.len(), numbered.next()), (tree.len(), next));
                 prop_assert_eq!(numbered.is_empty(), tree.is_empty());
-                prop_assert!(numbered.ring.len() <= FEW.max(2 * numbered.taken));
+                prop_assert!(numbered.ring.len() <= FEW.max(2 * numbered.len()) + pushed);
                 for number in 0..=next {
                     prop_assert_eq!(numbered.get(number), tree.get(&number));
                     prop_assert_eq!(numbered.get_mut(number), tree.get_mut(&number));
@@ -178,6 +179,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_outstays_many_moves_a_few_at_a_time() {
+        let (mut numbered, stay) = (Numbered::from(1), 10_000);
+        for number in 1..=2 * stay {
+            numbered.push(number);
+        }
+        for number in 2 * stay + 1..10 * stay {
+            let before = numbered.old.len();
+            numbered.push(number);
+            assert_eq!(numbered.remove(number - stay), Some(number - stay));
+            assert!(numbered.old.len() <= before + 2);
+        }
+        assert_eq!(
+            (numbered.old.len(), numbered.len() as u64),
+            (stay as usize, 2 * stay)
+        );
+        assert!(numbered.ring.len() <= 2 * numbered.len());
     }
 
     #[test]

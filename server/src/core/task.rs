@@ -282,6 +282,8 @@ impl Progress {
     /// Moves it, if this step does; says whether it has ended by that.
     pub fn step(&mut self, step: Step, now: Millis) -> Option<bool> {
         let state = self.state.after(step)?;
+        // Who took the time may have waited for the task meanwhile.
+        let now = self.history.last().map_or(now, |last| now.max(last.at));
         self.handed_over |= step == Step::HandedOver;
         match step {
             Step::HandedOver => self.handed_here = true,
@@ -436,6 +438,15 @@ mod tests {
             Step::SentAgain => [Expired, Undeliverable].contains(&from) && to == Queued,
             Step::PassedOn(_) => [Queued, Delivered].contains(&from) && to == Queued,
         }
+    }
+
+    #[test]
+    fn no_step_comes_before_the_one_before_it() {
+        let mut progress = Progress::new(7);
+        assert_eq!(progress.step(Step::HandedOver, 5), Some(false));
+        assert_eq!(progress.step(Step::CalledOff, 6), Some(true));
+        let times: Vec<_> = progress.history().0.iter().map(|made| made.at).collect();
+        assert_eq!((times, progress.ended_at()), (vec![7, 7, 7], Some(7)));
     }
 
     proptest! {

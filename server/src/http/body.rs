@@ -81,8 +81,9 @@ pub fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, ApiError> {
 /// Judges a short body that has come with its head.
 pub fn judge<'a>(head: &Head<'_>, body: &'a [u8], state: &State) -> Result<&'a str, ApiError> {
     acceptable(head.headers, head.path, Some(&state.limits))?;
+    let text = joined::text(body).map_err(not_text)?;
     shallow(body, state.limits.depth)?;
-    joined::text(body).map_err(not_text)
+    Ok(text)
 }
 
 /// Reads a call; an error says which field is wrong.

@@ -91,6 +91,7 @@ impl Inside<'_> {
             return;
         };
         inbox.put_back_unless(|seq| seat.as_ref().is_some_and(|seat| seat.window.holds(seq)));
+        self.tidy_window();
     }
 
     /// Takes in what waits at the door, ends leases whose time has come, and forgets a socket that has

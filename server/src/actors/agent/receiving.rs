@@ -128,8 +128,9 @@ impl Inside<'_> {
         }
     }
 
-    /// What was given back by its receipt is not in flight any more.
-    fn tidy_window(&mut self) {
+    /// What is not in somebody's hand is not in flight any more: it was given back by its receipt, or lost
+    /// in a panic.
+    pub(super) fn tidy_window(&mut self) {
         if let Some(Belongings { inbox, seat, .. }) = self.own.as_deref_mut()
             && let Some(seat) = seat
         {
