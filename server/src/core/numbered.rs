@@ -66,11 +66,14 @@ impl<V> Numbered<V> {
 
     /// Takes out what has this number.
     pub fn remove(&mut self, number: u64) -> Option<V> {
-        let Some(place) = self.place(number) else {
-            return self.old.remove(&number);
+        let value = match self.place(number) {
+            Some(place) => {
+                let value = self.ring.get_mut(place)?.take()?;
+                self.taken -= 1;
+                value
+            }
+            None => self.old.remove(&number)?,
         };
-        let value = self.ring.get_mut(place)?.take()?;
-        self.taken -= 1;
         self.trim();
         Some(value)
     }
@@ -198,6 +201,12 @@ mod tests {
             (stay as usize, 2 * stay)
         );
         assert!(numbered.ring.len() <= 2 * numbered.len());
+        for number in 1..=stay {
+            let before = numbered.old.len();
+            assert_eq!(numbered.remove(number), Some(number));
+            assert!(numbered.old.len() <= before + 1);
+            assert!(numbered.ring.len() <= 2 * numbered.len());
+        }
     }
 
     #[test]
